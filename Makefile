@@ -1,0 +1,55 @@
+# Two commands are enough: `make repro` and `make test`. Both set up the environment first, once.
+PYTHON ?= python3.11
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help env repro test format lock dag exp-table clean-scratch generator bars evidence
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+env: .venv/.stamp ## create .venv with the locked requirements
+
+.venv/.stamp: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	touch $@
+
+repro: env ## run the whole pipeline, as far as anything has changed
+	$(BIN)/dvc repro
+
+test: env ## check style and types, run all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src
+	$(BIN)/pytest
+
+format: env ## format the code and apply safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: env ## resolve requirements.in to requirements.txt
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" requirements.in --output-file requirements.txt
+
+dag: env ## print the stages' graph as Mermaid
+	$(BIN)/dvc dag --mermaid
+
+exp-table: env ## compare the experiments by what differs between them
+	$(BIN)/dvc exp show --only-changed --no-pager
+
+generator: env ## train the shipped generator anew (hours on a CPU; continues after an interruption)
+	$${LAUNCH:-python} -m stages.train_generator
+	$(BIN)/dvc commit --force train_generator
+
+bars: env ## measure the shipped generator's bars on the development splits
+	$(BIN)/python -m benchmarks.generator_bars
+
+evidence: env ## all arms on ten fresh seeds at full and half budget; writes the README's table (resumable)
+	$(BIN)/python -m benchmarks.evidence --seeds 100-109 --split test --out metrics/evidence.json
+	$(BIN)/python -m benchmarks.table metrics/evidence.json --readme README.md
+
+clean-scratch: ## delete unfinished work of interrupted stages
+	rm -rf .dvc/tmp/scratch

@@ -1,0 +1,121 @@
+"""The evidence as Markdown: means with 95 % intervals over seeds, and differences paired seed by seed.
+
+python -m benchmarks.table metrics/evidence/fresh.json --readme README.md
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from src.errors import InputError, run_stage
+from src.files import atomic_write, read_bytes, read_json
+from src.report import markdown_table, mean_ci, paired
+
+TITLES = {
+    "base_ce": "base, cross-entropy",
+    "base_bs": "base, balanced softmax",
+    "synaug": "SYNAuG (text, Mixup, last layer)",
+    "text": "text",
+    "text_image": "text + image",
+    "dropout": "text + image + dropout",
+    "loss": "+ loss feedback",
+    "entropy": "+ entropy feedback",
+    "hardness": "+ hardness feedback",
+    "all_real": "all real images (bound)",
+}
+PAIRS = (
+    ("base_bs", "base_ce"), ("synaug", "base_ce"), ("text", "base_ce"), ("text_image", "text"),
+    ("dropout", "text_image"),
+    ("loss", "dropout"), ("entropy", "dropout"), ("hardness", "dropout"), ("entropy", "synaug"),
+)  # fmt: skip
+MARKS = ("<!-- evidence:begin -->\n", "<!-- evidence:end -->")
+
+
+def _values(report: Mapping[str, Any], arm: str, read: Callable[[Mapping[str, Any]], float]) -> list[float] | None:
+    seeds = report["arms"].get(arm, {})
+    try:
+        return [read(seeds[str(seed)]) for seed in report["seeds"]]
+    except KeyError:
+        return None
+
+
+def _interval(values: Sequence[float] | None, scale: float, digits: int) -> str | None:
+    if values is None or len(values) < 2:
+        return None if values is None else f"{scale * values[0]:.{digits}f}"
+    mean, half = mean_ci(values)
+    return f"{scale * mean:.{digits}f} ± {scale * half:.{digits}f}"
+
+
+def accuracy_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Overall and few-shot accuracy in per cent at both budgets, and the images' quality, per arm."""
+    rows = []
+    for arm, title in TITLES.items():
+        if arm not in report["arms"]:
+            continue
+        cells: dict[str, Any] = {"arm": title}
+        for budget in ("full", "half"):
+            for shot in ("overall", "few"):
+                values = _values(report, arm, lambda r, b=budget, s=shot: r[b][s])  # type: ignore[misc]
+                cells[f"{shot}, {budget}"] = _interval(values, 100, 1)
+        for name, digits in (("fid", 1), ("density", 2), ("coverage", 2)):
+            cells[name] = _interval(_values(report, arm, lambda r, n=name: r["quality"][n]), 1, digits)  # type: ignore[misc]
+        agreement = _values(report, arm, lambda r: r["quality"]["class_agreement"]["overall"])
+        cells["class agreement"] = _interval(agreement, 100, 1)
+        rows.append(cells)
+    return rows
+
+
+def difference_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Paired differences in points of accuracy, with 95 % intervals."""
+    rows = []
+    for a, b in PAIRS:
+        cells: dict[str, Any] = {"difference": f"{TITLES[a]} - {TITLES[b]}"}
+        for budget in ("full", "half"):
+            for shot in ("overall", "few"):
+                pair = []
+                for arm in (a, b):
+                    kept = "full" if arm.startswith("base") else budget  # a base has no budget
+                    pair.append(_values(report, arm, lambda r, k=kept, s=shot: r[k][s]))  # type: ignore[misc]
+                if all(values is not None and len(values) > 1 for values in pair):
+                    mean, half = paired(pair[0], pair[1])  # type: ignore[arg-type]
+                    cells[f"{shot}, {budget}"] = f"{100 * mean:+.1f} ± {100 * half:.1f}"
+        if len(cells) > 1:
+            rows.append(cells)
+    return rows
+
+
+def tables(report: Mapping[str, Any]) -> str:
+    """Both tables as Markdown, with a line that says what they show."""
+    budgets = [f"{shot}, {budget}" for budget in ("full", "half") for shot in ("overall", "few")]
+    seeds = report["seeds"]
+    per_class = report["settings"]["synth"]["per_class"]
+    caption = (
+        f"Accuracy in per cent on the {report['split']} split, mean ± 95 % interval over seeds {seeds[0]} to "
+        f"{seeds[-1]}; full budget {per_class} synthetic images per class, half {per_class // 2}. FID, density, coverage "
+        "against real validation images in the reference classifier's features.\n\n"
+    )
+    first = markdown_table(accuracy_rows(report), ["arm", *budgets, "fid", "density", "coverage", "class agreement"])
+    second = markdown_table(difference_rows(report), ["difference", *budgets])
+    return f"{caption}{first}\nPaired differences, in points:\n\n{second}"
+
+
+def write_into(readme: Path, text: str) -> None:
+    """Replace what stands between the marks. Raises InputError if the marks are missing."""
+    before, begin, rest = read_bytes(readme).decode().partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not begin or not end:
+        raise InputError(f"{readme} lacks the marks {MARKS[0].strip()} and {MARKS[1]}; restore them with git")
+    atomic_write(readme, f"{before}{begin}\n{text}\n{end}{after}".encode())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("report", type=Path)
+    parser.add_argument("--readme", type=Path, required=True)
+    options = parser.parse_args()
+    write_into(options.readme, tables(read_json(options.report)))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,1 @@
+"""The method's library; stages in `stages/` call it, and nothing in here reads configuration."""

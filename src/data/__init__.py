@@ -1,0 +1,1 @@
+"""Data: real images, imbalance profiles, splits, prompts and the plan of what to synthesise."""

@@ -1,0 +1,19 @@
+"""The two forms of an image: bytes at rest, numbers in [-1, 1] inside networks."""
+
+import numpy as np
+import torch
+
+
+def to_tensor(images: np.ndarray) -> torch.Tensor:
+    """images: uint8 (N, H, W, 3); returns float32 (N, 3, H, W) in [-1, 1]. ValueError for anything else."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+        raise ValueError(f"expected uint8 (N, H, W, 3), got {images.dtype} {images.shape}")
+    return torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32, order="C")).div_(127.5).sub_(1)
+
+
+def to_uint8(x: torch.Tensor) -> np.ndarray:
+    """x: (N, 3, H, W), clamped to [-1, 1]; returns uint8 (N, H, W, 3). ValueError on NaN or infinity."""
+    if not torch.isfinite(x).all():
+        raise ValueError("images hold NaN or infinity, which no pixel can show")
+    pixels = x.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+    return np.ascontiguousarray(pixels.permute(0, 2, 3, 1).cpu().numpy())

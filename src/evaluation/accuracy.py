@@ -1,0 +1,99 @@
+"""Accuracy overall, by class and by shot (many, medium, few), macro F1 and calibration.
+
+The long-tail protocol of Liu et al. (CVPR 2019): shots follow the counts of the *training* images.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from src.data.imbalance import shots
+from src.evaluation.features import extract
+
+BINS = 15  # of the calibration error, as in Guo et al.
+
+
+def predict(model: nn.Module, images: np.ndarray, batch: int = 256) -> np.ndarray:
+    """Return class probabilities, float64 (N, C), in evaluation mode. images: uint8 (N, H, W, 3)."""
+    model.eval()
+    device = next(model.parameters()).device
+    logits = extract(lambda x: model(x.to(device)), images, batch)
+    return torch.from_numpy(logits).softmax(1).numpy()
+
+
+def class_accuracies(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the accuracy of each class (C,), NaN for classes that do not occur in `labels`.
+
+    probabilities: (N, C). labels: (N,) integers below C.
+    """
+    classes = probabilities.shape[1]
+    right = np.bincount(labels, probabilities.argmax(1) == labels, minlength=classes)
+    count = np.bincount(labels, minlength=classes)
+    return np.divide(right, count, out=np.full(classes, np.nan), where=count > 0)
+
+
+def macro_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean accuracy over the classes that occur. Shapes as in `class_accuracies`."""
+    return float(np.nanmean(class_accuracies(probabilities, labels)))
+
+
+def by_shot(class_values: np.ndarray, counts: Sequence[int]) -> dict[str, float | None]:
+    """Return the mean over the classes of each shot; None where a shot has no class with a value.
+
+    class_values: (C,), NaN for no value. counts: training images per class.
+    """
+    means: dict[str, float | None] = {}
+    for shot, classes in shots(counts).items():
+        values = class_values[classes]
+        means[shot] = _number(np.nanmean(values)) if np.isfinite(values).any() else None
+    return means
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Return the expected calibration error in [0, 1], 15 bins of equal width (Guo et al., ICML 2017)."""
+    confidence = probabilities.max(1)
+    right = probabilities.argmax(1) == labels
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    gaps = np.bincount(bins, confidence - right, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def accuracy_report(
+    probabilities: np.ndarray, labels: np.ndarray, counts: Sequence[int], class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Return everything that is reported about a classifier on a test set, ready for JSON.
+
+    probabilities: (N, C). labels: (N,) integers. counts: training images per class. class_names: C names.
+    overall is the share of right images; many, medium, few and macro are means of class accuracies. A mean of
+    nothing is None. per_class: accuracy, F1, training and test images. confusion: row = true class.
+    """
+    classes = len(class_names)
+    confusion = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(confusion, (labels, probabilities.argmax(1)), 1)
+    accuracies = class_accuracies(probabilities, labels)
+    right, involved = np.diag(confusion), confusion.sum(0) + confusion.sum(1)
+    f1 = np.divide(2 * right, involved, out=np.full(classes, np.nan), where=involved > 0)
+    return {
+        "overall": float(right.sum() / len(labels)),
+        **by_shot(accuracies, counts),
+        "macro": float(np.nanmean(accuracies)),
+        "macro_f1": float(np.nanmean(f1)),
+        "ece": calibration_error(probabilities, labels),
+        "per_class": {
+            name: {
+                "accuracy": _number(accuracies[k]),
+                "f1": _number(f1[k]),
+                "train_images": int(counts[k]),
+                "test_images": int(confusion[k].sum()),
+            }
+            for k, name in enumerate(class_names)
+        },
+        "confusion": confusion.tolist(),
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

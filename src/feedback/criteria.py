@@ -1,0 +1,63 @@
+"""What the classifier wants to see more of: criteria that guidance moves uphill (arXiv 2310.00158, sec. 3).
+
+A criterion is `criterion(logits (B, C), features (B, D), labels (B,)) -> (B,)`.
+"""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from src.errors import InputError
+from src.feedback.gaussians import ClassGaussians
+
+Criterion = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+NAMES = ("none", "loss", "entropy", "hardness", "margin")
+
+
+def loss(logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+    """-log f(x)_y."""
+    return F.cross_entropy(logits, labels, reduction="none")
+
+
+def entropy(logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+    """-sum_k f(x)_k log f(x)_k."""
+    log_p = logits.log_softmax(1)
+    return -(log_p.exp() * log_p).sum(1)
+
+
+def margin(logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+    """How little the intended class leads: max_{k != y} logit_k - logit_y."""
+    others = logits.masked_fill(F.one_hot(labels, logits.shape[1]).bool(), -float("inf"))
+    return others.amax(1) - logits.gather(1, labels[:, None])[:, 0]
+
+
+def criterion(name: str, gaussians: ClassGaussians | None = None) -> Criterion | None:
+    """The criterion called `name`; None for "none". A sum such as "0.7*entropy+0.3*loss" is a criterion too.
+
+    gaussians: needed by `hardness`. Raises InputError for an unknown name, listing the known ones.
+    """
+    if name == "none":
+        return None
+    terms = [_term(part, gaussians) for part in name.split("+")]
+    if len(terms) == 1 and terms[0][0] == 1:
+        return terms[0][1]
+    return lambda logits, features, labels: sum(w * c(logits, features, labels) for w, c in terms)  # type: ignore[return-value]
+
+
+def _term(text: str, gaussians: ClassGaussians | None) -> tuple[float, Criterion]:
+    weight, _, name = text.strip().rpartition("*")
+    known: dict[str, Criterion] = {"loss": loss, "entropy": entropy, "margin": margin}
+    if name.strip() == "hardness":
+        if gaussians is None:
+            raise InputError("criterion 'hardness' needs the class Gaussians of real features; none were given.")
+        known["hardness"] = gaussians.hardness
+    if name.strip() not in known:
+        raise InputError(
+            f"criterion '{name.strip()}' is unknown; choose one of {', '.join(NAMES)}, or a weighted sum of them."
+        )
+    try:
+        return float(weight or 1), known[name.strip()]
+    except ValueError:
+        raise InputError(f"criterion term '{text.strip()}' must read <number>*<name>.") from None

@@ -1,0 +1,81 @@
+"""The sampling loop: classifier-free guidance (Ho & Salimans 2022), optionally under a classifier's feedback.
+
+DDIM is the reference scheduler and DPM-Solver++(2M) the approved fast one. UniPC throws 87-99.8 % of an
+additive latent update away and PNDM ignores the sample given at its second call: both are refused.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+from torch import Tensor
+
+from src.errors import InputError
+from src.feedback.guidance import Feedback, guide
+from src.feedback.prediction import Noise, check_prediction_type
+
+SCHEDULERS = {"ddim": DDIMScheduler, "dpmpp_2m": DPMSolverMultistepScheduler}
+# DDIM clips x_0 to [-1, 1] unless told not to, which is for pixels; latents have no such range.
+SETTINGS = {
+    "ddim": {"clip_sample": False},
+    "dpmpp_2m": {"algorithm_type": "dpmsolver++", "solver_order": 2},
+}
+REFUSED = {
+    "unipc": "it recomputes the sample from its history and throws the feedback's update away",
+    "pndm": "it ignores the sample it is given at its second call",
+}
+
+Denoise = Callable[[Tensor, int, Tensor, Tensor], Tensor]
+
+
+def scheduler(name: str, config: Any) -> DDIMScheduler | DPMSolverMultistepScheduler:
+    """The named scheduler with the checkpoint's noise schedule. InputError for a refused or unknown name."""
+    if name in REFUSED:
+        raise InputError(f"scheduler '{name}' cannot be combined with feedback: {REFUSED[name]}; use ddim or dpmpp_2m.")
+    if name not in SCHEDULERS:
+        raise InputError(f"scheduler '{name}' is unknown; choose one of {', '.join(SCHEDULERS)}.")
+    made = SCHEDULERS[name].from_config(config, **SETTINGS[name])
+    check_prediction_type(made.config.prediction_type)
+    return made
+
+
+@torch.no_grad()
+def sample(
+    denoise: Denoise,
+    decode: Callable[[Tensor], Tensor],
+    steps: DDIMScheduler | DPMSolverMultistepScheduler,
+    z: Tensor,
+    condition: tuple[Tensor, Tensor],
+    absent: tuple[Tensor, Tensor],
+    labels: Tensor,
+    guidance_scale: float,
+    feedback: Feedback | None = None,
+) -> Tensor:
+    """Latents x_0 (B, C, h, w) from noise z of that shape.
+
+    denoise: (z, t, text states, class labels) -> model output. condition, absent: text states and class
+    labels with and without the condition. steps: a scheduler whose timesteps are set. labels: (B,), for the
+    feedback. guidance_scale: 1 means no classifier-free guidance.
+    """
+    kind = steps.config.prediction_type
+    for i, t in enumerate(steps.timesteps.tolist()):
+        alpha_bar = float(steps.alphas_cumprod[t])
+        noise = Noise(alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
+        finish: Callable[[Tensor], Tensor] = lambda combined: combined  # noqa: E731
+        z_now = z
+        if feedback is not None and feedback.schedule.guides(i):
+
+            def predict(x: Tensor, t: int = t) -> Tensor:
+                return denoise(x, t, *condition)
+
+            conditional, z, finish = guide(feedback, kind, predict, decode, z, noise, labels)
+            unconditional = denoise(z_now, t, *absent) if guidance_scale != 1 else conditional
+        elif guidance_scale != 1:
+            both = [torch.cat(pair) for pair in zip(absent, condition, strict=True)]
+            unconditional, conditional = denoise(torch.cat([z, z]), t, *both).chunk(2)
+        else:
+            unconditional = conditional = denoise(z, t, *condition)
+        combined = unconditional + guidance_scale * (conditional - unconditional)
+        z = steps.step(finish(combined), t, z).prev_sample
+    return z

@@ -1,0 +1,92 @@
+"""From settings to a Stable unCLIP on disk in the diffusers format: render, train, save."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DDPMScheduler, StableUnCLIPImg2ImgPipeline
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from src.data.pose import PoseRange
+from src.files import atomic_write
+from src.generators.tiny import components, networks
+from src.generators.tiny.corpus import CLASSES, SIZE, WORDS, render
+from src.scratch import save_checkpoint
+from src.seeds import derive, numpy_generator
+
+ZERO_SHOT = "zero_shot/text_projection.safetensors"  # the pipeline has no use for it; zero-shot reading has
+
+
+@torch.no_grad()
+def _caption_states(
+    captions: list[str], words: CLIPTokenizer, text: CLIPTextModelWithProjection, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Distinct captions' last hidden states (P + 1, L, C), the empty one last; each caption's row (N,)."""
+    distinct = sorted(set(captions))
+    tokens = words([*distinct, ""], padding="max_length", truncation=True, return_tensors="pt").input_ids
+    states = torch.cat([text.text_model(batch.to(device)).last_hidden_state.cpu() for batch in tokens.split(512)])
+    row = {caption: i for i, caption in enumerate(distinct)}
+    return states, torch.tensor([row[caption] for caption in captions])
+
+
+def build(settings: Mapping[str, Any], scratch: Path, out: Path, device: torch.device) -> None:
+    """Train everything and save it to `out`; continues from `scratch` after a kill.
+
+    settings: `tiny` of params.yaml: seed, images, pose, sizes, autoencoder, clip, unet. Float16 on disk.
+    """
+    seed, sizes = settings["seed"], settings["sizes"]
+    corpus = render(settings["images"], PoseRange.from_mapping(settings["pose"]), numpy_generator("corpus", seed))
+    words = components.tokenizer(["a", "photo", "of", *CLASSES, *WORDS])
+    torch.manual_seed(derive("weights", seed))
+    text, vision = components.clip_towers(sizes, words, SIZE)
+    vae = components.autoencoder(sizes, SIZE)
+    network = components.unet(sizes, SIZE // 2 ** (len(sizes["vae_widths"]) - 1))
+    networks.train_autoencoder(vae, corpus, settings["autoencoder"], seed, scratch / "vae.safetensors", device)
+    networks.train_clip(text, vision, words, corpus, settings["clip"], seed, scratch / "clip.safetensors", device)
+
+    embeds = networks.embed_images(vision, corpus, device)
+    unclip, noising = networks.normaliser(embeds), components.image_noising_scheduler()
+    latents = networks.encode_latents(vae, corpus, device) * vae.config.scaling_factor
+    states, prompts = _caption_states(corpus.captions, words, text, device)
+    networks.train_unet(
+        network,
+        latents,
+        states,
+        embeds,
+        prompts,
+        DDPMScheduler.from_config(components.scheduler().config),
+        noising,
+        unclip,
+        settings["unet"],
+        seed,
+        scratch / "unet.safetensors",
+        device,
+    )
+    encoder = CLIPTextModel(text.config)
+    encoder.load_state_dict(text.text_model.state_dict())
+    pipeline = StableUnCLIPImg2ImgPipeline(
+        feature_extractor=components.image_processor(SIZE),
+        image_encoder=vision,
+        image_normalizer=unclip,
+        image_noising_scheduler=noising,
+        tokenizer=words,
+        text_encoder=encoder,
+        unet=network,
+        scheduler=components.scheduler(),
+        vae=vae,
+    )
+    pipeline.to("cpu", torch.float16).save_pretrained(out, safe_serialization=True)
+    save_checkpoint(out / ZERO_SHOT, {"weight": text.text_projection.weight.half()}, {})
+    atomic_write(out / "README.md", CARD.encode())
+
+
+CARD = """# Tiny Stable unCLIP
+
+A text- and image-conditioned latent diffusion model for 32 x 32 glyphs with the component classes of
+`stable-diffusion-2-1-unclip`, in the diffusers format, float16 safetensors. Written by the frozen DVC stage
+`train_generator` (`make generator` writes it anew) from rendered glyphs alone: fonts and procedural pen strokes, never
+the handwritten digits it is used on. `zero_shot/` holds the CLIP text projection, for zero-shot reading.
+License: Apache-2.0, as the repository.
+"""

@@ -1,0 +1,154 @@
+"""The parameters of a stage: exactly those that dvc.yaml declares for it, presets resolved, no other.
+
+Reading an undeclared one would make results stale in silence: DVC would not rerun the stage when it changes.
+"""
+
+import copy
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from src.errors import InputError
+from src.files import read_bytes
+
+_PRESET = re.compile(r"(\w+)s\.\$\{(\w+)\}")
+_TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
+
+
+class Params:
+    """A read-only view of declared parameters: `params.train.lr` or `params["train"]["lr"]`."""
+
+    def __init__(
+        self, values: Mapping[str, Any], stage: str, presets: Mapping[str, str] | None = None, path: str = ""
+    ) -> None:
+        """values: nested declared parameters; presets: which preset stands under a selector, such as
+        {"dataset": "datasets.digits"}; path: the dotted name of this node, empty at the top.
+        """
+        vars(self).update(_values=dict(values), _stage=stage, _presets=presets or {}, _path=path)
+
+    def __getitem__(self, name: str) -> Any:
+        path = f"{self._path}.{name}" if self._path else name
+        if name not in self._values:
+            preset = self._presets.get(self._path.partition(".")[0])
+            cure = f"'{preset}' in params.yaml lacks; add it there"
+            if preset is None:
+                cure = "dvc.yaml does not declare for it; add it under params"
+            raise InputError(f"stage '{self._stage}' reads parameter '{path}', which {cure}")
+        return self._view(self._values[name], path)
+
+    def __getattr__(self, name: str) -> Any:
+        # Python itself asks for dunder names (copying, pickling) and expects this error.
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise TypeError(f"parameter '{name}' is read-only; change it in params.yaml")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def __repr__(self) -> str:
+        return f"Params({self._values})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a copy as plain dictionaries and lists, for hashing."""
+        return copy.deepcopy(self._values)
+
+    def _view(self, value: Any, path: str) -> Any:
+        if isinstance(value, dict):
+            return type(self)(value, self._stage, self._presets, path)
+        if isinstance(value, list):
+            return tuple(self._view(item, f"{path}.{number}") for number, item in enumerate(value))
+        return value
+
+
+def load(stage: str, root: Path = Path(".")) -> Params:
+    """Return the parameters that `root`/dvc.yaml declares for the stage, with values from `root`/params.yaml.
+
+    A declared `datasets.${dataset}` appears as `params.dataset`, its name as `params.dataset.name`, and so
+    for every selector whose presets stand under its plural. Raises InputError for an unknown stage,
+    parameter or preset, for a number that is not finite, and for text that was meant as a number.
+    """
+    everything = _read_yaml(root / "params.yaml")
+    values: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
+    for entry in _declared(stage, root / "dvc.yaml"):
+        match = _PRESET.fullmatch(entry)
+        if match and match[1] == match[2]:
+            chosen[match[1]] = _preset(everything, match[1])
+            _check(chosen[match[1]], match[1])
+            continue
+        name = _TEMPLATE.sub(lambda inner: str(_lookup(everything, inner[1], stage)), entry)
+        value = _lookup(everything, name, stage)
+        _check(value, name)
+        *parents, last = name.split(".")
+        node = values
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        # Declared both whole and in part (`train` and `train.lr`): the whole contains the part.
+        node[last] = {**node.get(last, {}), **value} if isinstance(value, dict) else value
+    presets = {selector: f"{selector}s.{preset['name']}" for selector, preset in chosen.items()}
+    return Params({**values, **chosen}, stage, presets)
+
+
+def _declared(stage: str, path: Path) -> list[str]:
+    stages = _read_yaml(path).get("stages") or {}
+    if stage not in stages:
+        raise InputError(f"{path} has no stage '{stage}'; it has {', '.join(stages) or 'none'}")
+    entries = stages[stage].get("do", stages[stage]).get("params") or []
+    if others := [entry for entry in entries if not isinstance(entry, str)]:
+        raise InputError(f"stage '{stage}' declares parameters of another file, {others[0]}; use params.yaml alone")
+    return entries
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(read_bytes(path))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" near line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path} is not valid YAML{where}; correct it") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no `name: value` lines; restore it with git")
+    return content
+
+
+def _lookup(tree: Mapping[str, Any], name: str, stage: str) -> Any:
+    node: Any = tree
+    for part in name.split("."):
+        if not isinstance(node, dict) or part not in node:
+            raise InputError(f"dvc.yaml declares parameter '{name}' for stage '{stage}', but params.yaml lacks it")
+        node = node[part]
+    return node
+
+
+def _preset(everything: Mapping[str, Any], selector: str) -> dict[str, Any]:
+    name, known = everything.get(selector), everything.get(f"{selector}s") or {}
+    if name not in known:
+        raise InputError(f"unknown {selector} '{name}'; params.yaml knows {', '.join(map(str, known))}")
+    return {"name": name, **(known[name] or {})}
+
+
+def _check(value: Any, name: str) -> None:
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            _check(item, f"{name}.{key}")
+    elif isinstance(value, float | str):
+        try:
+            number = float(value)
+        except ValueError:
+            return
+        if not math.isfinite(number):
+            raise InputError(f"parameter '{name}' is {value}; give it a finite number")
+        if isinstance(value, str):
+            plain = np.format_float_positional(number, trim="0")
+            raise InputError(f"parameter '{name}' is the text '{value}', not a number; write {plain} in params.yaml")

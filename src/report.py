@@ -1,0 +1,84 @@
+"""What a reader looks at: contact sheets, intervals and tables."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from scipy import stats
+
+from src.files import atomic_write
+from src.shards import Shards
+
+
+def contact_sheet(
+    path: Path | str,
+    images: np.ndarray,
+    columns: int,
+    scale: int = 2,
+    row_labels: Sequence[str] | None = None,
+) -> None:
+    """Write images in rows of `columns`, each pixel enlarged `scale` times, as a PNG of deterministic bytes.
+
+    images: uint8 (N, H, W, 3); row_labels: one text per row, drawn left of it. ValueError if they do not fit.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or len(images) == 0:
+        raise ValueError(f"expected uint8 (N, H, W, 3), got {images.dtype} {images.shape}")
+    rows = -(-len(images) // columns)
+    if row_labels is not None and len(row_labels) != rows:
+        raise ValueError(f"{len(row_labels)} labels for {rows} rows")
+    font = ImageFont.load_default(11)
+    gap = 2
+    left = max((int(font.getlength(label)) + 3 * gap for label in row_labels or ()), default=gap)
+    height, width = images.shape[1] * scale + gap, images.shape[2] * scale + gap
+    sheet = Image.new("RGB", (left + columns * width, gap + rows * height), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, image in enumerate(images):
+        row, column = divmod(number, columns)
+        tile = Image.fromarray(image.repeat(scale, axis=0).repeat(scale, axis=1))
+        sheet.paste(tile, (left + column * width, gap + row * height))
+    for row, label in enumerate(row_labels or ()):
+        draw.text((gap, gap + row * height + height // 2), label, fill="black", font=font, anchor="lm")
+    png = io.BytesIO()
+    sheet.save(png, "PNG", optimize=True)
+    atomic_write(path, png.getvalue())
+
+
+def mean_ci(values: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Return the mean and the half-width of its Student t interval; ValueError for fewer than two values."""
+    data = np.asarray(values, dtype=np.float64)
+    if data.ndim != 1 or len(data) < 2:
+        raise ValueError("an interval needs at least two values")
+    quantile = stats.t.ppf((1 + level) / 2, len(data) - 1)
+    return float(data.mean()), float(quantile * data.std(ddof=1) / np.sqrt(len(data)))
+
+
+def paired(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Return mean and half-width of a - b, matched run by run, which cancels what the runs share."""
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} and {len(b)} values cannot be paired")
+    return mean_ci(np.subtract(a, b), level)
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Return a Markdown table; a float has one decimal, None or an absent value is a dash."""
+    lines = [list(columns), ["---"] * len(columns)]
+    lines += [[_cell(row.get(column)) for column in columns] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if isinstance(value, float) else str(value).replace("|", "\\|")
+
+
+def synthetic_sheet(path: Path | str, shards: Shards, class_names: Sequence[str], columns: int = 12) -> None:
+    """A contact sheet of the first `columns` images of every class, one row per class that has any."""
+    rows = [np.flatnonzero(shards.labels == k)[:columns] for k in range(len(class_names))]
+    blank = np.full_like(shards.image(0), 255)
+    images = [shards.image(int(row[i])) if i < len(row) else blank for row in rows if len(row) for i in range(columns)]
+    names = [name for name, row in zip(class_names, rows, strict=True) if len(row)]
+    contact_sheet(path, np.stack(images), columns, row_labels=names)

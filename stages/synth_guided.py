@@ -1,0 +1,56 @@
+"""Stage synth_guided: sample the generator on text and real images under the base classifier's feedback."""
+
+from pathlib import Path
+
+import numpy as np
+
+from src.data.plan import synthesis_plan
+from src.data.prompts import Prompts
+from src.errors import run_stage
+from src.feedback.classifier import feedback_value
+from src.feedback.guidance import Schedule
+from src.files import hash_tree
+from src.generators.synthesis import Synthesiser, settings_from, write_plan
+from src.generators.unclip import load as load_generator
+from src.parallel import device
+from src.params import load
+from src.report import synthetic_sheet
+from src.scratch import Scratch
+from src.shards import Shards
+from src.training.models import load as load_classifier
+
+
+def main() -> None:
+    params = load("synth_guided")
+    real = Shards("data/real/train")
+    counts = np.bincount(real.labels).tolist()
+    prompts = Prompts(Path("prompts") / f"{params.dataset}.yaml")
+    synth, images = params.synth, real.images()
+    labels = None if synth.conditioning == "text" else real.labels
+    plan = synthesis_plan(counts, synth.per_class, synth.fill, params.seed, prompts, labels=labels)
+    settings = settings_from(params.generator, synth.conditioning, synth.image_dropout)
+    generator = load_generator(params.generator.path, params.generator.revision, device())
+    classifier = load_classifier("data/base")
+    value = feedback_value(
+        params.feedback.criterion, classifier, images, real.labels, params.feedback.shrinkage, device()
+    )
+    schedule = Schedule.from_mapping(params.feedback)
+
+    inputs = [
+        hash_tree(path)
+        for path in (
+            "data/real/train",
+            "data/base",
+            params.generator.path,
+            f"prompts/{params.dataset}.yaml",
+        )
+    ]
+    scratch = Scratch("synth_guided", {"inputs": inputs, **params.as_dict()})
+    synthesiser = Synthesiser(generator, settings, plan, images, value, schedule)
+    if write_plan(synthesiser, plan, synth.shard_size, scratch.path / "shards", "guided images"):
+        synthetic_sheet("metrics/sheets/guided.png", Shards(scratch.path / "shards"), prompts.classes)
+        scratch.publish("shards", Path("data/synth/guided"))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,58 @@
+"""Accuracy reports: hand-made cases, scikit-learn as the reference, and empty shots as null."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import confusion_matrix, f1_score
+from torch import nn
+
+from src.data.images import to_tensor
+from src.evaluation.accuracy import accuracy_report, calibration_error, macro_accuracy, predict
+
+NAMES = ["a", "b", "c", "d"]
+
+
+def said(predicted: list[int], confidence: float = 1.0) -> np.ndarray:
+    rest = (1 - confidence) / 3
+    return np.where(np.eye(4, dtype=bool)[predicted], confidence, rest)
+
+
+def test_shots_are_means_of_class_accuracies_and_empty_shots_are_null() -> None:
+    labels = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+    report = accuracy_report(said([0, 0, 0, 1, 1, 1, 0, 2]), labels, [500, 101, 19, 5], NAMES)
+    assert report["overall"] == 6 / 8
+    assert report["many"] == (3 / 4 + 1) / 2 and report["few"] == 1 / 2
+    assert report["medium"] is None
+    assert report["per_class"]["d"] == {"accuracy": None, "f1": None, "train_images": 5, "test_images": 0}
+    json.dumps(report, allow_nan=False)
+
+
+def test_it_agrees_with_scikit_learn() -> None:
+    generator = np.random.default_rng(0)
+    labels, predicted = np.arange(80) % 4, generator.integers(4, size=80)
+    report = accuracy_report(said(list(predicted)), labels, [200, 50, 50, 5], NAMES)
+    assert report["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
+    assert report["confusion"] == confusion_matrix(labels, predicted).tolist()
+
+
+def test_the_worst_class_weighs_as_much_as_the_largest() -> None:
+    assert macro_accuracy(said([0] * 10), np.array([0] * 9 + [1])) == 0.5
+
+
+def test_calibration_is_the_gap_between_confidence_and_accuracy() -> None:
+    labels = np.zeros(10, dtype=int)
+    assert calibration_error(said([0] * 7 + [1] * 3, confidence=0.7), labels) == pytest.approx(0)
+    assert calibration_error(said([1] * 10, confidence=0.9), labels) == pytest.approx(0.9)
+    mixed = np.vstack([said([0] * 5, 0.6), said([1] * 5, 0.9)])
+    assert calibration_error(mixed, labels) == pytest.approx(0.5 * 0.4 + 0.5 * 0.9)
+
+
+def test_predictions_do_not_depend_on_the_batch_and_leave_dropout_out() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(48, 3))
+    images = np.random.default_rng(0).integers(256, size=(7, 4, 4, 3), dtype=np.uint8)
+    one, all_at_once = predict(model, images, batch=1), predict(model, images)
+    assert one.dtype == np.float64 and np.allclose(one, all_at_once, atol=1e-6)
+    assert np.allclose(one, model(to_tensor(images)).softmax(1).detach(), atol=1e-6)

@@ -1,0 +1,78 @@
+"""FID: against the textbook formula and a published package, its symmetries, and shards merged exactly."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+from src.evaluation.fid import GaussianStatistics, fid
+
+
+def features(count: int, dimensions: int, seed: int, scale: float = 1.0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    mixing = generator.normal(size=(dimensions, dimensions))
+    return scale * generator.normal(size=(count, dimensions)) @ mixing + generator.normal(size=dimensions)
+
+
+def distance(real: np.ndarray, fake: np.ndarray) -> float:
+    return fid(GaussianStatistics.of(real), GaussianStatistics.of(fake))
+
+
+def textbook(real: np.ndarray, fake: np.ndarray) -> float:
+    s_1, s_2 = np.cov(real, rowvar=False), np.cov(fake, rowvar=False)
+    gap = real.mean(0) - fake.mean(0)
+    return gap @ gap + np.trace(s_1 + s_2 - 2 * scipy.linalg.sqrtm(s_1 @ s_2).real)
+
+
+def test_it_is_the_formula_of_the_paper() -> None:
+    real, fake = features(300, 12, seed=0), features(200, 12, seed=1, scale=0.5)
+    assert distance(real, fake) == pytest.approx(textbook(real, fake), rel=1e-9)
+
+
+@pytest.mark.parametrize("count", [400, 20])
+def test_it_agrees_with_torch_fidelity_also_with_fewer_images_than_dimensions(count: int) -> None:
+    real, fake = features(count, 40, seed=2), features(count, 40, seed=3)
+    statistics = [fid_features_to_statistics(torch.from_numpy(x)) for x in (real, fake)]
+    expected = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert distance(real, fake) == pytest.approx(expected, rel=1e-5)
+
+
+def test_gaussians_known_in_closed_form() -> None:
+    x = features(50, 6, seed=0)
+    variance = np.cov(x, rowvar=False).trace()
+    assert distance(x, x + 3) == pytest.approx(6 * 9)
+    assert distance(x, x.mean(0) + 3 * (x - x.mean(0))) == pytest.approx((3 - 1) ** 2 * variance)
+
+
+@given(st.integers(2, 30), st.integers(1, 12), st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_identical_sets_are_at_distance_0_and_the_distance_is_symmetric(count, dimensions, seed) -> None:
+    x, y = features(count, dimensions, seed), features(count + 3, dimensions, seed + 100)
+    assert distance(x, x[::-1]) < 1e-12 * max(1, (x**2).sum())
+    assert distance(x, y) == pytest.approx(distance(y, x), rel=1e-9, abs=1e-12)
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=5), st.integers(1, 8))
+@settings(max_examples=30, deadline=None)
+def test_merged_shards_are_the_whole(sizes, dimensions) -> None:
+    x = features(sum(sizes), dimensions, seed=0) + 1e3
+    merged, *rest = [GaussianStatistics.of(part) for part in np.split(x, np.cumsum(sizes)[:-1])]
+    for shard in rest:
+        merged = merged.merge(shard)
+    whole = GaussianStatistics.of(x)
+    assert merged.count == whole.count
+    assert np.allclose(merged.mean, whole.mean, rtol=1e-13)
+    assert np.allclose(merged.root.T @ merged.root, whole.root.T @ whole.root, atol=1e-8)
+
+
+def test_what_has_no_covariance_is_refused() -> None:
+    one, two = GaussianStatistics.of(np.ones((1, 3))), GaussianStatistics.of(np.ones((2, 3)))
+    with pytest.raises(ValueError, match="at least two features"):
+        fid(one, two)
+    with pytest.raises(ValueError, match="equal dimension"):
+        fid(two, GaussianStatistics.of(np.ones((2, 4))))
+    with pytest.raises(ValueError, match="finite"):
+        GaussianStatistics.of(np.array([[np.nan, 1.0]]))

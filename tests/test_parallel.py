@@ -1,0 +1,65 @@
+"""Who makes what: every item exactly once, whatever the launcher."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src import parallel
+
+NAMES = (
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "SLURM_PROCID",
+    "SLURM_STEP_NUM_TASKS",
+    "SLURM_LOCALID",
+    "SLURM_NTASKS",
+)
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_without_a_launcher_one_process_does_everything():
+    assert parallel.is_main() and list(parallel.my_share(3)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("names", [("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")])
+def test_torchrun_and_srun_are_both_understood(alone, names):
+    alone.setenv(names[0], "2")
+    alone.setenv(names[1], "4")
+    assert (parallel.rank(), parallel.world_size(), parallel.is_main()) == (2, 4, False)
+    assert list(parallel.my_share(9)) == [2, 6]
+
+
+def test_a_plain_process_in_a_batch_script_does_everything(alone):
+    alone.setenv("SLURM_PROCID", "0")
+    alone.setenv("SLURM_NTASKS", "4")
+    assert parallel.world_size() == 1
+
+
+@given(st.integers(0, 50), st.integers(1, 8))
+def test_shares_cover_everything_once(n, world):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORLD_SIZE", str(world))
+        shares = []
+        for rank in range(world):
+            patch.setenv("RANK", str(rank))
+            shares.append(list(parallel.my_share(n)))
+    assert sorted(item for share in shares for item in share) == list(range(n))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_each_process_takes_its_own_gpu_or_the_only_one_it_sees(alone):
+    alone.setattr(torch.cuda, "is_available", lambda: True)
+    alone.setenv("LOCAL_RANK", "3")
+    for visible, expected in [(8, "cuda:3"), (1, "cuda:0")]:
+        alone.setattr(torch.cuda, "device_count", lambda visible=visible: visible)
+        assert parallel.device() == torch.device(expected)
+    alone.setattr(torch.cuda, "is_available", lambda: False)
+    assert parallel.device() == torch.device("cpu")

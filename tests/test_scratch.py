@@ -1,0 +1,104 @@
+"""Interrupted work is found again, by its key, and published in one step."""
+
+import errno
+import json
+import os
+import shutil
+
+import pytest
+import torch
+
+from src.errors import InputError
+from src.scratch import Scratch, load_checkpoint, save_checkpoint
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def test_the_same_key_finds_the_same_work_and_another_key_does_not():
+    first = Scratch("synth", {"seed": 1, "scale": 0.5})
+    (first.path / "half").write_text("done")
+    assert (Scratch("synth", {"scale": 0.5, "seed": 1}).path / "half").read_text() == "done"
+    assert not (Scratch("synth", {"seed": 2, "scale": 0.5}).path / "half").exists()
+    assert json.loads((first.path / "key.json").read_text()) == {"seed": 1, "scale": 0.5}
+
+
+def test_work_lies_in_the_main_repository_or_else_in_the_working_directory(root, monkeypatch):
+    assert Scratch("a", {}).path.parent == root / ".dvc" / "tmp" / "scratch"
+    monkeypatch.delenv("DVC_ROOT")
+    monkeypatch.chdir(root / ".dvc")
+    assert Scratch("a", {}).path.parent == root / ".dvc" / ".dvc" / "tmp" / "scratch"
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["one file system", "two file systems"])
+def test_publishing_replaces_the_output_and_clears_the_work(root, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", _refuse)
+    out = root / "data" / "out"
+    out.mkdir(parents=True)
+    (out / "stale").touch()
+    scratch = Scratch("synth", {})
+    (scratch.path / "shards" / "sub").mkdir(parents=True)
+    (scratch.path / "shards" / "sub" / "a").write_text("new")
+    scratch.publish("shards", out)
+    assert [path.relative_to(out).as_posix() for path in out.rglob("*")] == ["sub", "sub/a"]
+    assert not scratch.path.exists() and list(out.parent.iterdir()) == [out]
+
+
+def test_named_files_become_the_outputs_contents(root):
+    scratch = Scratch("train", {})
+    for name in ("model", "config", "checkpoint"):
+        (scratch.path / name).write_text(name)
+    scratch.publish(["model", "config"], root / "out")
+    assert sorted(path.name for path in (root / "out").iterdir()) == ["config", "model"]
+
+
+def test_a_publish_that_fails_keeps_the_old_output_and_the_work(root, monkeypatch):
+    scratch = Scratch("synth", {})
+    for name in ("a", "b"):
+        (scratch.path / name).write_text(name)
+    (root / "out").mkdir()
+    (root / "out" / "old").touch()
+    monkeypatch.setattr(os, "link", _refuse)
+    copy = shutil.copyfile
+
+    def full(source, target):
+        if source.name == "b":
+            raise OSError(errno.ENOSPC, "full")
+        return copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match="full"):
+        scratch.publish(["a", "b"], root / "out")
+    assert (root / "out" / "old").exists() and (scratch.path / "a").exists()
+    assert sorted(path.name for path in root.iterdir()) == [".dvc", "out"]
+
+
+def test_publishing_what_is_not_there_is_refused(root):
+    with pytest.raises(InputError, match="lacks model"):
+        Scratch("train", {}).publish(["model"], root / "out")
+    assert not (root / "out").exists()
+
+
+def test_a_checkpoint_returns_as_saved(root):
+    shared = torch.arange(6.0).reshape(2, 3)
+    tensors = {"a": shared.T, "b": shared, "step": torch.tensor(3)}
+    save_checkpoint(root / "c", tensors, {"step": 3, "curve": [{"loss": 0.5}]})
+    loaded, state = load_checkpoint(root / "c")
+    assert state == {"step": 3, "curve": [{"loss": 0.5}]}
+    assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 60, 110])
+def test_a_damaged_checkpoint_means_starting_over(root, keep):
+    save_checkpoint(root / "c", {"a": torch.zeros(8)}, {"step": 3})
+    (root / "c").write_bytes((root / "c").read_bytes()[:keep])
+    assert load_checkpoint(root / "c") is None
+    assert load_checkpoint(root / "absent") is None
+
+
+def _refuse(source, target):
+    raise OSError(errno.EXDEV, "another file system")

@@ -1,0 +1,37 @@
+"""Mixing: images and targets stay in step."""
+
+import numpy as np
+import pytest
+import torch
+
+from src.training.mixing import MIXING, cutmix, mixup
+
+# Image k is filled with the value k and labelled k, so a target can be read off the pixels.
+VALUES = torch.arange(6.0)
+X = VALUES.view(6, 1, 1, 1).expand(6, 3, 16, 16)
+TARGETS = torch.eye(6)
+
+
+@pytest.mark.parametrize("name", MIXING)
+@pytest.mark.parametrize("seed", range(5))
+def test_targets_say_how_much_of_each_image_is_seen(name: str, seed: int) -> None:
+    x, targets = MIXING[name](X, TARGETS, 1.0, np.random.default_rng(seed))
+    assert torch.allclose(targets.sum(1), torch.ones(6))
+    assert torch.allclose(x.mean((1, 2, 3)), targets @ VALUES, atol=1e-5)
+
+
+def test_no_mixing_returns_the_batch_itself() -> None:
+    x, targets = MIXING["none"](X, TARGETS, 1.0, np.random.default_rng(0))
+    assert x is X and targets is TARGETS
+
+
+def test_cutmix_shows_every_pixel_unblended_and_leaves_its_input_alone() -> None:
+    before = X.clone()
+    x, _ = cutmix(X, TARGETS, 1.0, np.random.default_rng(1))
+    assert torch.isin(x, VALUES).all() and not torch.equal(x, X) and torch.equal(before, X)
+
+
+def test_a_small_alpha_hardly_mixes() -> None:
+    generator = np.random.default_rng(0)
+    largest = torch.stack([mixup(X, TARGETS, 0.01, generator)[1].amax(1).min() for _ in range(50)])
+    assert largest.median() > 0.99

@@ -1,0 +1,85 @@
+"""Samplers: exact shares in every batch, and the same batch for the same seed and step."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src.errors import InputError
+from src.training.samplers import class_uniform, half_and_half, instance_uniform, uniform_subsample
+
+NONE = np.array([], dtype=np.int64)
+label_arrays = st.lists(st.integers(0, 5), min_size=1, max_size=40).map(np.array)
+
+
+@given(label_arrays, st.integers(1, 17), st.integers(0, 9))
+@settings(max_examples=40, deadline=None)
+def test_one_epoch_shows_every_image_once(labels, batch, seed) -> None:
+    sample = instance_uniform(labels, batch, seed)
+    steps = -(-3 * len(labels) // batch)
+    drawn = np.concatenate([sample(step) for step in range(steps)])[: 3 * len(labels)]
+    assert (np.bincount(drawn, minlength=len(labels)) == 3).all()
+
+
+@given(label_arrays, st.integers(1, 17), st.integers(0, 9))
+@settings(max_examples=40, deadline=None)
+def test_class_counts_in_a_batch_differ_by_one_at_most(labels, batch, seed) -> None:
+    drawn = labels[class_uniform(labels, batch, seed)(step=4)]
+    counts = np.bincount(drawn, minlength=6)[np.unique(labels)]
+    assert len(drawn) == batch and counts.max() - counts.min() <= 1
+
+
+def test_every_image_of_a_class_is_equally_likely() -> None:
+    labels = np.array([0] * 3 + [1] * 30)
+    sample = class_uniform(labels, 64, seed=0)
+    frequency = np.bincount(np.concatenate([sample(step) for step in range(400)]), minlength=33) / 400 / 32
+    assert np.allclose(frequency[:3], 1 / 3, atol=0.02) and np.allclose(frequency[3:], 1 / 30, atol=0.01)
+
+
+@given(label_arrays, label_arrays, st.integers(1, 20), st.floats(0, 1))
+@settings(max_examples=40, deadline=None)
+def test_each_batch_holds_exactly_the_asked_share_of_real_images(real, synthetic, batch, fraction) -> None:
+    drawn = half_and_half(real, synthetic, batch, fraction, seed=0)(step=1)
+    size = round(fraction * batch)
+    assert len(drawn) == batch and drawn.max() < len(real) + len(synthetic)
+    assert (drawn[:size] < len(real)).all() and (drawn[size:] >= len(real)).all()
+    for part in (np.concatenate([real, synthetic])[d] for d in (drawn[:size], drawn[size:]) if len(d)):
+        counts = np.bincount(part)
+        assert counts.max() - counts[counts > 0].min() <= 1
+
+
+def test_a_class_without_synthetic_images_is_passed_over_in_the_synthetic_half() -> None:
+    real, synthetic = np.array([0, 1, 2]), np.array([0, 2, 2])
+    drawn = half_and_half(real, synthetic, 12, 0.5, seed=0)(step=0)
+    assert np.bincount(real[drawn[:6]]).tolist() == [2, 2, 2]
+    assert np.bincount(synthetic[drawn[6:] - 3]).tolist() == [3, 0, 3]
+
+
+@pytest.mark.parametrize("make", [instance_uniform, class_uniform])
+def test_a_batch_depends_on_seed_and_step_alone(make) -> None:
+    labels = np.arange(30) % 4
+    forward = [make(labels, 8, seed=5)(step) for step in range(9)]
+    later = make(labels, 8, seed=5)
+    assert all(np.array_equal(later(step), forward[step]) for step in (8, 2, 5))
+    assert not np.array_equal(make(labels, 8, seed=6)(0), forward[0])
+
+
+def test_the_uniform_subsample_has_the_smallest_class_of_each() -> None:
+    labels = np.array([0] * 9 + [1] * 2 + [3] * 5)
+    chosen = uniform_subsample(labels, seed=0)
+    assert len(set(chosen)) == 6 and np.bincount(labels[chosen]).tolist() == [2, 2, 0, 2]
+    assert np.array_equal(chosen, uniform_subsample(labels, seed=0))
+
+
+def test_nothing_to_sample_from_is_refused() -> None:
+    for make in (instance_uniform, class_uniform):
+        with pytest.raises(InputError, match="no training images"):
+            make(NONE, 8, seed=0)
+    with pytest.raises(InputError, match="no training images"):
+        half_and_half(np.array([0, 1]), NONE, 8, 0.5, seed=0)
+    with pytest.raises(InputError, match=r"lies in \[0, 1\], not 1.5"):
+        half_and_half(np.array([0]), np.array([0]), 8, 1.5, seed=0)
+
+
+def test_a_part_with_no_share_may_be_empty() -> None:
+    assert (half_and_half(np.array([0, 1]), NONE, 8, 1.0, seed=0)(0) < 2).all()
