@@ -20,7 +20,7 @@ from src.feedback.guidance import Schedule
 from src.generators.synthesis import Synthesiser, cut, settings_from
 from src.generators.unclip import UnCLIP
 from src.generators.unclip import load as load_generator
-from src.training.arms import recipe_from, train_guided, train_real, train_synaug
+from src.training.arms import last_layer_recipe, recipe_from, train_guided, train_real, train_synaug
 from src.training.models import Classifier
 
 CPU = torch.device("cpu")
@@ -132,7 +132,7 @@ class Seed:
             return self.accuracy(train_guided(*common, self.recipe, fraction, self.seed, CPU, None)[0])
         synaug = self.params["synaug"]
         recipe = recipe_from(self.params["train"], mixing=synaug["mixing"], mixing_alpha=synaug["mixing_alpha"])
-        last = recipe_from(self.params["train"], warmup=0, **synaug["last_layer"])
+        last = last_layer_recipe(self.params["train"], synaug["last_layer"])
         return self.accuracy(train_synaug(*common, recipe, last, self.seed, CPU, None)[0])
 
 

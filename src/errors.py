@@ -4,6 +4,8 @@ import errno
 import sys
 from collections.abc import Callable
 
+from src.parallel import is_main
+
 _MACHINE = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space",
@@ -16,12 +18,15 @@ class InputError(ValueError):
     """The user's mistake. The message is one sentence: what is wrong, and what to do next."""
 
 
-def run_stage(main: Callable[[], None]) -> None:
+def run_stage(main: Callable[[], None], shared: bool = False) -> None:
     """Run `main` and turn expected failures into one line on stderr and an exit code.
 
-    Exits 2 on `InputError` and on a full, read-only or forbidden disk, and 130 on Ctrl-C. Any other
+    shared: whether all processes of a launcher (torchrun, srun) divide the work of `main`; if not, the first does
+    it all and the others leave. Exits 2 on `InputError` and on a full, read-only or forbidden disk, and 130 on Ctrl-C. Any other
     exception is a defect of the program and keeps its traceback.
     """
+    if not (shared or is_main()):
+        return
     try:
         main()
     except InputError as error:

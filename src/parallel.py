@@ -4,8 +4,10 @@ Hardware is not a parameter: these values decide who makes a thing and where, ne
 """
 
 import os
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:  # seconds of import that rank and share need not pay
+    import torch
 
 
 def rank() -> int:
@@ -27,8 +29,10 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def device() -> torch.device:
+def device() -> "torch.device":
     """Return this process's GPU, or the CPU where there is none."""
+    import torch
+
     if not torch.cuda.is_available():
         return torch.device("cpu")
     local = _first("LOCAL_RANK", "SLURM_LOCALID", default=0)

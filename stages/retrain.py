@@ -12,7 +12,7 @@ from src.parallel import device
 from src.params import load
 from src.scratch import Scratch
 from src.shards import Shards
-from src.training.arms import recipe_from, train_guided, train_synaug
+from src.training.arms import last_layer_recipe, recipe_from, train_guided, train_synaug
 from src.training.models import save
 
 
@@ -30,8 +30,9 @@ def main() -> None:
         recipe, fraction = recipe_from(params.train.as_dict()), params.retrain.fraction_real
         model, curve = train_guided(*common, recipe, fraction, params.seed, device(), scratch)
     else:
-        recipe = recipe_from(params.train, mixing=params.synaug.mixing, mixing_alpha=params.synaug.mixing_alpha)
-        last = recipe_from(params.train.as_dict(), warmup=0, **params.synaug.last_layer.as_dict())
+        mixing = {"mixing": params.synaug.mixing, "mixing_alpha": params.synaug.mixing_alpha}
+        recipe = recipe_from(params.train.as_dict(), **mixing)
+        last = last_layer_recipe(params.train.as_dict(), params.synaug.last_layer.as_dict())
         model, curve = train_synaug(*common, recipe, last, params.seed, device(), scratch)
     save(model, scratch.path / "model")
     scratch.publish("model", Path(f"data/retrained/{arm}"))

@@ -36,15 +36,10 @@ def main() -> None:
     )
     schedule = Schedule.from_mapping(params.feedback)
 
-    inputs = [
-        hash_tree(path)
-        for path in (
-            "data/real/train",
-            "data/base",
-            params.generator.path,
-            f"prompts/{params.dataset}.yaml",
-        )
-    ]
+    files = ["data/real/train", "data/base", f"prompts/{params.dataset}.yaml"]
+    # A generator from a hub has no folder here; its path and revision, which are parameters, name it.
+    files += [params.generator.path] * Path(params.generator.path).exists()
+    inputs = [hash_tree(path) for path in files]
     scratch = Scratch("synth_guided", {"inputs": inputs, **params.as_dict()})
     synthesiser = Synthesiser(generator, settings, plan, images, value, schedule)
     if write_plan(synthesiser, plan, synth.shard_size, scratch.path / "shards", "guided images"):
@@ -53,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, shared=True)

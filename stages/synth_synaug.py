@@ -25,7 +25,10 @@ def main() -> None:
     settings = settings_from(params.generator, "text", 0.0)
     generator = load_generator(params.generator.path, params.generator.revision, device())
 
-    inputs = [hash_tree(path) for path in (params.generator.path, f"prompts/{params.dataset}.yaml")]
+    files = [f"prompts/{params.dataset}.yaml"]
+    # A generator from a hub has no folder here; its path and revision, which are parameters, name it.
+    files += [params.generator.path] * Path(params.generator.path).exists()
+    inputs = [hash_tree(path) for path in files]
     scratch = Scratch("synth_synaug", {"inputs": inputs, "counts": counts, **params.as_dict()})
     synthesiser = Synthesiser(generator, settings, plan)
     if write_plan(synthesiser, plan, params.synth.shard_size, scratch.path / "shards", "text-only images"):
@@ -34,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, shared=True)

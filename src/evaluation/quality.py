@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from src.data.imbalance import shots
+from src.errors import InputError
 from src.evaluation.density_coverage import density_coverage
 from src.evaluation.fid import GaussianStatistics, fid
 
@@ -45,7 +46,14 @@ def in_every_space(
     """`quality` of each synthetic arm in each feature space.
 
     spaces: extractor name -> {"real": features, arm: features}; labels: {"real": labels, arm: labels}.
+    Raises InputError if there are too few images for `nearest_k`.
     """
+    smallest = min(labels, key=lambda name: len(labels[name]))
+    if not 1 <= nearest_k < len(labels[smallest]):
+        raise InputError(
+            f"evaluation.nearest_k={nearest_k} must be at least 1 and below the {len(labels[smallest])} images of "
+            f"'{smallest}', the smallest set; change it, or have more images"
+        )
     return {
         arm: {
             space: quality((features["real"], labels["real"]), (features[arm], labels[arm]), counts, nearest_k)

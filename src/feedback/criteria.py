@@ -3,6 +3,7 @@
 A criterion is `criterion(logits (B, C), features (B, D), labels (B,)) -> (B,)`.
 """
 
+import math
 from collections.abc import Callable
 
 import torch.nn.functional as F
@@ -58,6 +59,9 @@ def _term(text: str, gaussians: ClassGaussians | None) -> tuple[float, Criterion
             f"criterion '{name.strip()}' is unknown; choose one of {', '.join(NAMES)}, or a weighted sum of them."
         )
     try:
-        return float(weight or 1), known[name.strip()]
+        factor = float(weight or 1)
     except ValueError:
-        raise InputError(f"criterion term '{text.strip()}' must read <number>*<name>.") from None
+        factor = math.nan
+    if not math.isfinite(factor):
+        raise InputError(f"criterion term '{text.strip()}' must read <number>*<name>.")
+    return factor, known[name.strip()]

@@ -43,9 +43,10 @@ def fit_gaussians(features: np.ndarray, labels: np.ndarray, classes: int, shrink
         raise InputError(f"shrinkage '{shrinkage}' is unknown; choose one of {', '.join(SHRINKAGES)}.")
     counts = np.bincount(labels, minlength=classes)
     needed = 1 if shrinkage == "tied" else 2
-    if (counts < needed).any():
+    few = int(np.argmax(counts < needed))
+    if counts[few] < needed:
         raise InputError(
-            f"class {int(np.argmax(counts < needed))} has {counts.min()} training images, too few for the "
+            f"class {few} has {counts[few]} training images, too few for the "
             f"hardness criterion with shrinkage '{shrinkage}'; use 'tied' or another feedback."
         )
     features = features.astype(np.float64)

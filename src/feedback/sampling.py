@@ -17,7 +17,7 @@ from src.feedback.prediction import Noise, check_prediction_type
 
 SCHEDULERS = {"ddim": DDIMScheduler, "dpmpp_2m": DPMSolverMultistepScheduler}
 # DDIM clips x_0 to [-1, 1] unless told not to, which is for pixels; latents have no such range.
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "ddim": {"clip_sample": False},
     "dpmpp_2m": {"algorithm_type": "dpmsolver++", "solver_order": 2},
 }

@@ -1,5 +1,6 @@
 """From a synthesis plan to finished shards: conditions, sampling, provenance, resume."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -105,15 +106,15 @@ class Synthesiser:
             self.settings.guidance_scale, feedback,
         )  # fmt: skip
         with torch.no_grad():
-            images = to_uint8(model.decode(z))
-            after = None if self.value is None else self.value(model.decode(z), labels).tolist()
-        return list(zip(images, self._provenance(part, feedback, after), strict=True))
+            decoded = model.decode(z)
+            after = None if self.value is None else self.value(decoded, labels)
+        return list(zip(to_uint8(decoded), self._provenance(part, feedback, after), strict=True))
 
     def _provenance(
-        self, part: Sequence[PlannedImage], feedback: Feedback | None, after: list[float] | None
+        self, part: Sequence[PlannedImage], feedback: Feedback | None, after: Tensor | None
     ) -> list[dict[str, Any]]:
         trace = feedback.trace if feedback is not None else Trace()
-        before = None if trace.before is None else trace.before.tolist()
+        values_before, values_after = (_finite(values, len(part)) for values in (trace.before, after))
         per_image = [torch.as_tensor(count).expand(len(part)).tolist() for count in (trace.updates, trace.skipped)]
         return [
             {
@@ -122,13 +123,20 @@ class Synthesiser:
                 "seed": p.seed,
                 "prompt": p.prompt if self.settings.conditioning != "image" else "",
                 "source": p.source if self.settings.conditioning != "text" else None,
-                "criterion_before": None if before is None else before[i],
-                "criterion_after": None if after is None else after[i],
+                "criterion_before": values_before[i],
+                "criterion_after": values_after[i],
                 "updates": per_image[0][i],
                 "skipped": per_image[1][i],
             }
             for i, p in enumerate(part)
         ]
+
+
+def _finite(values: Tensor | None, count: int) -> list[float | None]:
+    """One number per image for JSON, which knows neither NaN nor infinity: None in their place."""
+    if values is None:
+        return [None] * count
+    return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def cut(plan: Sequence[PlannedImage], shard_size: int) -> list[Sequence[PlannedImage]]:

@@ -35,18 +35,20 @@ class UnCLIP:
     def __init__(self, pipeline: StableUnCLIPImg2ImgPipeline, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
         self.pipeline = pipeline
+        self.check_weights()
         for name in COMPONENTS:
-            getattr(pipeline, name).requires_grad_(False).eval().to(device)
+            getattr(pipeline, name).to(device).requires_grad_(False).eval()
         edge = pipeline.unet.config.sample_size
         self.latent_shape = (int(pipeline.unet.config.in_channels), edge, edge)
         self.image_size = edge * pipeline.vae_scale_factor
         self.scheduler_config = pipeline.scheduler.config
-        self.check_finite()
 
-    def check_finite(self) -> None:
-        """InputError if a weight is NaN or infinite."""
+    def check_weights(self) -> None:
+        """InputError if a weight is missing, NaN or infinite."""
         for name in COMPONENTS:
             for key, value in getattr(self.pipeline, name).state_dict().items():
+                if value.is_meta:
+                    raise InputError(f"the generator's {name} lacks '{key}'; fetch or train it again")
                 if value.is_floating_point() and not torch.isfinite(value).all():
                     raise InputError(
                         f"the generator's {name} holds NaN or infinity in '{key}'; fetch or train it again"
@@ -130,8 +132,9 @@ def load(path: str, revision: str | None, device: torch.device) -> UnCLIP:
             "generator=tiny_unclip"
         ) from error
     made = UnCLIP(pipeline, device, dtype)
-    for name in ("unet", "vae"):
-        getattr(pipeline, name).to(dtype)
+    with quiet():
+        for name in ("unet", "vae"):
+            getattr(pipeline, name).to(dtype)
     return made
 
 

@@ -25,6 +25,11 @@ def recipe_from(settings: Mapping[str, Any], **changes: Any) -> Recipe:
     return replace(Recipe(**{name: value for name, value in settings.items() if name != "model"}), **changes)
 
 
+def last_layer_recipe(train: Mapping[str, Any], last_layer: Mapping[str, Any]) -> Recipe | None:
+    """SYNAuG's third step: `train` of params.yaml with the changes of `synaug.last_layer`; None for zero steps."""
+    return recipe_from(train, warmup=0, **last_layer) if last_layer["steps"] else None
+
+
 def train_real(
     model: str, data: Labelled, validation: Labelled, counts: Sequence[int], recipe: Recipe, seed: int,
     device: torch.device, scratch: Scratch | None, describe: str,
@@ -66,7 +71,7 @@ def train_guided(
 
 def train_synaug(
     model: str, data: Labelled, synthetic: np.ndarray, validation: Labelled, counts: Sequence[int], recipe: Recipe,
-    last_layer: Recipe, seed: int, device: torch.device, scratch: Scratch | None,
+    last_layer: Recipe | None, seed: int, device: torch.device, scratch: Scratch | None,
 ) -> Trained:  # fmt: skip
     """SYNAuG (arXiv 2308.00994): class-uniform union with Mixup or CutMix, then the last layer on real images."""
     images, labels = data
@@ -77,6 +82,6 @@ def train_synaug(
         "synaug",
     )  # fmt: skip
     real = ~synthetic
-    if last_layer.steps:
+    if last_layer is not None:
         network = retrain_last_layer(network, images[real], labels[real], last_layer, derive("last layer", seed))
     return network, curve

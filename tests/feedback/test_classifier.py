@@ -1,0 +1,54 @@
+"""What the classifier is shown: the image as it will be stored, at the size it was trained on."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from src.data.images import to_tensor
+from src.errors import InputError
+from src.feedback.classifier import criterion_value, feedback_value
+from src.feedback.criteria import criterion
+from src.training.models import Classifier, build
+
+
+def classifier() -> Classifier:
+    return build("small_cnn", 3, 16, seed=0).eval().requires_grad_(False)
+
+
+def pixels(size: int, count: int = 6) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+
+
+def test_the_value_is_the_criterion_of_the_classifiers_logits() -> None:
+    model, x, labels = classifier(), to_tensor(pixels(16)), torch.arange(6) % 3
+    value = criterion_value(model, criterion("loss"))(x, labels)
+    assert torch.allclose(value, F.cross_entropy(model(x), labels, reduction="none"))
+
+
+def test_other_sizes_are_resized_to_the_classifiers() -> None:
+    model, x, labels = classifier(), to_tensor(pixels(32)), torch.arange(6) % 3
+    small = F.interpolate(x, size=(16, 16), mode="bilinear", antialias=True)
+    expected = criterion_value(model, criterion("entropy"))(small, labels)
+    assert torch.equal(criterion_value(model, criterion("entropy"))(x, labels), expected)
+
+
+def test_pixels_out_of_range_are_judged_as_stored_and_still_have_a_gradient() -> None:
+    model, labels = classifier(), torch.arange(6) % 3
+    x = (3 * to_tensor(pixels(16))).requires_grad_()
+    stored = x.detach().clamp(-1, 1).requires_grad_()
+    value = criterion_value(model, criterion("loss"))(x, labels)
+    expected = F.cross_entropy(model(stored), labels, reduction="none")
+    assert torch.allclose(value, expected)
+    (found,) = torch.autograd.grad(value.sum(), x)
+    (unclamped,) = torch.autograd.grad(expected.sum(), stored)
+    assert torch.allclose(found, unclamped, rtol=1e-5, atol=1e-8) and found[x.abs() > 1].any()
+
+
+def test_no_feedback_is_no_value_and_hardness_is_fitted_to_the_real_images() -> None:
+    real, labels = pixels(16, 12), np.arange(12) % 3
+    assert feedback_value("none", classifier(), real, labels, "tied", torch.device("cpu")) is None
+    hardness = feedback_value("hardness", classifier(), real, labels, "tied", torch.device("cpu"))
+    assert torch.isfinite(hardness(to_tensor(real), torch.from_numpy(labels))).all()
+    with pytest.raises(InputError, match="'boredom' is unknown"):
+        feedback_value("boredom", classifier(), real, labels, "tied", torch.device("cpu"))

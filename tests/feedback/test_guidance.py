@@ -1,0 +1,172 @@
+"""One guided prediction: gradients against finite differences, samples that cannot be guided, the schedule."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from src.errors import InputError
+from src.feedback.classifier import criterion_value
+from src.feedback.criteria import criterion
+from src.feedback.gaussians import fit_gaussians
+from src.feedback.guidance import RULES, Feedback, Schedule, guide, unit
+from src.feedback.prediction import PREDICTION_TYPES, Noise, x0_hat
+from src.feedback.sampling import SCHEDULERS
+from src.training.models import build
+from tests.feedback import fakes
+
+NOISE = Noise(0.6, 0.8)
+T = 400
+
+
+def predictor(inputs: dict[str, object]) -> Callable[[Tensor], Tensor]:
+    return lambda z: fakes.denoise(z, T, *inputs["condition"])
+
+
+def guided(kind: str, listens: Feedback, count: int = 3) -> tuple[Tensor, Tensor]:
+    """The moved latents, and what the score rule adds to an output of zeros."""
+    inputs = fakes.batch(count)
+    _, moved, finish = guide(listens, kind, predictor(inputs), fakes.decode, inputs["z"], NOISE, inputs["labels"])
+    return moved, finish(torch.zeros_like(inputs["z"]))
+
+
+def numerical_gradient(kind: str, step: float = 1e-6) -> Tensor:
+    """Central differences of the criterion of the decoded x0_hat, pixel by pixel of z."""
+    inputs = fakes.batch(3)
+
+    def climbed(z: Tensor) -> Tensor:
+        x0 = x0_hat(kind, z, predictor(inputs)(z), NOISE)
+        return fakes.value(fakes.decode(x0), inputs["labels"])
+
+    gradient = torch.zeros_like(inputs["z"])
+    for index in range(gradient[0].numel()):
+        nudge = torch.zeros_like(gradient).flatten(1)
+        nudge[:, index] = step
+        nudge = nudge.view_as(gradient)
+        gradient.flatten(1)[:, index] = (climbed(inputs["z"] + nudge) - climbed(inputs["z"] - nudge)) / (2 * step)
+    return gradient
+
+
+@pytest.mark.parametrize("kind", PREDICTION_TYPES)
+def test_the_score_rule_carries_the_gradient_of_finite_differences(kind: str) -> None:
+    factor = {"epsilon": -NOISE.s, "v_prediction": -NOISE.s / NOISE.a, "sample": NOISE.s**2 / NOISE.a}[kind]
+    unmoved, added = guided(kind, fakes.feedback(0.5, "score"))
+    assert torch.equal(unmoved, fakes.batch(3)["z"])
+    assert torch.allclose(added, factor * 0.5 * numerical_gradient(kind), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", PREDICTION_TYPES)
+def test_the_latent_rule_moves_each_sample_by_the_share_w_of_its_norm_uphill(kind: str) -> None:
+    z, g = fakes.batch(3)["z"].flatten(1), numerical_gradient(kind).flatten(1)
+    moved, added = guided(kind, fakes.feedback(0.03))
+    expected = 0.03 * z.norm(dim=1, keepdim=True) * g / g.norm(dim=1, keepdim=True)
+    assert torch.allclose(moved.flatten(1) - z, expected, rtol=0, atol=1e-8)
+    assert not added.any()
+
+
+def test_the_conditional_output_is_the_unguided_one() -> None:
+    inputs = fakes.batch(3)
+    output, _, _ = guide(
+        fakes.feedback(1.0),
+        "epsilon",
+        predictor(inputs),
+        fakes.decode,
+        inputs["z"],
+        NOISE,
+        inputs["labels"],
+    )
+    assert torch.equal(output, predictor(inputs)(inputs["z"])) and not output.requires_grad
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("bad", [0.0, math.nan, math.inf])
+def test_a_useless_gradient_leaves_its_sample_unguided_and_counted_and_its_mates_alone(bad: float, rule: str) -> None:
+    def judge(images: Tensor, labels: Tensor) -> Tensor:
+        return fakes.value(images, labels) * torch.where(labels == 1, bad, 1.0).to(images)
+
+    sound, broken = fakes.feedback(0.1, rule), fakes.feedback(0.1, rule, judge)
+    moved, added = guided("v_prediction", sound, 4)
+    moved_too, added_too = guided("v_prediction", broken, 4)
+    mates = torch.tensor([0, 2, 3])
+    assert torch.equal(moved[mates], moved_too[mates]) and torch.equal(added[mates], added_too[mates])
+    assert torch.equal(moved_too[1], fakes.batch(4)["z"][1]) and not added_too[1].any()
+    assert broken.trace.updates.tolist() == [1, 0, 1, 1]
+    assert broken.trace.skipped.tolist() == [0, 1, 0, 0]
+
+
+def test_a_sample_without_gradient_is_sampled_as_if_unguided() -> None:
+    def judge(images: Tensor, labels: Tensor) -> Tensor:
+        return fakes.value(images, labels) * torch.where(labels == 1, math.nan, 1.0).to(images)
+
+    broken = fakes.run("ddim", "epsilon", fakes.feedback(0.1, judge=judge), fakes.batch(4))
+    assert (broken[1] - fakes.run("ddim", "epsilon", None, fakes.batch(4))[1]).abs().max() <= 1e-12
+    assert (broken[2] - fakes.run("ddim", "epsilon", fakes.feedback(0.1), fakes.batch(4))[2]).abs().max() <= 1e-12
+
+
+@pytest.mark.parametrize("size", [1e-38, 1e-30, 1.0, 1e30])
+def test_the_direction_does_not_depend_on_the_gradients_size_in_float32(size: float) -> None:
+    g = torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    direction, usable = unit(g * size)
+    assert usable.all()
+    assert torch.allclose(direction, unit(g)[0], rtol=0, atol=1e-6)
+    assert torch.allclose(direction.flatten(1).norm(dim=1), torch.ones(4))
+
+
+def test_a_tiny_criterion_guides_as_far_as_a_large_one() -> None:
+    moved = [
+        guided("v_prediction", fakes.feedback(0.1, judge=lambda x, y, c=c: c * fakes.value(x, y)))[0]
+        for c in (1e-38, 1.0)
+    ]
+    assert torch.allclose(*moved, rtol=0, atol=1e-12)
+
+
+def test_the_trace_keeps_the_first_criterion_and_counts_every_step() -> None:
+    inputs, seen = fakes.batch(3), fakes.feedback(0.1)
+    fakes.run("ddim", "epsilon", seen, inputs)
+    t = int(fakes.noise_schedule("ddim", "epsilon").timesteps[0])
+    alpha_bar = float(fakes.noise_schedule("ddim", "epsilon").alphas_cumprod[t])
+    noise = Noise(alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
+    x0 = x0_hat("epsilon", inputs["z"], fakes.denoise(inputs["z"], t, *inputs["condition"]), noise)
+    assert torch.allclose(seen.trace.before, fakes.value(fakes.decode(x0), inputs["labels"]))
+    assert seen.trace.updates.tolist() == [3, 3, 3] and seen.trace.skipped.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize(("rule", "scale"), [("latent", 0.05), ("score", 0.5)])
+@pytest.mark.parametrize("climbed", ["loss", "entropy", "hardness", "margin", "0.7*entropy+0.3*loss"])
+def test_guidance_raises_its_own_criterion(climbed: str, rule: str, scale: float, name: str) -> None:
+    model = build("small_cnn", fakes.CLASSES, 8, seed=0).double().eval().requires_grad_(False)
+    inputs = fakes.batch(32)
+    plain = fakes.decode(fakes.run(name, "v_prediction", None, inputs))
+    enlarged = torch.nn.functional.interpolate(plain, size=(8, 8), mode="bilinear", antialias=True)
+    gaussians = fit_gaussians(model.features(enlarged).numpy(), inputs["labels"].numpy(), fakes.CLASSES)
+    judge = criterion_value(model, criterion(climbed, gaussians))
+    # The random network's logits are nearly flat: the score rule, unlike the other, needs a gradient of some size.
+    listens = fakes.feedback(scale, rule, lambda x, y: 100 * judge(x, y), every=1)
+    made = fakes.decode(fakes.run(name, "v_prediction", listens, inputs))
+    gain = judge(made, inputs["labels"]) - judge(plain, inputs["labels"])
+    assert gain.mean() > 2 * gain.std() / len(gain) ** 0.5
+
+
+def test_a_schedule_guides_every_nth_step_of_its_window() -> None:
+    assert [i for i in range(10) if Schedule(1.0, 3, 1, 8, "latent").guides(i)] == [1, 4, 7]
+    assert [i for i in range(10) if Schedule(1.0, 5, 0, None, "score").guides(i)] == [0, 5]
+    assert not any(Schedule(0.0, 1, 0, None, "latent").guides(i) for i in range(10))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rule": "pixel"}, "rule 'pixel' is unknown; choose one of latent, score"),
+        ({"every": 0}, "every >= 1"),
+        ({"first": -1}, "0 <= first <= last"),
+        ({"first": 6, "last": 5}, "0 <= first <= last"),
+    ],
+)
+def test_an_impossible_schedule_is_refused(change: dict[str, object], message: str) -> None:
+    values = {"scale": 0.03, "every": 5, "first": 0, "last": None, "rule": "latent"}
+    assert Schedule.from_mapping(values) == Schedule(0.03, 5, 0, None, "latent")
+    with pytest.raises(InputError, match=message):
+        Schedule.from_mapping(values | change)

@@ -1,0 +1,143 @@
+"""What each synthetic image is told, what is recorded of it, and what does not change it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from src.errors import InputError
+from src.feedback.guidance import RULES, Schedule
+from src.feedback.sampling import SCHEDULERS
+from src.generators.synthesis import CONDITIONING, Synthesiser, as_text, settings_from
+from src.generators.unclip import UnCLIP
+from tests.generators.scene import GUIDED, SETTINGS, Scene, change
+
+FIELDS = {
+    "label",
+    "index",
+    "seed",
+    "prompt",
+    "source",
+    "criterion_before",
+    "criterion_after",
+    "updates",
+    "skipped",
+}
+
+
+def record(generator: UnCLIP, method: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """What the generator's method is called with from now on."""
+    calls: list[tuple] = []
+    original = getattr(generator, method)
+
+    def recorder(*arguments: object) -> Tensor:
+        calls.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(generator, method, recorder)
+    return calls
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_in_float32_an_image_differs_by_1e_5_at_most_among_other_batch_mates(
+    scene: Scene, name: str, rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = scene.synthesiser(change(scheduler=name), Schedule(0.1, 2, 0, None, rule))
+    decoded = record(scene.generator, "decode", monkeypatch)
+    made(scene.plan)
+    among = decoded[-1][0]  # the last decoding is of the finished latents
+    made(scene.plan[4:5])
+    assert (among[4:5] - decoded[-1][0]).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("schedule", [None, GUIDED])
+def test_provenance_is_complete(scene: Scene, schedule: Schedule | None) -> None:
+    made = scene.synthesiser(schedule=schedule, value=scene.value)(scene.plan)
+    for planned, (image, meta) in zip(scene.plan, made, strict=True):
+        assert image.shape == (32, 32, 3) and image.dtype == np.uint8
+        assert set(meta) == FIELDS
+        assert all(meta[name] == getattr(planned, name) for name in ("label", "index", "seed", "prompt", "source"))
+        assert scene.labels[meta["source"]] == meta["label"]
+        assert (meta["criterion_before"] is None) == (schedule is None)
+        assert meta["criterion_after"] >= 0 and meta["skipped"] == 0
+        assert meta["updates"] == (0 if schedule is None else SETTINGS.steps)
+
+
+def test_the_criterion_after_is_that_of_the_image_and_guidance_raised_it(scene: Scene) -> None:
+    plain = scene.synthesiser(value=scene.value)(scene.plan)
+    made = scene.synthesiser(schedule=GUIDED)(scene.plan)
+    shown = torch.from_numpy(np.stack([image for image, _ in made])).permute(0, 3, 1, 2).float() / 127.5 - 1
+    after, before = (torch.tensor([meta["criterion_after"] for _, meta in samples]) for samples in (made, plain))
+    assert torch.allclose(after, scene.value(shown, torch.tensor([p.label for p in scene.plan])), atol=1e-3)
+    assert (after - before).mean() > 0
+
+
+def test_scale_zero_makes_the_pixels_of_no_feedback(scene: Scene) -> None:
+    silent = scene.synthesiser(schedule=Schedule(0.0, 1, 0, None, "latent"))(scene.plan)
+    plain = scene.synthesiser()(scene.plan)
+    assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(silent, plain, strict=True))
+
+
+def test_dropout_zeroes_its_share_of_the_embedding_and_keeps_its_scale(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = record(scene.generator, "class_labels", monkeypatch)
+    for rate in (0.0, 0.4):
+        scene.synthesiser(change(image_dropout=rate, steps=1))(scene.plan)
+    (whole, _, noise), (dropped, _, same_noise) = calls
+    assert torch.equal(whole, scene.generator.image_embeddings(scene.images)[[p.source for p in scene.plan]])
+    kept = dropped != 0
+    assert torch.allclose(dropped[kept], whole[kept] / 0.6)
+    assert 0.25 < 1 - kept.float().mean() < 0.55  # 144 dimensions: .4 +- 3.5 standard errors
+    assert len(kept.unique(dim=0)) > 1 and torch.equal(noise, same_noise)
+
+
+def test_dropout_changes_the_images(scene: Scene) -> None:
+    whole, dropped = (scene.synthesiser(change(image_dropout=rate))(scene.plan) for rate in (0.0, 0.4))
+    assert not any(np.array_equal(a, b) for (a, _), (b, _) in zip(whole, dropped, strict=True))
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONING)
+def test_the_model_is_told_what_the_conditioning_says_and_nothing_else(
+    scene: Scene, conditioning: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = record(scene.generator, "denoise", monkeypatch)
+    made = scene.synthesiser(change(conditioning=conditioning))(scene.plan)
+    empty = scene.generator.text_states([""] * len(scene.plan))
+    for _, _, states, class_labels in calls:
+        (absent, told), (no_image, image) = states.chunk(2), class_labels.chunk(2)
+        assert torch.equal(absent, empty) and not no_image.any()
+        assert torch.equal(told, empty) == (conditioning == "image")
+        if conditioning == "text":
+            assert not image.any()
+        else:
+            assert image.any(1).all()
+    assert all((meta["prompt"] == "") == (conditioning == "image") for _, meta in made)
+    assert all((meta["source"] is None) == (conditioning == "text") for _, meta in made)
+
+
+def test_text_alone_needs_no_real_images_and_others_say_that_they_do(scene: Scene) -> None:
+    assert len(Synthesiser(scene.generator, as_text(SETTINGS), scene.plan)(scene.plan[:2])) == 2
+    with pytest.raises(InputError, match="conditioning=text_image needs real images"):
+        Synthesiser(scene.generator, SETTINGS, scene.plan)
+
+
+def test_settings_come_from_the_generator_preset() -> None:
+    preset = {"path": "x", "scheduler": "ddim", "steps": 4, "guidance_scale": 3.0, "noise_level": 0}
+    assert settings_from(preset, "text_image", 0.4) == SETTINGS
+    assert as_text(SETTINGS) == change(conditioning="text", image_dropout=0.0)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ({"conditioning": "sound"}, "'sound' is unknown; choose one of text, image, text_image"),
+        ({"image_dropout": 1.0}, r"image_dropout=1\.0 must lie in \[0, 1\)"),
+        ({"image_dropout": float("nan")}, "image_dropout=nan"),
+        ({"steps": 0}, "steps=0 must be at least 1"),
+    ],
+)
+def test_impossible_settings_are_refused(what: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        change(**what)

@@ -1,0 +1,161 @@
+"""dvc.yaml says what is true: the stages, their code, their parameters, and a lock that fits all three."""
+
+import ast
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dvc.api
+import pytest
+import yaml
+
+from src import params
+from tests.closure import ROOT, import_closure
+from tests.micro import copy_repository
+from tests.micro import dvc as run_dvc
+from tests.recording import leaves
+
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+STAGES: dict[str, dict[str, Any]] = DVC["stages"]
+NAMES = {
+    "train_generator", "prepare_lt", "train_base", "synth_guided", "synth_synaug", "merge_balance", "retrain",
+    "eval_fid_density_coverage", "eval_acc",
+}  # fmt: skip
+
+
+def outputs(stage: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """(kind, path, whether it is cached) of every output."""
+    for kind in ("outs", "metrics", "plots"):
+        for entry in stage.get(kind, []):
+            ((path, options),) = entry.items() if isinstance(entry, dict) else [(entry, {})]
+            yield kind, path, options.get("cache", True)
+
+
+def instances(name: str) -> list[str]:
+    """The stage's names as DVC sees them, one per arm."""
+    return [f"{name}@{arm}" for arm in STAGES[name].get("matrix", {}).get("arm", [])] or [name]
+
+
+def test_the_stages_are_the_nine_of_the_method_and_each_says_what_it_does():
+    assert set(STAGES) == NAMES
+    assert all(stage["desc"].strip() for stage in STAGES.values())
+
+
+def test_a_stage_runs_its_own_script_under_any_launcher():
+    for name, stage in STAGES.items():
+        arm = " ${item.arm}" if "matrix" in stage else ""
+        assert stage["cmd"] == rf"\${{LAUNCH:-python}} -m stages.{name}{arm}"
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_stage_declares_exactly_the_code_that_it_imports(name):
+    declared = [path for path in STAGES[name]["deps"] if path.endswith(".py")]
+    assert sorted(declared) == sorted(import_closure(ROOT / "stages" / f"{name}.py"))
+    assert {path.split("/")[0] for path in set(STAGES[name]["deps"]) - set(declared)} <= {"data", "models", "prompts"}
+
+
+def test_every_module_belongs_to_a_stage_and_package_files_hold_no_code():
+    """Importing a module runs its packages' files too; empty ones need not be dependencies."""
+    packages = set((ROOT / "src").rglob("__init__.py"))
+    modules = {path.relative_to(ROOT).as_posix() for path in set((ROOT / "src").rglob("*.py")) - packages}
+    assert modules <= {path for stage in STAGES.values() for path in stage["deps"]}
+    for path in packages:
+        assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body), path
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_stage_sees_the_parameters_that_dvc_tracks_for_it(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    selected = yaml.safe_load(Path("params.yaml").read_text())
+    seen = params.load(name).as_dict()
+    for selector in ("dataset", "generator", "feedback"):
+        if isinstance(seen.get(selector), dict):
+            preset = seen.pop(selector)
+            assert preset.pop("name") == selected[selector]
+            seen[f"{selector}s"] = {selected[selector]: preset}
+    for instance in instances(name):
+        assert seen == dvc.api.params_show(stages=instance, deps=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_declared_parameters_are_read_parameters(name, micro):
+    """The reads are those of a run of the stage in all its arms (`tests.recording`).
+
+    A preset is declared whole, because its name chooses it: there it is enough that some of it is read. Of all else,
+    every declared value must be. That no undeclared one is read, src.params sees to at every run.
+    """
+    declared, read = leaves(params.load(name, micro.root).as_dict()), set(micro.reads[name])
+    presets = {entry.split("s.${")[0] for entry in STAGES[name].get("params", []) if "${" in entry}
+    assert read <= declared
+    assert presets <= {path.split(".")[0] for path in read}
+    assert {path for path in declared - read if path.split(".")[0] not in presets} == set()
+
+
+def test_no_parameter_is_text_that_was_meant_as_a_number_and_all_numbers_are_finite():
+    def walk(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+        if isinstance(value, dict | list):
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                yield from walk(item, f"{name}.{key}")
+        else:
+            yield name, value
+
+    for name, value in walk(yaml.safe_load((ROOT / "params.yaml").read_text()), ""):
+        if isinstance(value, str):
+            with pytest.raises(ValueError, match="could not convert"):
+                raise AssertionError(f"{name} is the text '{value}': {float(value)}")
+        assert not isinstance(value, float) or math.isfinite(value), name
+
+
+def test_params_are_in_block_style_without_anchors_because_experiments_rewrite_them():
+    unwanted = (yaml.AnchorToken, yaml.AliasToken, yaml.FlowMappingStartToken, yaml.FlowSequenceStartToken)
+    tokens = yaml.scan((ROOT / "params.yaml").read_text())
+    assert [token.start_mark.line + 1 for token in tokens if isinstance(token, unwanted)] == []
+
+
+def test_the_test_split_is_read_by_eval_acc_alone():
+    def touches(path: str) -> bool:
+        return path in ("data", "data/real", "data/real/test") or path.startswith("data/real/test/")
+
+    assert [name for name, stage in STAGES.items() if any(map(touches, stage["deps"]))] == ["eval_acc"]
+    for script in (ROOT / "stages").glob("*.py"):
+        assert script.stem == "eval_acc" or "real/test" not in script.read_text()
+
+
+def test_the_generator_is_frozen_and_lives_in_git():
+    generator = STAGES["train_generator"]
+    assert generator["frozen"] is True
+    assert list(outputs(generator)) == [("outs", "models/tiny_unclip", False)]
+    assert [name for name, stage in STAGES.items() if stage.get("frozen")] == ["train_generator"]
+
+
+def test_small_results_live_in_git_and_all_else_in_the_cache():
+    """`cache: false` under `outs`, or `persist`, would switch the run-cache off for the stage."""
+    for name in NAMES - {"train_generator"}:
+        for kind, path, cached in outputs(STAGES[name]):
+            assert cached == (kind == "outs"), path
+            assert path.startswith("data/" if cached else "metrics/"), path
+    assert "persist" not in (ROOT / "dvc.yaml").read_text()
+
+
+def test_every_drawn_plot_is_an_output_of_a_stage():
+    made = {path.replace("${item.arm}", arm) for stage in STAGES.values() for _, path, _ in outputs(stage)
+            for arm in stage.get("matrix", {}).get("arm", [""])}  # fmt: skip
+    for plot in DVC["plots"]:
+        ((name, settings),) = plot.items()
+        assert set(settings["y"] if isinstance(settings["y"], dict) else [name]) <= made
+
+
+def test_the_lock_is_there():
+    assert (ROOT / "dvc.lock").is_file(), "run `dvc repro` and commit dvc.lock"
+
+
+@pytest.mark.skipif(not (ROOT / "dvc.lock").is_file(), reason="dvc.lock does not exist; test_the_lock_is_there fails")
+def test_lock_code_parameters_and_committed_results_agree(tmp_path):
+    """In a copy without data: `dvc repro` would run nothing."""
+    said = run_dvc(copy_repository(tmp_path / "copy"), "repro", "--allow-missing", "--dry")
+    assert "Running stage" not in said, said
+    for name in NAMES:
+        for instance in instances(name):
+            assert f"Stage '{instance}' didn't change, skipping" in said, said
