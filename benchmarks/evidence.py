@@ -42,7 +42,7 @@ def parse_seeds(text: str) -> list[int]:
     seeds: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
-        if not first.isdigit() or (last and not last.isdigit()):
+        if not first.isdigit() or (last and not last.isdigit()) or int(last or first) < int(first):
             raise InputError(f"--seeds {text} is not a list such as 0-4 or 1,5,7")
         seeds += range(int(first), int(last or first) + 1)
     return seeds
@@ -53,13 +53,15 @@ def settings(changes: Sequence[str]) -> dict[str, Any]:
     params = yaml.safe_load(read_bytes("params.yaml"))
     chosen = {name: params[name] for name in SETTINGS}
     for change in changes:
-        path, _, value = change.partition("=")
+        path, equals, value = change.partition("=")
         *parents, last = path.split(".")
-        node = chosen
+        node: Any = chosen
         for parent in parents:
-            node = node.get(parent, {})
-        if last not in node:
-            raise InputError(f"--set {change} names no parameter of params.yaml")
+            node = node.get(parent) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or last not in node:
+            raise InputError(f"--set {change} names no parameter of params.yaml that the evidence depends on")
+        if not equals:
+            raise InputError(f"--set {change} gives no value; write {path}=<value>")
         node[last] = yaml.safe_load(value)
     return chosen
 

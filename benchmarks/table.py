@@ -35,9 +35,10 @@ MARKS = ("<!-- evidence:begin -->\n", "<!-- evidence:end -->")
 def _values(report: Mapping[str, Any], arm: str, read: Callable[[Mapping[str, Any]], float]) -> list[float] | None:
     seeds = report["arms"].get(arm, {})
     try:
-        return [read(seeds[str(seed)]) for seed in report["seeds"]]
+        values = [read(seeds[str(seed)]) for seed in report["seeds"]]
     except KeyError:
         return None
+    return None if None in values else values  # a shot without classes has no accuracy
 
 
 def _interval(values: Sequence[float] | None, scale: float, digits: int) -> str | None:
@@ -92,8 +93,8 @@ def tables(report: Mapping[str, Any]) -> str:
     per_class = report["settings"]["synth"]["per_class"]
     caption = (
         f"Accuracy in per cent on the {report['split']} split, mean ± 95 % interval over seeds {seeds[0]} to "
-        f"{seeds[-1]}; full budget {per_class} synthetic images per class, half {per_class // 2}. FID, density, coverage "
-        "against real validation images in the reference classifier's features.\n\n"
+        f"{seeds[-1]}; full budget {per_class} synthetic images per class, half {per_class // 2}. FID, density, "
+        "coverage against real validation images in the reference classifier's features.\n\n"
     )
     first = markdown_table(accuracy_rows(report), ["arm", *budgets, "fid", "density", "coverage", "class agreement"])
     second = markdown_table(difference_rows(report), ["difference", *budgets])

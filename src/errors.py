@@ -21,9 +21,9 @@ class InputError(ValueError):
 def run_stage(main: Callable[[], None], shared: bool = False) -> None:
     """Run `main` and turn expected failures into one line on stderr and an exit code.
 
-    shared: whether all processes of a launcher (torchrun, srun) divide the work of `main`; if not, the first does
-    it all and the others leave. Exits 2 on `InputError` and on a full, read-only or forbidden disk, and 130 on Ctrl-C. Any other
-    exception is a defect of the program and keeps its traceback.
+    shared: whether the processes of a launcher (torchrun, srun) divide the work of `main`; otherwise the first
+    does it all and the others leave. Exits 2 on `InputError` and on a full, read-only or forbidden disk, and 130
+    on Ctrl-C. Any other exception is a defect of the program and keeps its traceback.
     """
     if not (shared or is_main()):
         return

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,28 @@ import yaml
 
 from tests.closure import ROOT
 
+RESULTS = ("data", "metrics", "models")  # the folders that stages write
 SETTINGS: dict[str, Any] = {
+    "seed": 0,
+    "dataset": "digits",
+    "generator": "tiny_unclip",
+    "feedback": "entropy",
+    "datasets.digits.head_count": 60,
+    "datasets.digits.imbalance_factor": 60,
     "datasets.digits.test_per_class": 5,
     "datasets.digits.val_per_class": 4,
     "generators.tiny_unclip.steps": 3,
+    "feedbacks.entropy": {
+        "criterion": "entropy",
+        "scale": 0.03,
+        "every": 5,
+        "first": 0,
+        "last": None,
+        "rule": "latent",
+        "shrinkage": "tied",
+    },
+    "synth.conditioning": "text_image",
+    "synth.fill": "add",
     "synth.per_class": 2,
     "synth.shard_size": 4,
     "train.steps": 4,
@@ -57,6 +75,20 @@ def copy_repository(target: Path, without: tuple[str, ...] = ()) -> Path:
         run(target, "git", "config", key, value)
     commit(target)
     return target
+
+
+def arms(stage: Mapping[str, Any]) -> list[str]:
+    """The arms that a stage of dvc.yaml runs for; one empty name if it runs once."""
+    return stage.get("matrix", {}).get("arm", [""])
+
+
+def outputs(stage: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """(kind, path, whether it is cached) of every output of a stage of dvc.yaml, in all its arms."""
+    for kind in ("outs", "metrics", "plots"):
+        for entry in stage.get(kind, []):
+            ((path, options),) = entry.items() if isinstance(entry, dict) else [(entry, {})]
+            for arm in arms(stage):
+                yield kind, path.replace("${item.arm}", arm), options.get("cache", True)
 
 
 def commit(repository: Path) -> None:

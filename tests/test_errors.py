@@ -34,6 +34,14 @@ def test_an_interrupted_stage_says_how_to_continue(capsys):
     )
 
 
+@pytest.mark.parametrize(("rank", "shared", "runs"), [("0", False, 1), ("1", False, 0), ("1", True, 1)])
+def test_only_the_first_process_runs_a_stage_that_is_not_shared(rank, shared, runs, monkeypatch):
+    monkeypatch.setenv("RANK", rank)
+    calls = []
+    run_stage(lambda: calls.append(rank), shared=shared)
+    assert len(calls) == runs
+
+
 @pytest.mark.parametrize("error", [ValueError("a defect"), OSError(errno.EIO, "a broken disk")])
 def test_any_other_failure_keeps_its_traceback(error):
     def main() -> None:

@@ -3,7 +3,6 @@
 import ast
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dvc.api
@@ -12,11 +11,12 @@ import yaml
 
 from src import params
 from tests.closure import ROOT, import_closure
-from tests.micro import copy_repository
+from tests.micro import arms, copy_repository, outputs
 from tests.micro import dvc as run_dvc
 from tests.recording import leaves
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES: dict[str, dict[str, Any]] = DVC["stages"]
 NAMES = {
     "train_generator", "prepare_lt", "train_base", "synth_guided", "synth_synaug", "merge_balance", "retrain",
@@ -24,17 +24,19 @@ NAMES = {
 }  # fmt: skip
 
 
-def outputs(stage: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
-    """(kind, path, whether it is cached) of every output."""
-    for kind in ("outs", "metrics", "plots"):
-        for entry in stage.get(kind, []):
-            ((path, options),) = entry.items() if isinstance(entry, dict) else [(entry, {})]
-            yield kind, path, options.get("cache", True)
+@pytest.fixture(scope="module")
+def tracked() -> dict[str, dict[str, Any]]:
+    """The parameters that DVC tracks for each stage; arms of a stage have the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        shown = {name: [dvc.api.params_show(stages=i, deps=True) for i in instances(name)] for name in NAMES}
+    assert all(one == values[0] for values in shown.values() for one in values)
+    return {name: values[0] for name, values in shown.items()}
 
 
 def instances(name: str) -> list[str]:
     """The stage's names as DVC sees them, one per arm."""
-    return [f"{name}@{arm}" for arm in STAGES[name].get("matrix", {}).get("arm", [])] or [name]
+    return [f"{name}@{arm}" if arm else name for arm in arms(STAGES[name])]
 
 
 def test_the_stages_are_the_nine_of_the_method_and_each_says_what_it_does():
@@ -65,17 +67,37 @@ def test_every_module_belongs_to_a_stage_and_package_files_hold_no_code():
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_a_stage_sees_the_parameters_that_dvc_tracks_for_it(name, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    selected = yaml.safe_load(Path("params.yaml").read_text())
-    seen = params.load(name).as_dict()
+def test_a_stage_sees_the_parameters_that_dvc_tracks_for_it(name, tracked):
+    seen = params.load(name, ROOT).as_dict()
     for selector in ("dataset", "generator", "feedback"):
         if isinstance(seen.get(selector), dict):
             preset = seen.pop(selector)
-            assert preset.pop("name") == selected[selector]
-            seen[f"{selector}s"] = {selected[selector]: preset}
-    for instance in instances(name):
-        assert seen == dvc.api.params_show(stages=instance, deps=True)
+            assert preset.pop("name") == PARAMS[selector]
+            seen[f"{selector}s"] = {PARAMS[selector]: preset}
+    assert seen == tracked[name]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "stages"),
+    [
+        ("seed", {"prepare_lt", "train_base", "synth_guided", "synth_synaug", "retrain"}),
+        (f"datasets.{PARAMS['dataset']}.imbalance_factor", {"prepare_lt"}),
+        ("train.loss", {"train_base", "retrain"}),
+        (f"feedbacks.{PARAMS['feedback']}.scale", {"synth_guided"}),
+        ("synth.conditioning", {"synth_guided"}),
+        ("synth.image_dropout", {"synth_guided"}),
+        ("synth.per_class", {"synth_guided", "synth_synaug"}),
+        (f"generators.{PARAMS['generator']}.steps", {"synth_guided", "synth_synaug", "eval_fid_density_coverage"}),
+        ("retrain.fraction_real", {"retrain"}),
+        ("evaluation.nearest_k", {"eval_fid_density_coverage"}),
+        ("tiny.unet.steps", {"train_generator"}),
+        *((f"feedbacks.{other}.scale", set()) for other in PARAMS["feedbacks"] if other != PARAMS["feedback"]),
+    ],
+)
+def test_an_ablation_touches_only_the_stages_that_it_concerns(parameter, stages, tracked):
+    """What follows from these runs too. A preset that is not chosen concerns nobody."""
+    assert parameter in leaves(PARAMS)
+    assert {name for name, values in tracked.items() if parameter in leaves(values)} == stages
 
 
 @pytest.mark.slow
@@ -101,7 +123,7 @@ def test_no_parameter_is_text_that_was_meant_as_a_number_and_all_numbers_are_fin
         else:
             yield name, value
 
-    for name, value in walk(yaml.safe_load((ROOT / "params.yaml").read_text()), ""):
+    for name, value in walk(PARAMS, ""):
         if isinstance(value, str):
             with pytest.raises(ValueError, match="could not convert"):
                 raise AssertionError(f"{name} is the text '{value}': {float(value)}")
@@ -140,8 +162,7 @@ def test_small_results_live_in_git_and_all_else_in_the_cache():
 
 
 def test_every_drawn_plot_is_an_output_of_a_stage():
-    made = {path.replace("${item.arm}", arm) for stage in STAGES.values() for _, path, _ in outputs(stage)
-            for arm in stage.get("matrix", {}).get("arm", [""])}  # fmt: skip
+    made = {path for stage in STAGES.values() for _, path, _ in outputs(stage)}
     for plot in DVC["plots"]:
         ((name, settings),) = plot.items()
         assert set(settings["y"] if isinstance(settings["y"], dict) else [name]) <= made

@@ -1,0 +1,78 @@
+"""The real data: disjoint, hashed, reproducible splits with the long tail where training sees it."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import yaml
+
+from src.data.datasets import Prepared, prepare
+from src.data.imbalance import exponential_counts
+from src.errors import InputError
+from tests.closure import ROOT
+
+DIGITS = {"name": "digits", **yaml.safe_load((ROOT / "params.yaml").read_text())["datasets"]["digits"]}
+
+
+@pytest.fixture(scope="module")
+def default() -> Prepared:
+    return prepare(DIGITS, seed=0)
+
+
+def images(data: Prepared, split: str) -> set[bytes]:
+    return {image.tobytes() for image in data.splits[split][0]}
+
+
+def test_no_image_is_in_two_splits_and_training_sees_a_part_of_the_pool(default):
+    for one, other in combinations(("pool", "val", "test"), 2):
+        assert images(default, one).isdisjoint(images(default, other))
+    assert images(default, "train") < images(default, "pool")
+
+
+def test_every_image_of_the_data_set_is_in_one_split(default):
+    assert sum(len(default.splits[name][1]) for name in ("pool", "val", "test")) == 1797
+
+
+def test_training_is_long_tailed_as_asked_and_what_is_measured_on_is_uniform(default):
+    assert default.counts == exponential_counts(DIGITS["head_count"], 10, DIGITS["imbalance_factor"])
+    assert default.counts[0] == DIGITS["head_count"] > default.counts[-1] >= 1
+    for name in ("val", "test"):
+        assert np.bincount(default.splits[name][1]).tolist() == [DIGITS[f"{name}_per_class"]] * 10
+    assert np.bincount(default.splits["pool"][1]).min() >= DIGITS["head_count"]
+
+
+def test_images_are_rgb_and_each_split_is_in_step_with_its_labels(default):
+    size = DIGITS["image_size"]
+    for pixels, labels in default.splits.values():
+        assert pixels.dtype == np.uint8 and pixels.shape == (len(labels), size, size, 3)
+        assert set(labels) == set(range(len(default.class_names)))
+
+
+def test_a_seed_names_the_data_and_another_seed_is_another_split_in_other_poses(default):
+    assert prepare(DIGITS, seed=0).hashes() == default.hashes()
+    other = prepare(DIGITS, seed=1)
+    assert all(other.hashes()[name] != default.hashes()[name] for name in default.splits)
+    assert images(other, "test").isdisjoint(images(default, "test"))
+
+
+def test_a_milder_tail_contains_a_harder_one_and_leaves_what_is_measured_on_alone(default):
+    mild = prepare({**DIGITS, "imbalance_factor": DIGITS["imbalance_factor"] / 6}, seed=0)
+    assert images(default, "train") < images(mild, "train")
+    assert [mild.hashes()[name] == default.hashes()[name] for name in ("train", "val", "test", "pool")] == [
+        False, True, True, True,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"name": "imagenet"}, "'imagenet' has no loader; known: digits"),
+        ({"head_count": 60, "imbalance_factor": 61}, "leaves class 9 without a training image"),
+        ({"head_count": 100, "imbalance_factor": 10}, "lower the head count"),
+        ({"test_per_class": 170}, "lower test_per_class or val_per_class"),
+        ({"pose": {**DIGITS["pose"], "scale_min": 2}}, "scale_min <= scale_max"),
+    ],
+)
+def test_settings_that_the_data_cannot_meet_are_refused(change, problem):
+    with pytest.raises(InputError, match=problem):
+        prepare({**DIGITS, **change}, seed=0)

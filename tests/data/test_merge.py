@@ -1,0 +1,96 @@
+"""The merged index: all real images, the synthetic ones that the arm uses, and no copies."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.data.merge import Merged, merge, read_merged, write_merged
+from src.errors import InputError
+from src.files import write_csv
+from src.shards import Shards, write_all
+
+labels = st.lists(st.integers(0, 4), min_size=1, max_size=40).map(np.array)
+
+
+def shards(folder, labels, shade: int) -> Shards:
+    """Image i is uniformly `shade + i`, so that an image says where it comes from."""
+    write_all(folder, [(np.full((2, 2, 3), shade + i, np.uint8), {"label": int(y)}) for i, y in enumerate(labels)])
+    return Shards(folder)
+
+
+@pytest.fixture
+def both(tmp_path) -> tuple[Shards, Shards]:
+    return shards(tmp_path / "real", [0, 0, 0, 1], 0), shards(tmp_path / "made", [0, 1, 1, 0, 1], 100)
+
+
+def test_feedback_guidance_takes_every_image_the_real_ones_first(both):
+    real, made = both
+    merged = merge(real.labels, made.labels, uniformise=False)
+    assert merged.images(real, made)[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 100, 101, 102, 103, 104]
+    assert merged.synthetic.tolist() == [False] * 4 + [True] * 5
+    assert merged.label.tolist() == [0, 0, 0, 1, 0, 1, 1, 0, 1]
+
+
+def test_synaug_fills_every_class_up_to_the_largest_real_one_with_its_first_images(both):
+    real, made = both
+    merged = merge(real.labels, made.labels, uniformise=True)
+    assert np.bincount(merged.label).tolist() == [3, 3]
+    assert merged.images(real, made)[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 101, 102]
+
+
+@given(labels, labels)
+def test_uniformised_classes_reach_the_largest_real_one_or_use_all_there_is(real, made):
+    counts, extra = (np.bincount(part, minlength=5) for part in (real, made))
+    classes = max(real.max(), made.max()) + 1
+    if (counts + extra)[:classes].min() == 0:
+        return
+    merged = merge(real, made, uniformise=True)
+    assert np.bincount(merged.label, minlength=5).tolist() == np.minimum(counts + extra, counts.max()).tolist()
+    assert merged.position[~merged.synthetic].tolist() == list(range(len(real)))
+    assert np.array_equal(merged.label[merged.synthetic], made[merged.position[merged.synthetic]])
+    assert len(set(merged.position[merged.synthetic])) == merged.synthetic.sum()
+
+
+def test_a_class_without_any_image_is_named():
+    with pytest.raises(InputError, match=r"class 1 has neither real nor synthetic images; raise synth.per_class"):
+        merge(np.array([0, 0]), np.array([0, 2]), uniformise=False)
+
+
+def test_the_file_holds_what_was_merged(tmp_path):
+    merged = merge(np.array([0, 0, 1]), np.array([1, 0]), uniformise=False)
+    write_merged(tmp_path / "arm.csv", merged)
+    assert (tmp_path / "arm.csv").read_text().splitlines()[:2] == ["source,position,label", "real,0,0"]
+    again = read_merged(tmp_path / "arm.csv")
+    for name in ("synthetic", "position", "label"):
+        assert np.array_equal(getattr(again, name), getattr(merged, name))
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"source": "dreamt", "position": 0, "label": 0}, "damaged"),
+        ({"source": "real", "position": "first", "label": 0}, "damaged"),
+        ({"source": "real", "position": 0}, "damaged"),
+        ({"source": "real", "position": -1, "label": 0}, "negative"),
+    ],
+)
+def test_a_damaged_file_is_one_sentence(row, problem, tmp_path):
+    write_csv(tmp_path / "arm.csv", [row])
+    with pytest.raises(InputError, match=problem):
+        read_merged(tmp_path / "arm.csv")
+
+
+def test_an_empty_or_missing_file_is_one_sentence(tmp_path):
+    (tmp_path / "arm.csv").write_text("source,position,label\n")
+    with pytest.raises(InputError, match="is empty"):
+        read_merged(tmp_path / "arm.csv")
+    with pytest.raises(InputError, match="is missing"):
+        read_merged(tmp_path / "other.csv")
+
+
+def test_an_index_that_does_not_fit_its_shards_is_refused(both):
+    real, made = both
+    for position, label, problem in [([4], [1], "points beyond the 4 images"), ([3], [0], "disagree on labels")]:
+        with pytest.raises(InputError, match=problem):
+            Merged(np.array([False]), np.array(position), np.array(label)).images(real, made)
