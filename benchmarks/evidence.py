@@ -20,8 +20,11 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
+from benchmarks.arms import ARMS, Seed, generator_of, run_arm
+from benchmarks.table import tables
 from src.errors import InputError, run_stage
 from src.files import hash_file, hash_tree, read_bytes, read_json, write_json
+from src.params import check_value
 
 SETTINGS = (
     "dataset",
@@ -63,6 +66,7 @@ def settings(changes: Sequence[str]) -> dict[str, Any]:
         if not equals:
             raise InputError(f"--set {change} gives no value; write {path}=<value>")
         node[last] = yaml.safe_load(value)
+        check_value(node[last], path)
     return chosen
 
 
@@ -77,7 +81,6 @@ def results_folder(params: dict[str, Any], split: str) -> Path:
 
 def run_seed(params: dict[str, Any], seed: int, split: str, arms: Sequence[str] | None, folder: Path) -> None:
     """All arms of one seed, in this process; what is already in `folder` is left alone."""
-    from benchmarks.arms import ARMS, Seed, generator_of, run_arm
 
     def keep(name: str, result: dict[str, Any]) -> None:
         write_json(folder / f"{seed}-{name}.json", result)
@@ -121,6 +124,8 @@ def main() -> None:
         run_seed(params, options.one, options.split, arms, options.folder)
         return
     seeds = parse_seeds(options.seeds)
+    if unknown := set(arms or ()) - {arm.name for arm in ARMS}:
+        raise InputError(f"--arms names unknown {', '.join(sorted(unknown))}; known: {', '.join(a.name for a in ARMS)}")
 
     def start(seed: int) -> None:
         command = [
@@ -146,8 +151,6 @@ def main() -> None:
     report = {"settings": params, "split": options.split, "seeds": seeds, "arms": collect(folder, seeds)}
     if options.out:
         write_json(options.out, report)
-    from benchmarks.table import tables
-
     sys.stdout.write(tables(report))
 
 

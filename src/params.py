@@ -85,11 +85,11 @@ def load(stage: str, root: Path = Path(".")) -> Params:
         match = _PRESET.fullmatch(entry)
         if match and match[1] == match[2]:
             chosen[match[1]] = _preset(everything, match[1])
-            _check(chosen[match[1]], match[1])
+            check_value(chosen[match[1]], match[1])
             continue
         name = _TEMPLATE.sub(lambda inner: str(_lookup(everything, inner[1], stage)), entry)
         value = _lookup(everything, name, stage)
-        _check(value, name)
+        check_value(value, name)
         *parents, last = name.split(".")
         node = values
         for parent in parents:
@@ -138,10 +138,11 @@ def _preset(everything: Mapping[str, Any], selector: str) -> dict[str, Any]:
     return {"name": name, **(known[name] or {})}
 
 
-def _check(value: Any, name: str) -> None:
+def check_value(value: Any, name: str) -> None:
+    """InputError, naming the parameter, for a number that is not finite and for text meant as a number."""
     if isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            _check(item, f"{name}.{key}")
+            check_value(item, f"{name}.{key}")
     elif isinstance(value, float | str):
         try:
             number = float(value)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from src.checks import number, whole
 from src.data.digits import CLASS_NAMES, posed_digits
 from src.data.imbalance import exponential_counts
 from src.data.pose import PoseRange
@@ -36,6 +37,9 @@ class Prepared:
 
 def prepare_digits(settings: Mapping[str, Any], seed: int) -> Prepared:
     """scikit-learn's digits, each in one random pose, with an exponential profile from head_count down."""
+    for name, least in (("image_size", 8), ("head_count", 1), ("test_per_class", 1), ("val_per_class", 1)):
+        whole(f"datasets.digits.{name}", settings[name], least)
+    number("datasets.digits.imbalance_factor", settings["imbalance_factor"])
     images, labels = posed_digits(
         settings["image_size"], PoseRange.from_mapping(settings["pose"]), numpy_generator("pose", seed)
     )

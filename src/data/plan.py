@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from src.checks import whole
 from src.data.prompts import Prompts
 from src.errors import InputError
 from src.seeds import derive, numpy_generator
@@ -69,7 +70,7 @@ def synthesis_plan(
 def _needed(counts: Sequence[int], per_class: int, fill: str) -> list[int]:
     if fill not in FILL:
         raise InputError(f"unknown synth.fill '{fill}'; known: {', '.join(FILL)}")
-    if per_class < 1:
+    if whole("synth.per_class", per_class) < 1:
         raise InputError(f"synth.per_class={per_class} makes no images; set it to at least 1")
     if fill == "add":
         return [per_class] * len(counts)

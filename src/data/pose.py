@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from src.checks import number
 from src.errors import InputError
 
 
@@ -33,7 +34,9 @@ class PoseRange:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, float]) -> "PoseRange":
-        return cls(*(float(values[name]) for name in ("rotation", "scale_min", "scale_max", "shift", "shear")))
+        return cls(
+            *(number(f"pose {name}", values[name]) for name in ("rotation", "scale_min", "scale_max", "shift", "shear"))
+        )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from src.checks import number, whole
 from src.errors import InputError
 from src.feedback.prediction import Noise, score_guided, x0_hat
 
@@ -42,10 +43,10 @@ class Schedule:
     def from_mapping(cls, values: Mapping[str, Any]) -> "Schedule":
         last = values["last"]
         return cls(
-            float(values["scale"]),
-            int(values["every"]),
-            int(values["first"]),
-            None if last is None else int(last),
+            number("feedback scale", values["scale"]),
+            whole("feedback every", values["every"]),
+            whole("feedback first", values["first"]),
+            None if last is None else whole("feedback last", last),
             values["rule"],
         )
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from src.checks import number, whole
 from src.data.images import to_uint8
 from src.data.plan import PlannedImage
 from src.errors import InputError
@@ -24,6 +25,7 @@ from src.seeds import torch_generator
 from src.shards import Sample, shard_name, write_index, write_shard
 
 CONDITIONING = ("text", "image", "text_image")
+TRAINING_STEPS = 1000  # of every Stable Diffusion noise schedule
 POLL_SECONDS = 2.0
 
 
@@ -44,10 +46,11 @@ class SamplingSettings:
             raise InputError(
                 f"synth.conditioning='{self.conditioning}' is unknown; choose one of {', '.join(CONDITIONING)}."
             )
-        if not 0 <= self.image_dropout < 1:
+        number("guidance_scale", self.guidance_scale)
+        if not 0 <= number("synth.image_dropout", self.image_dropout) < 1:
             raise InputError(f"synth.image_dropout={self.image_dropout} must lie in [0, 1).")
-        if self.steps < 1:
-            raise InputError(f"the generator preset's steps={self.steps} must be at least 1.")
+        if whole("the generator preset's steps", self.steps, least=1) > TRAINING_STEPS:
+            raise InputError(f"the generator preset's steps={self.steps} must be at most {TRAINING_STEPS}.")
 
 
 class Synthesiser:

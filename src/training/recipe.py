@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from src.checks import number, whole
 from src.errors import InputError
 from src.training.augment import AUGMENTATIONS
 from src.training.losses import LOSSES
@@ -41,6 +42,10 @@ class Recipe:
     augment: str
 
     def __post_init__(self) -> None:
+        for name in ("steps", "batch", "warmup"):
+            whole(f"training: {name}", getattr(self, name))
+        for name in ("lr", "momentum", "weight_decay", "label_smoothing", "mixing_alpha"):
+            number(f"training: {name}", getattr(self, name))
         named("optimizer", OPTIMIZERS, self.optimizer)
         named("schedule", SCHEDULES, self.schedule)
         named("loss", LOSSES, self.loss)

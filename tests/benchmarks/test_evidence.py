@@ -82,10 +82,10 @@ def test_a_finished_pair_is_never_computed_again(repository, monkeypatch):
         return {"overall": 0.5}
 
     monkeypatch.setattr(
-        arms, "Seed", lambda *_: SimpleNamespace(baselines=lambda: [("base_ce", lambda: compute("base"))])
+        evidence, "Seed", lambda *_: SimpleNamespace(baselines=lambda: [("base_ce", lambda: compute("base"))])
     )
-    monkeypatch.setattr(arms, "generator_of", lambda params: None)
-    monkeypatch.setattr(arms, "run_arm", lambda seed, arm, generator: compute(arm.name))
+    monkeypatch.setattr(evidence, "generator_of", lambda params: None)
+    monkeypatch.setattr(evidence, "run_arm", lambda seed, arm, generator: compute(arm.name))
     evidence.run_seed({}, 7, "val", ["text", "entropy"], repository)
     evidence.run_seed({}, 7, "val", ["text", "entropy", "loss"], repository)
     evidence.run_seed({}, 7, "val", None, repository)

@@ -1,0 +1,28 @@
+"""A number of the wrong type is refused by the parameter's name."""
+
+import pytest
+
+from src.checks import number, whole
+from src.errors import InputError
+
+
+@pytest.mark.parametrize("value", ["many", 2.5, None, True])
+def test_only_whole_numbers_are_whole(value):
+    with pytest.raises(InputError, match=r"train\.steps must be a whole number"):
+        whole("train.steps", value)
+
+
+def test_a_least_value_is_kept():
+    assert whole("n", 3, least=3) == 3
+    with pytest.raises(InputError, match="n must be at least 3, not 2"):
+        whole("n", 2, least=3)
+
+
+@pytest.mark.parametrize("value", ["0.1", None, False, [1]])
+def test_only_numbers_are_numbers(value):
+    with pytest.raises(InputError, match="lr must be a number"):
+        number("lr", value)
+
+
+def test_a_whole_number_is_a_number():
+    assert number("scale", 3) == 3.0
