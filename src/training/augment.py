@@ -15,11 +15,13 @@ def none(x: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
 
 
 def shift(x: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
-    """Move each image by up to a sixteenth of its side (2 of 32 pixels) both ways; the border is repeated.
+    """Move half of the images by up to 1/32 of their side (1 of 32 pixels) both ways; the border is repeated.
 
-    x: (B, 3, H, W) in [-1, 1]; returns the same shape and range.
+    x: (B, 3, H, W) in [-1, 1]; returns the same shape and range. Mild by intent: twice as much lifts the base
+    classifier of the default benchmark so far that its rare classes leave no room to tell methods apart.
     """
-    return _random_crop(x, x.shape[-1] // 16, generator)
+    moved = torch.from_numpy(generator.random(len(x)) < 0.5).to(x.device)
+    return torch.where(moved[:, None, None, None], _random_crop(x, x.shape[-1] // 32, generator), x)
 
 
 def standard(x: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
