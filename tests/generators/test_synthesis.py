@@ -135,7 +135,7 @@ def test_settings_come_from_the_generator_preset() -> None:
         ({"conditioning": "sound"}, "'sound' is unknown; choose one of text, image, text_image"),
         ({"image_dropout": 1.0}, r"image_dropout=1\.0 must lie in \[0, 1\)"),
         ({"image_dropout": float("nan")}, "image_dropout=nan"),
-        ({"steps": 0}, "steps=0 must be at least 1"),
+        ({"steps": 0}, "steps must be at least 1, not 0"),
     ],
 )
 def test_impossible_settings_are_refused(what: dict[str, object], message: str) -> None:
