@@ -28,13 +28,17 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Arm:
-    """A synthetic arm: SYNAuG's text-only images, or FG's with a conditioning, image dropout and feedback."""
+    """A synthetic arm: SYNAuG's text-only images, or FG's with a conditioning, image dropout and feedback.
+
+    critic: the loss with which the classifier that gives the feedback was trained on the real images.
+    """
 
     name: str
     conditioning: str = "text_image"
     dropout: bool = True
     feedback: str = "none"
     synaug: bool = False
+    critic: str = "cross_entropy"
 
 
 ARMS = (
@@ -45,6 +49,12 @@ ARMS = (
     Arm("loss", feedback="loss"),
     Arm("entropy", feedback="entropy"),
     Arm("hardness", feedback="hardness"),
+)
+# Run only when `--arms` asks for them.
+MORE_ARMS = (
+    Arm("loss_bs", feedback="loss", critic="balanced_softmax"),
+    Arm("entropy_bs", feedback="entropy", critic="balanced_softmax"),
+    Arm("hardness_bs", feedback="hardness", critic="balanced_softmax"),
 )
 
 
@@ -82,6 +92,10 @@ class Seed:
         yield "base_bs", lambda: self.accuracy(self._train("train", "balanced_softmax"))
         yield "all_real", lambda: self.accuracy(self.reference)
 
+    def critic(self, arm: Arm) -> Classifier:
+        """The classifier that gives the arm's feedback."""
+        return self.base if arm.critic == "cross_entropy" else self._train("train", arm.critic)
+
     def plan(self, arm: Arm) -> list[PlannedImage]:
         labels = None if arm.conditioning == "text" else self.data.splits["train"][1]
         synth = self.params["synth"]
@@ -100,7 +114,7 @@ class Seed:
             arm.conditioning,
             synth["image_dropout"] * arm.dropout,
         )
-        value = feedback_value(feedback["criterion"], self.base, images, labels, feedback["shrinkage"], CPU)
+        value = feedback_value(feedback, self.critic(arm), images, labels, CPU)
         make = Synthesiser(generator, settings, plan, images, value, Schedule.from_mapping(feedback))
         samples = [sample for part in cut(plan, synth["shard_size"]) for sample in make(part)]
         return np.stack([image for image, _ in samples]), [meta for _, meta in samples]

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
-from benchmarks.arms import ARMS, Seed, generator_of, run_arm
+from benchmarks.arms import ARMS, MORE_ARMS, Seed, generator_of, run_arm
 from benchmarks.table import tables
 from src.errors import InputError, run_stage
 from src.files import hash_file, hash_tree, read_bytes, read_json, write_json
@@ -85,7 +85,7 @@ def run_seed(params: dict[str, Any], seed: int, split: str, arms: Sequence[str] 
     def keep(name: str, result: dict[str, Any]) -> None:
         write_json(folder / f"{seed}-{name}.json", result)
 
-    wanted = [arm for arm in ARMS if arms is None or arm.name in arms]
+    wanted = ARMS if arms is None else [arm for arm in (*ARMS, *MORE_ARMS) if arm.name in arms]
     missing = [arm for arm in wanted if not (folder / f"{seed}-{arm.name}.json").exists()]
     run = Seed(params, seed, split)
     for name, accuracies in run.baselines():
@@ -124,8 +124,9 @@ def main() -> None:
         run_seed(params, options.one, options.split, arms, options.folder)
         return
     seeds = parse_seeds(options.seeds)
-    if unknown := set(arms or ()) - {arm.name for arm in ARMS}:
-        raise InputError(f"--arms names unknown {', '.join(sorted(unknown))}; known: {', '.join(a.name for a in ARMS)}")
+    known = [arm.name for arm in (*ARMS, *MORE_ARMS)]
+    if unknown := set(arms or ()) - set(known):
+        raise InputError(f"--arms names unknown {', '.join(sorted(unknown))}; known: {', '.join(known)}")
 
     def start(seed: int) -> None:
         command = [

@@ -22,12 +22,16 @@ TITLES = {
     "loss": "+ loss feedback",
     "entropy": "+ entropy feedback",
     "hardness": "+ hardness feedback",
+    "loss_bs": "+ loss feedback of balanced softmax",
+    "entropy_bs": "+ entropy feedback of balanced softmax",
+    "hardness_bs": "+ hardness feedback of balanced softmax",
     "all_real": "all real images (bound)",
 }
 PAIRS = (
     ("base_bs", "base_ce"), ("synaug", "base_ce"), ("text", "base_ce"), ("text_image", "text"),
     ("dropout", "text_image"),
     ("loss", "dropout"), ("entropy", "dropout"), ("hardness", "dropout"), ("entropy", "synaug"),
+    ("loss_bs", "dropout"), ("entropy_bs", "dropout"), ("hardness_bs", "dropout"),
 )  # fmt: skip
 MARKS = ("<!-- evidence:begin -->\n", "<!-- evidence:end -->")
 

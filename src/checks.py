@@ -19,3 +19,10 @@ def number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{name} must be a number, not {value!r}; correct it in params.yaml")
     return float(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """`value` if it is true or false; InputError naming the parameter otherwise."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be true or false, not {value!r}; correct it in params.yaml")
+    return value

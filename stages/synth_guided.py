@@ -31,9 +31,7 @@ def main() -> None:
     settings = settings_from(params.generator, synth.conditioning, synth.image_dropout)
     generator = load_generator(params.generator.path, params.generator.revision, device())
     classifier = load_classifier("data/base")
-    value = feedback_value(
-        params.feedback.criterion, classifier, images, real.labels, params.feedback.shrinkage, device()
-    )
+    value = feedback_value(params.feedback, classifier, images, real.labels, device())
     schedule = Schedule.from_mapping(params.feedback)
 
     files = ["data/real/train", "data/base", f"prompts/{params.dataset}.yaml"]

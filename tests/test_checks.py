@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.checks import number, whole
+from src.checks import flag, number, whole
 from src.errors import InputError
 
 
@@ -26,3 +26,10 @@ def test_only_numbers_are_numbers(value):
 
 def test_a_whole_number_is_a_number():
     assert number("scale", 3) == 3.0
+
+
+@pytest.mark.parametrize("value", [0, 1, "true", None])
+def test_only_true_and_false_are_flags(value):
+    with pytest.raises(InputError, match="mix must be true or false"):
+        flag("mix", value)
+    assert flag("mix", True) is True

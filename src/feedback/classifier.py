@@ -1,12 +1,14 @@
 """The classifier's side of feedback: decoded images in, a criterion's value per image out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from src.checks import flag
 from src.data.images import to_tensor
 from src.feedback.criteria import Criterion, criterion
 from src.feedback.gaussians import fit_gaussians
@@ -15,15 +17,23 @@ from src.training.models import Classifier
 Value = Callable[[Tensor, Tensor], Tensor]
 
 
-def criterion_value(model: Classifier, measure: Criterion) -> Value:
+def rescaled(images: Tensor) -> Tensor:
+    """Each image (B, 3, H, W) stretched to span [-1, 1], as the released code does; its range is held constant."""
+    flat = images.detach().flatten(1)
+    low, high = (v.reshape(-1, 1, 1, 1) for v in (flat.amin(1), flat.amax(1)))
+    return (images - low) / (high - low).clamp_min(torch.finfo(images.dtype).tiny) * 2 - 1
+
+
+def criterion_value(model: Classifier, measure: Criterion, rescale: bool = False) -> Value:
     """`value(images (B, 3, H, W), labels (B,)) -> (B,)`: clamped to [-1, 1] and resized for the model.
 
     The clamp is what a stored image undergoes; its gradient is passed straight through where it binds.
+    rescale: stretch every image to span [-1, 1] instead.
     """
     edge = int(model.config["image_size"])
 
     def value(images: Tensor, labels: Tensor) -> Tensor:
-        x = images + (images.clamp(-1, 1) - images).detach()
+        x = rescaled(images) if rescale else images + (images.clamp(-1, 1) - images).detach()
         if x.shape[-2:] != (edge, edge):
             x = F.interpolate(x, size=(edge, edge), mode="bilinear", antialias=True, align_corners=False)
         features = model.features(x)
@@ -33,15 +43,18 @@ def criterion_value(model: Classifier, measure: Criterion) -> Value:
 
 
 def feedback_value(
-    name: str, model: Classifier, images: np.ndarray, labels: np.ndarray, shrinkage: str, device: torch.device
+    feedback: Mapping[str, Any], model: Classifier, images: np.ndarray, labels: np.ndarray, device: torch.device
 ) -> Value | None:
-    """The criterion `name` under the frozen `model`; None for "none". `hardness` fits its Gaussians to the
-    real training images uint8 (N, H, W, 3) and labels (N,)."""
+    """The criterion of a feedback preset under the frozen `model`; None for "none". `hardness` fits its Gaussians
+    to the real training images uint8 (N, H, W, 3) and labels (N,)."""
     model = model.to(device).eval().requires_grad_(False)
     gaussians = None
-    if "hardness" in name:
+    if "hardness" in feedback["criterion"]:
         with torch.no_grad():
             features = torch.cat([model.features(x.to(device)).cpu() for x in to_tensor(images).split(512)])
-        gaussians = fit_gaussians(features.double().numpy(), labels, int(model.config["classes"]), shrinkage)
-    measure = criterion(name, gaussians)
-    return None if measure is None else criterion_value(model, measure)
+        classes = int(model.config["classes"])
+        gaussians = fit_gaussians(features.double().numpy(), labels, classes, feedback["shrinkage"])
+    measure = criterion(feedback["criterion"], gaussians)
+    if measure is None:
+        return None
+    return criterion_value(model, measure, flag("feedback rescale", feedback["rescale"]))

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from src.checks import number, whole
+from src.checks import flag, number, whole
 from src.errors import InputError
 from src.feedback.prediction import Noise, score_guided, x0_hat
 
@@ -23,13 +23,17 @@ RULES = ("latent", "score")
 
 @dataclass(frozen=True)
 class Schedule:
-    """When and how hard to guide: scale w, every n-th step from `first` to `last` (inclusive; None: no end)."""
+    """When and how hard to guide: scale w, every n-th step from `first` to `last` (inclusive; None: no end).
+
+    mix: the classifier sees s x0_hat + (1 - s) z_t decoded, as in the released code, instead of x0_hat.
+    """
 
     scale: float
     every: int
     first: int
     last: int | None
     rule: str
+    mix: bool = False
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
@@ -48,6 +52,7 @@ class Schedule:
             whole("feedback first", values["first"]),
             None if last is None else whole("feedback last", last),
             values["rule"],
+            flag("feedback mix", values["mix"]),
         )
 
     def guides(self, step: int) -> bool:
@@ -124,9 +129,11 @@ def guide(
     with torch.enable_grad():
         z_in = z.detach().requires_grad_()
         output = predict(z_in)
-        x0 = x0_hat(prediction_type, z_in, output, noise)
-        at_x0, value = criterion_gradient(feedback, decode, x0, labels)
-        g = torch.autograd.grad(x0, z_in, grad_outputs=at_x0)[0]
+        seen = x0_hat(prediction_type, z_in, output, noise)
+        if schedule.mix:
+            seen = noise.s * seen + (1 - noise.s) * z_in
+        at_seen, value = criterion_gradient(feedback, decode, seen, labels)
+        g = torch.autograd.grad(seen, z_in, grad_outputs=at_seen)[0]
     direction, usable = unit(g)
     trace.before = value if trace.before is None else trace.before
     trace.updates = trace.updates + usable.int()

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -180,8 +180,3 @@ def settings_from(generator: Mapping[str, Any], conditioning: str, image_dropout
     """Sampling settings of a generator preset, with what the arm tells the model."""
     names = ("scheduler", "steps", "guidance_scale", "noise_level")
     return SamplingSettings(**{n: generator[n] for n in names}, conditioning=conditioning, image_dropout=image_dropout)
-
-
-def as_text(settings: SamplingSettings) -> SamplingSettings:
-    """The same settings with text alone, as SYNAuG samples."""
-    return replace(settings, conditioning="text", image_dropout=0.0)

@@ -11,6 +11,9 @@ from src.feedback.classifier import criterion_value, feedback_value
 from src.feedback.criteria import criterion
 from src.training.models import Classifier, build
 
+CPU = torch.device("cpu")
+FEEDBACK = {"criterion": "loss", "shrinkage": "tied", "rescale": False}
+
 
 def classifier() -> Classifier:
     return build("small_cnn", 3, 16, seed=0).eval().requires_grad_(False)
@@ -47,8 +50,22 @@ def test_pixels_out_of_range_are_judged_as_stored_and_still_have_a_gradient() ->
 
 def test_no_feedback_is_no_value_and_hardness_is_fitted_to_the_real_images() -> None:
     real, labels = pixels(16, 12), np.arange(12) % 3
-    assert feedback_value("none", classifier(), real, labels, "tied", torch.device("cpu")) is None
-    hardness = feedback_value("hardness", classifier(), real, labels, "tied", torch.device("cpu"))
+    assert feedback_value({**FEEDBACK, "criterion": "none"}, classifier(), real, labels, CPU) is None
+    hardness = feedback_value({**FEEDBACK, "criterion": "hardness"}, classifier(), real, labels, CPU)
     assert torch.isfinite(hardness(to_tensor(real), torch.from_numpy(labels))).all()
     with pytest.raises(InputError, match="'boredom' is unknown"):
-        feedback_value("boredom", classifier(), real, labels, "tied", torch.device("cpu"))
+        feedback_value({**FEEDBACK, "criterion": "boredom"}, classifier(), real, labels, CPU)
+
+
+def test_a_rescaled_image_spans_the_range_and_its_own_range_has_no_gradient() -> None:
+    model, labels = classifier(), torch.arange(6) % 3
+    narrow = (0.3 * to_tensor(pixels(16)) + 0.2).requires_grad_()
+    low, high = narrow.detach().amin((1, 2, 3), keepdim=True), narrow.detach().amax((1, 2, 3), keepdim=True)
+    spanning = 2 * (narrow - low) / (high - low) - 1
+    expected = F.cross_entropy(model(spanning), labels, reduction="none")
+    value = feedback_value({**FEEDBACK, "rescale": True}, model, pixels(16), np.arange(6) % 3, CPU)
+    assert torch.allclose(value(narrow, labels), expected)
+    (found,) = torch.autograd.grad(value(narrow, labels).sum(), narrow)
+    (wanted,) = torch.autograd.grad(expected.sum(), narrow)
+    assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-7)
+    assert not torch.allclose(criterion_value(model, criterion("loss"))(narrow, labels), expected)

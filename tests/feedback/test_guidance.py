@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -150,6 +151,24 @@ def test_guidance_raises_its_own_criterion(climbed: str, rule: str, scale: float
     assert gain.mean() > 2 * gain.std() / len(gain) ** 0.5
 
 
+def test_a_mixed_view_is_the_released_codes_and_its_gradient_reaches_the_latents_directly_too() -> None:
+    inputs, mixed = fakes.batch(3), fakes.feedback(0.1)
+    mixed = replace(mixed, schedule=replace(mixed.schedule, mix=True))
+    t, noise, z = 601, Noise(0.6, 0.8), inputs["z"]
+
+    def predict(x: Tensor) -> Tensor:
+        return fakes.denoise(x, t, *inputs["condition"])
+
+    _, moved, _ = guide(mixed, "epsilon", predict, fakes.decode, z, noise, inputs["labels"])
+    leaf = z.clone().requires_grad_()
+    seen = 0.8 * (leaf - 0.8 * predict(leaf)) / 0.6 + 0.2 * leaf
+    value = fakes.value(fakes.decode(seen), inputs["labels"])
+    (g,) = torch.autograd.grad(value.sum(), leaf)
+    length = 0.1 * z.flatten(1).norm(dim=1) / g.flatten(1).norm(dim=1)
+    assert torch.allclose(moved, z + length[:, None, None, None] * g, rtol=0, atol=1e-12)
+    assert torch.allclose(mixed.trace.before, value)
+
+
 def test_a_schedule_guides_every_nth_step_of_its_window() -> None:
     assert [i for i in range(10) if Schedule(1.0, 3, 1, 8, "latent").guides(i)] == [1, 4, 7]
     assert [i for i in range(10) if Schedule(1.0, 5, 0, None, "score").guides(i)] == [0, 5]
@@ -166,7 +185,7 @@ def test_a_schedule_guides_every_nth_step_of_its_window() -> None:
     ],
 )
 def test_an_impossible_schedule_is_refused(change: dict[str, object], message: str) -> None:
-    values = {"scale": 0.03, "every": 5, "first": 0, "last": None, "rule": "latent"}
+    values = {"scale": 0.03, "every": 5, "first": 0, "last": None, "rule": "latent", "mix": False}
     assert Schedule.from_mapping(values) == Schedule(0.03, 5, 0, None, "latent")
     with pytest.raises(InputError, match=message):
         Schedule.from_mapping(values | change)

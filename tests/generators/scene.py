@@ -52,7 +52,8 @@ def make_scene(generator: UnCLIP, folder: Path) -> Scene:
     labels = np.arange(12) % 3
     (folder / "three.yaml").write_text(PROMPTS)
     plan = synthesis_plan([4, 4, 4], 3, "add", 0, Prompts(folder / "three.yaml"), labels=labels)
-    value = feedback_value("entropy", build("small_cnn", 3, 32, 0), images, labels, "tied", torch.device("cpu"))
+    feedback = {"criterion": "entropy", "shrinkage": "tied", "rescale": False}
+    value = feedback_value(feedback, build("small_cnn", 3, 32, 0), images, labels, torch.device("cpu"))
     assert value is not None
     return Scene(generator, plan, images, labels, value)
 
