@@ -1,7 +1,7 @@
 """The evidence's arms: what differs between them, in the words of params.yaml, and one seed of all of them."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Arm:
     """A synthetic arm: SYNAuG's text-only images, or FG's with a conditioning, image dropout and feedback.
 
     critic: the loss with which the classifier that gives the feedback was trained on the real images.
+    changes: to the feedback preset of params.yaml.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Arm:
     feedback: str = "none"
     synaug: bool = False
     critic: str = "cross_entropy"
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 ARMS = (
@@ -50,11 +52,16 @@ ARMS = (
     Arm("entropy", feedback="entropy"),
     Arm("hardness", feedback="hardness"),
 )
-# Run only when `--arms` asks for them.
+# Conditions under which feedback might help; run only when `--arms` asks for them.
+CRITERIA = ("loss", "entropy", "hardness")
 MORE_ARMS = (
-    Arm("loss_bs", feedback="loss", critic="balanced_softmax"),
-    Arm("entropy_bs", feedback="entropy", critic="balanced_softmax"),
-    Arm("hardness_bs", feedback="hardness", critic="balanced_softmax"),
+    *(Arm(f"{name}_{scale}", feedback=name, changes={"scale": scale}) for name in CRITERIA for scale in (0.003, 0.01)),
+    *(Arm(f"{name}_late", feedback=name, changes={"first": 6}) for name in CRITERIA),
+    *(Arm(f"{name}_early", feedback=name, changes={"last": 0}) for name in CRITERIA),
+    *(Arm(f"{name}_down", feedback=name, changes={"scale": -0.01}) for name in CRITERIA),
+    *(Arm(f"{name}_score", feedback=name, changes={"rule": "score", "scale": 0.3}) for name in CRITERIA),
+    *(Arm(f"{name}_bs", feedback=name, changes={"scale": 0.01}, critic="balanced_softmax") for name in CRITERIA),
+    Arm("entropy_released", feedback="entropy", changes={"mix": True, "rescale": True}),
 )
 
 
@@ -106,7 +113,8 @@ class Seed:
 
     def synthesise(self, arm: Arm, generator: UnCLIP) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """The arm's images (N, H, W, 3) in plan order and their provenance."""
-        synth, feedback = self.params["synth"], self.params["feedbacks"][arm.feedback]
+        synth = self.params["synth"]
+        feedback = {**self.params["feedbacks"][arm.feedback], **arm.changes}
         images, labels = self.data.splits["train"]
         plan = self.plan(arm)
         settings = settings_from(

@@ -22,16 +22,12 @@ TITLES = {
     "loss": "+ loss feedback",
     "entropy": "+ entropy feedback",
     "hardness": "+ hardness feedback",
-    "loss_bs": "+ loss feedback of balanced softmax",
-    "entropy_bs": "+ entropy feedback of balanced softmax",
-    "hardness_bs": "+ hardness feedback of balanced softmax",
     "all_real": "all real images (bound)",
 }
 PAIRS = (
     ("base_bs", "base_ce"), ("synaug", "base_ce"), ("text", "base_ce"), ("text_image", "text"),
     ("dropout", "text_image"),
     ("loss", "dropout"), ("entropy", "dropout"), ("hardness", "dropout"), ("entropy", "synaug"),
-    ("loss_bs", "dropout"), ("entropy_bs", "dropout"), ("hardness_bs", "dropout"),
 )  # fmt: skip
 MARKS = ("<!-- evidence:begin -->\n", "<!-- evidence:end -->")
 
@@ -55,10 +51,9 @@ def _interval(values: Sequence[float] | None, scale: float, digits: int) -> str 
 def accuracy_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Overall and few-shot accuracy in per cent at both budgets, and the images' quality, per arm."""
     rows = []
-    for arm, title in TITLES.items():
-        if arm not in report["arms"]:
-            continue
-        cells: dict[str, Any] = {"arm": title}
+    known = [arm for arm in TITLES if arm in report["arms"]]
+    for arm in [*known, *sorted(set(report["arms"]) - set(known))]:
+        cells: dict[str, Any] = {"arm": TITLES.get(arm, arm)}
         for budget in ("full", "half"):
             for shot in ("overall", "few"):
                 values = _values(report, arm, lambda r, b=budget, s=shot: r[b][s])  # type: ignore[misc]
@@ -74,8 +69,9 @@ def accuracy_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 def difference_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Paired differences in points of accuracy, with 95 % intervals."""
     rows = []
-    for a, b in PAIRS:
-        cells: dict[str, Any] = {"difference": f"{TITLES[a]} - {TITLES[b]}"}
+    more = [(arm, "dropout") for arm in sorted(set(report["arms"]) - set(TITLES))]
+    for a, b in (*PAIRS, *more):
+        cells: dict[str, Any] = {"difference": f"{TITLES.get(a, a)} - {TITLES[b]}"}
         for budget in ("full", "half"):
             for shot in ("overall", "few"):
                 pair = []
