@@ -54,12 +54,13 @@ ARMS = (
 )
 # Conditions under which feedback might help; run only when `--arms` asks for them.
 CRITERIA = ("loss", "entropy", "hardness")
+SCORE_SCALES = {"loss": 0.2, "entropy": 0.3, "hardness": 0.001}  # median |g| here: 0.5, 0.3, 160
 MORE_ARMS = (
     *(Arm(f"{name}_{scale}", feedback=name, changes={"scale": scale}) for name in CRITERIA for scale in (0.003, 0.01)),
     *(Arm(f"{name}_late", feedback=name, changes={"first": 6}) for name in CRITERIA),
     *(Arm(f"{name}_early", feedback=name, changes={"last": 0}) for name in CRITERIA),
     *(Arm(f"{name}_down", feedback=name, changes={"scale": -0.01}) for name in CRITERIA),
-    *(Arm(f"{name}_score", feedback=name, changes={"rule": "score", "scale": 0.3}) for name in CRITERIA),
+    *(Arm(f"{name}_score", feedback=name, changes={"rule": "score", "scale": w}) for name, w in SCORE_SCALES.items()),
     *(Arm(f"{name}_bs", feedback=name, changes={"scale": 0.01}, critic="balanced_softmax") for name in CRITERIA),
     Arm("entropy_released", feedback="entropy", changes={"mix": True, "rescale": True}),
 )
