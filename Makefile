@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test format lock dag exp-table clean-scratch generator bars evidence
+.PHONY: help env repro test format lock dag exp-table clean-scratch generator bars evidence benchmarks tiny-decoder
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,5 +51,13 @@ evidence: env ## all arms on ten fresh seeds at full and half budget; writes the
 	$(BIN)/python -m benchmarks.evidence --seeds 100-109 --split test --out metrics/evidence.json
 	$(BIN)/python -m benchmarks.table metrics/evidence.json --readme README.md
 
-clean-scratch: ## delete unfinished work of interrupted stages
-	rm -rf .dvc/tmp/scratch
+benchmarks: env ## measure sampling and metrics on this machine; writes benchmarks/results
+	$(BIN)/python -m benchmarks.metrics --out benchmarks/results/metrics.json
+	$(BIN)/python -m benchmarks.sampling --out benchmarks/results/sampling.json
+	$(BIN)/python -m benchmarks.plot
+
+tiny-decoder: env ## distil the shipped generator's decoder, for feedback decoder=tiny
+	$(BIN)/python -m benchmarks.tiny_decoder
+
+clean-scratch: ## delete unfinished work of interrupted stages and kept features
+	rm -rf .dvc/tmp/scratch .dvc/tmp/features

@@ -17,9 +17,10 @@ from src.evaluation.features import classifier_features, extract
 from src.evaluation.quality import compare
 from src.feedback.classifier import feedback_value
 from src.feedback.guidance import Schedule
-from src.generators.synthesis import Synthesiser, cut, settings_from
-from src.generators.unclip import UnCLIP
-from src.generators.unclip import load as load_generator
+from src.generators.backbone import Backbone
+from src.generators.loading import load as load_generator
+from src.generators.shard_plan import cut
+from src.generators.synthesis import Synthesiser, settings_from
 from src.training.arms import last_layer_recipe, recipe_from, train_guided, train_real, train_synaug
 from src.training.models import Classifier
 
@@ -52,7 +53,7 @@ ARMS = (
     Arm("entropy", feedback="entropy"),
     Arm("hardness", feedback="hardness"),
 )
-# Conditions under which feedback might help; run only when `--arms` asks for them.
+# Conditions under which feedback might help, and approximations of it; run only when `--arms` asks for them.
 CRITERIA = ("loss", "entropy", "hardness")
 SCORE_SCALES = {"loss": 0.2, "entropy": 0.3, "hardness": 0.001}  # median |g| here: 0.5, 0.3, 160
 MORE_ARMS = (
@@ -63,6 +64,9 @@ MORE_ARMS = (
     *(Arm(f"{name}_score", feedback=name, changes={"rule": "score", "scale": w}) for name, w in SCORE_SCALES.items()),
     *(Arm(f"{name}_bs", feedback=name, changes={"scale": 0.01}, critic="balanced_softmax") for name in CRITERIA),
     Arm("entropy_released", feedback="entropy", changes={"mix": True, "rescale": True}),
+    Arm("entropy_stop_gradient", feedback="entropy", changes={"stop_gradient": True}),
+    Arm("entropy_half_decoder", feedback="entropy", changes={"decoder": "half"}),
+    Arm("entropy_tiny_decoder", feedback="entropy", changes={"decoder": "tiny"}),
 )
 
 
@@ -112,7 +116,7 @@ class Seed:
             modified=arm.synaug, labels=labels,
         )  # fmt: skip
 
-    def synthesise(self, arm: Arm, generator: UnCLIP) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    def synthesise(self, arm: Arm, generator: Backbone) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """The arm's images (N, H, W, 3) in plan order and their provenance."""
         synth = self.params["synth"]
         feedback = {**self.params["feedbacks"][arm.feedback], **arm.changes}
@@ -124,7 +128,10 @@ class Seed:
             synth["image_dropout"] * arm.dropout,
         )
         value = feedback_value(feedback, self.critic(arm), images, labels, CPU)
-        make = Synthesiser(generator, settings, plan, images, value, Schedule.from_mapping(feedback))
+        make = Synthesiser(
+            generator, settings, plan, images, value, Schedule.from_mapping(feedback),
+            decoder=feedback["decoder"], size=images.shape[1],
+        )  # fmt: skip
         samples = [sample for part in cut(plan, synth["shard_size"]) for sample in make(part)]
         return np.stack([image for image, _ in samples]), [meta for _, meta in samples]
 
@@ -159,7 +166,7 @@ class Seed:
         return self.accuracy(train_synaug(*common, recipe, last, self.seed, CPU, None)[0])
 
 
-def run_arm(seed: Seed, arm: Arm, generator: UnCLIP) -> dict[str, Any]:
+def run_arm(seed: Seed, arm: Arm, generator: Backbone) -> dict[str, Any]:
     """Quality of the arm's images, what its feedback did, and accuracies at the full and at half the budget."""
     images, provenance = seed.synthesise(arm, generator)
     labels = np.array([meta["label"] for meta in provenance])
@@ -176,6 +183,5 @@ def run_arm(seed: Seed, arm: Arm, generator: UnCLIP) -> dict[str, Any]:
     }
 
 
-def generator_of(params: dict[str, Any]) -> UnCLIP:
-    preset = params["generators"][params["generator"]]
-    return load_generator(preset["path"], preset["revision"], CPU)
+def generator_of(params: dict[str, Any]) -> Backbone:
+    return load_generator(params["generators"][params["generator"]], CPU)

@@ -20,8 +20,8 @@ from src.data.pose import PoseRange
 from src.errors import InputError, run_stage
 from src.evaluation.accuracy import predict
 from src.files import read_bytes, write_json
+from src.generators.backbone import Backbone
 from src.generators.tiny.corpus import CLASSES, STYLES, render
-from src.generators.unclip import UnCLIP
 from src.report import contact_sheet
 from src.scratch import load_checkpoint
 from src.seeds import numpy_generator
@@ -34,7 +34,7 @@ JUDGE_IMAGES, JUDGE_STEPS, JUDGE_TEST = 24000, 1500, 2000
 
 
 @torch.no_grad()
-def zero_shot(generator: UnCLIP, folder: Path, images: np.ndarray) -> np.ndarray:
+def zero_shot(generator: Backbone, folder: Path, images: np.ndarray) -> np.ndarray:
     """Classes (N,) that CLIP reads in images: the nearest "a photo of a {class}" by cosine."""
     saved = load_checkpoint(folder / "zero_shot" / "text_projection.safetensors")
     if saved is None:

@@ -1,5 +1,6 @@
 """Numbers from params.yaml are checked where they enter: the wrong type is one sentence, not a traceback."""
 
+import math
 from typing import Any
 
 from src.errors import InputError
@@ -18,6 +19,8 @@ def number(name: str, value: Any) -> float:
     """`value` as a float if it is a number; InputError naming the parameter otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{name} must be a number, not {value!r}; correct it in params.yaml")
+    if not math.isfinite(value):
+        raise InputError(f"{name} must be finite, not {value}; correct it in params.yaml")
     return float(value)
 
 

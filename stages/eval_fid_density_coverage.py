@@ -1,6 +1,6 @@
 """Stage eval_fid_density_coverage: each arm's images against the real validation split, and their class agreement.
 
-Feature spaces: the reference classifier's penultimate layer (primary) and the generator's CLIP tower.
+Feature spaces are those that `evaluation.features` lists; features are kept between runs.
 """
 
 import numpy as np
@@ -8,10 +8,11 @@ import numpy as np
 from src.errors import run_stage
 from src.evaluation.accuracy import predict
 from src.evaluation.agreement import agreement
-from src.evaluation.features import classifier_features, extract
+from src.evaluation.cache import cached_features
+from src.evaluation.extractors import Sources, chosen
 from src.evaluation.quality import in_every_space
 from src.files import write_json
-from src.generators.unclip import load as load_generator
+from src.generators.loading import load as load_generator
 from src.parallel import device
 from src.params import load
 from src.shards import Shards
@@ -27,10 +28,14 @@ def main() -> None:
     labels = {name: part.labels for name, part in shards.items()}
     images = {name: part.images() for name, part in shards.items()}
     reference = load_classifier("data/reference").to(device())
-    generator = load_generator(params.generator.path, params.generator.revision, device())
-    extractors = {"reference_classifier": classifier_features(reference), "clip": generator.embed}
-    spaces = {space: {name: extract(f, x) for name, x in images.items()} for space, f in extractors.items()}
-    report = in_every_space(spaces, labels, counts, params.evaluation.nearest_k)
+    settings = params.evaluation.as_dict()
+    sources = Sources(settings, device(), reference, lambda: load_generator(params.generator.as_dict(), device()))
+    extractors = chosen(settings["features"], sources)
+    spaces = {
+        space: {name: cached_features(space, extractor, part) for name, part in images.items()}
+        for space, extractor in extractors.items()
+    }
+    report = in_every_space(spaces, labels, counts, settings["nearest_k"])
     for arm in ARMS:
         report[arm]["class_agreement"] = agreement(predict(reference, images[arm]), labels[arm], counts)
     write_json("metrics/fid_density_coverage.json", report)

@@ -6,12 +6,14 @@ import numpy as np
 
 from src.data.plan import synthesis_plan
 from src.data.prompts import Prompts
-from src.errors import run_stage
+from src.errors import InputError, run_stage
 from src.feedback.classifier import feedback_value
 from src.feedback.guidance import Schedule
-from src.files import hash_tree
-from src.generators.synthesis import Synthesiser, settings_from, write_plan
-from src.generators.unclip import load as load_generator
+from src.files import hash_tree, write_json
+from src.generators.folder import folders_of
+from src.generators.loading import load as load_generator
+from src.generators.shard_plan import cost_of, write_plan
+from src.generators.synthesis import Synthesiser, settings_from
 from src.parallel import device
 from src.params import load
 from src.report import synthetic_sheet
@@ -29,18 +31,26 @@ def main() -> None:
     labels = None if synth.conditioning == "text" else real.labels
     plan = synthesis_plan(counts, synth.per_class, synth.fill, params.seed, prompts, labels=labels)
     settings = settings_from(params.generator, synth.conditioning, synth.image_dropout)
-    generator = load_generator(params.generator.path, params.generator.revision, device())
+    generator = load_generator(params.generator.as_dict(), device())
     classifier = load_classifier("data/base")
+    if classifier.config["classes"] != len(counts):
+        raise InputError(
+            f"data/base tells {classifier.config['classes']} classes apart, the data has {len(counts)}; "
+            "run `dvc repro train_base` to train it on this data"
+        )
     value = feedback_value(params.feedback, classifier, images, real.labels, device())
     schedule = Schedule.from_mapping(params.feedback)
 
-    files = ["data/real/train", "data/base", f"prompts/{params.dataset}.yaml"]
-    # A generator from a hub has no folder here; its path and revision, which are parameters, name it.
-    files += [params.generator.path] * Path(params.generator.path).exists()
+    files = ["data/real/train", "data/base", f"prompts/{params.dataset}.yaml", *folders_of(params.generator.as_dict())]
     inputs = [hash_tree(path) for path in files]
     scratch = Scratch("synth_guided", {"inputs": inputs, **params.as_dict()})
-    synthesiser = Synthesiser(generator, settings, plan, images, value, schedule)
+    decoder, size = params.feedback.decoder, images.shape[1]
+    synthesiser = Synthesiser(generator, settings, plan, images, value, schedule, decoder, size)
     if write_plan(synthesiser, plan, synth.shard_size, scratch.path / "shards", "guided images"):
+        cost = cost_of(
+            synthesiser, plan, scratch.path / "cost", generator=params.generator.name, feedback=params.feedback.name
+        )
+        write_json("metrics/cost/guided.json", cost)
         synthetic_sheet("metrics/sheets/guided.png", Shards(scratch.path / "shards"), prompts.classes)
         scratch.publish("shards", Path("data/synth/guided"))
 

@@ -7,9 +7,11 @@ import numpy as np
 from src.data.plan import synthesis_plan
 from src.data.prompts import Prompts
 from src.errors import run_stage
-from src.files import hash_tree
-from src.generators.synthesis import Synthesiser, settings_from, write_plan
-from src.generators.unclip import load as load_generator
+from src.files import hash_tree, write_json
+from src.generators.folder import folders_of
+from src.generators.loading import load as load_generator
+from src.generators.shard_plan import cost_of, write_plan
+from src.generators.synthesis import Synthesiser, settings_from
 from src.parallel import device
 from src.params import load
 from src.report import synthetic_sheet
@@ -19,19 +21,20 @@ from src.shards import Shards
 
 def main() -> None:
     params = load("synth_synaug")
-    counts = np.bincount(Shards("data/real/train").labels).tolist()
+    real = Shards("data/real/train")
+    counts = np.bincount(real.labels).tolist()
     prompts = Prompts(Path("prompts") / f"{params.dataset}.yaml")
     plan = synthesis_plan(counts, params.synth.per_class, params.synth.fill, params.seed, prompts, modified=True)
     settings = settings_from(params.generator, "text", 0.0)
-    generator = load_generator(params.generator.path, params.generator.revision, device())
+    generator = load_generator(params.generator.as_dict(), device())
 
-    files = [f"prompts/{params.dataset}.yaml"]
-    # A generator from a hub has no folder here; its path and revision, which are parameters, name it.
-    files += [params.generator.path] * Path(params.generator.path).exists()
+    files = [f"prompts/{params.dataset}.yaml", *folders_of(params.generator.as_dict())]
     inputs = [hash_tree(path) for path in files]
     scratch = Scratch("synth_synaug", {"inputs": inputs, "counts": counts, **params.as_dict()})
-    synthesiser = Synthesiser(generator, settings, plan)
+    synthesiser = Synthesiser(generator, settings, plan, size=real.image(0).shape[0])
     if write_plan(synthesiser, plan, params.synth.shard_size, scratch.path / "shards", "text-only images"):
+        cost = cost_of(synthesiser, plan, scratch.path / "cost", generator=params.generator.name)
+        write_json("metrics/cost/synaug.json", cost)
         synthetic_sheet("metrics/sheets/synaug.png", Shards(scratch.path / "shards"), prompts.classes)
         scratch.publish("shards", Path("data/synth/synaug"))
 

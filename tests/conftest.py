@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.micro import SETTINGS, copy_repository, dvc, run, set_parameters
+from tests.micro import GENERATOR, SETTINGS, copy_repository, dvc, run, set_parameters
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class MicroRun:
 @pytest.fixture(scope="session")
 def micro(tmp_path_factory) -> MicroRun:
     """All stages, train_generator included, run in one process; then DVC records what they wrote."""
-    root = copy_repository(tmp_path_factory.mktemp("micro") / "repository", without=("dvc.lock", "metrics", "models"))
+    root = copy_repository(tmp_path_factory.mktemp("micro") / "repository", without=("dvc.lock", "metrics", GENERATOR))
     set_parameters(root, SETTINGS)
     reads = root.parent / "reads.json"
     run(root, sys.executable, "-m", "tests.recording", str(reads))

@@ -14,6 +14,7 @@ import yaml
 from tests.closure import ROOT
 
 RESULTS = ("data", "metrics", "models")  # the folders that stages write
+GENERATOR = "models/tiny_unclip"
 SETTINGS: dict[str, Any] = {
     "seed": 0,
     "dataset": "digits",
@@ -31,6 +32,10 @@ SETTINGS: dict[str, Any] = {
         "first": 0,
         "last": None,
         "rule": "latent",
+        "mix": False,
+        "stop_gradient": False,
+        "decoder": "full",
+        "rescale": False,
         "shrinkage": "tied",
     },
     "synth.conditioning": "text_image",
@@ -61,13 +66,13 @@ SETTINGS: dict[str, Any] = {
 
 
 def copy_repository(target: Path, without: tuple[str, ...] = ()) -> Path:
-    """Copy what git tracks or would track, but for top folders or files in `without`, and commit it."""
+    """Copy what git tracks or would track, but for files and folders in `without`, and commit it."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, env=environment(target), check=True, capture_output=True,
     )  # fmt: skip
     for name in listed.stdout.decode().split("\0"):
-        if (ROOT / name).is_file() and name.split("/")[0] not in without:
+        if (ROOT / name).is_file() and not f"{name}/".startswith(tuple(f"{path}/" for path in without)):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, target / name)
     run(target, "git", "init", "--quiet")
@@ -131,6 +136,11 @@ def run(repository: Path, *command: str, fails: bool = False) -> str:
 
 def dvc(repository: Path, *arguments: str, fails: bool = False) -> str:
     return run(repository, sys.executable, "-m", "dvc", *arguments, fails=fails)
+
+
+def results() -> dict[str, str]:
+    """Digests of all that stages wrote into the working directory but their cost, whose times differ between runs."""
+    return {path: digest for path, digest in digests(*map(Path, RESULTS)).items() if "metrics/cost/" not in path}
 
 
 def digests(*folders: Path) -> dict[str, str]:

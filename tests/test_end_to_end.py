@@ -1,8 +1,10 @@
 """The pipeline as its users meet it: `dvc repro` in a fresh clone, experiments, wrong settings, and the way back."""
 
 import importlib
+import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,22 @@ import yaml
 from benchmarks.arms import ARMS, Seed, generator_of
 from benchmarks.evidence import settings
 from src.files import read_json
-from src.generators.unclip import load as load_generator
+from src.generators.loading import load as load_generator
 from src.shards import Shards
-from tests.micro import RESULTS, SETTINGS, commit, copy_repository, digests, dvc, outputs, set_parameters
+from tests.generators.miniatures import unclip
+from tests.micro import (
+    GENERATOR,
+    RESULTS,
+    SETTINGS,
+    arms,
+    commit,
+    copy_repository,
+    digests,
+    dvc,
+    outputs,
+    results,
+    set_parameters,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -37,9 +52,9 @@ def lock(repository: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def reproduced(micro, tmp_path_factory) -> Path:
     """A clone in which `dvc repro` ran once from scratch, with the micro run's generator in git. Tests leave it so."""
-    root = copy_repository(tmp_path_factory.mktemp("clone") / "repository", without=("dvc.lock", "metrics", "models"))
+    root = copy_repository(tmp_path_factory.mktemp("clone") / "repository", without=("dvc.lock", "metrics", GENERATOR))
     set_parameters(root, SETTINGS)
-    shutil.copytree(micro.root / "models", root / "models")
+    shutil.copytree(micro.root / GENERATOR, root / GENERATOR)
     dvc(root, "commit", "--force", "train_generator")
     commit(root)
     said = dvc(root, "repro")
@@ -69,6 +84,15 @@ def test_the_results_hold_what_was_asked_for(reproduced):
     assert all(real[made.meta(i)["source"]] == made.labels[i] for i in range(20))
     assert list(read_json(reproduced / "metrics/accuracy.json")) == ["base", "synaug", "guided", "all_real"]
     assert list(read_json(reproduced / "metrics/fid_density_coverage.json")) == ["synaug", "guided"]
+
+
+def test_dvc_shows_what_images_cost_beside_what_they_are_worth(reproduced):
+    shown = json.loads(dvc(reproduced, "metrics", "show", "--json"))[""]["data"]
+    assert all(shown[f"metrics/{name}.json"]["data"] for name in ("accuracy", "fid_density_coverage"))
+    for arm in ("guided", "synaug"):
+        cost = shown[f"metrics/cost/{arm}.json"]["data"]
+        assert cost["images"] == 20 and cost["seconds"] > 0 and cost["gflop_per_image"] > 0
+        assert ("guided_over_unguided" in cost) == (arm == "guided")
 
 
 def test_running_everything_again_from_scratch_gives_the_same_bytes(reproduced, micro):
@@ -114,7 +138,7 @@ def test_a_wrong_setting_stops_dvc_with_a_sentence_and_the_way_back_costs_nothin
 
 
 def test_processes_share_the_images_and_change_no_byte(workspace, monkeypatch):
-    before = digests(*map(Path, RESULTS))
+    before = results()
     synth_guided = importlib.import_module("stages.synth_guided").main
     shutil.rmtree("data/synth/guided")
     monkeypatch.setenv("WORLD_SIZE", "2")
@@ -123,17 +147,46 @@ def test_processes_share_the_images_and_change_no_byte(workspace, monkeypatch):
     assert not Path("data/synth/guided").exists()
     monkeypatch.setenv("RANK", "0")
     synth_guided()
-    assert digests(*map(Path, RESULTS)) == before
+    assert results() == before
 
 
 def test_a_generator_from_a_hub_needs_no_folder(workspace, monkeypatch):
-    before = digests(*map(Path, RESULTS))
+    before = results()
     set_parameters(workspace, {"generators.tiny_unclip.path": "someone/unclip"})
     for name in ("synth_guided", "synth_synaug"):
         stage = importlib.import_module(f"stages.{name}")
-        monkeypatch.setattr(stage, "load_generator", lambda path, *rest: load_generator("models/tiny_unclip", *rest))
+        monkeypatch.setattr(
+            stage,
+            "load_generator",
+            lambda preset, *rest: load_generator({**preset, "path": "models/tiny_unclip"}, *rest),
+        )
         stage.main()
-    assert digests(*map(Path, RESULTS)) == before
+    assert results() == before
+
+
+def test_the_whole_pipeline_runs_with_a_stable_unclip_in_place_of_the_hubs(workspace, tmp_path, monkeypatch):
+    """As `-S generator=sd21_unclip -S generators.sd21_unclip.path=<folder>`; the shipped generator is not needed."""
+    for folder in RESULTS:
+        shutil.rmtree(folder)
+    preset = {**unclip(tmp_path / "sd21_unclip"), "steps": 2, "image_size": 64}
+    set_parameters(
+        workspace,
+        {"generator": "sd21_unclip", **{f"generators.sd21_unclip.{name}": value for name, value in preset.items()}},
+    )
+    stages = {name: stage for name, stage in yaml.safe_load(Path("dvc.yaml").read_text())["stages"].items()}
+    del stages["train_generator"]
+    for name, stage in stages.items():
+        for arm in arms(stage):
+            monkeypatch.setattr(sys, "argv", [name, *filter(None, [arm])])
+            importlib.import_module(f"stages.{name}").main()
+    assert [path for stage in stages.values() for _, path, _ in outputs(stage) if not Path(path).exists()] == []
+    for arm in ("synaug", "guided"):
+        made = Shards(f"data/synth/{arm}")
+        assert made.images().shape == (20, 32, 32, 3) and np.bincount(made.labels).tolist() == [2] * 10
+        assert {made.meta(i)["updates"] for i in range(20)} == {int(arm == "guided")}
+        assert read_json("metrics/fid_density_coverage.json")[arm]["reference_classifier"]["overall"]["fid"] > 0
+        assert read_json(f"metrics/cost/{arm}.json")["images"] == 20
+    assert list(read_json("metrics/accuracy.json")) == ["base", "synaug", "guided", "all_real"]
 
 
 @pytest.mark.parametrize("name", ["entropy", "synaug"])

@@ -161,6 +161,14 @@ def test_small_results_live_in_git_and_all_else_in_the_cache():
     assert "persist" not in (ROOT / "dvc.yaml").read_text()
 
 
+def test_the_cost_is_a_metric_beside_the_pipeline_because_times_differ_between_runs():
+    made = {path for stage in STAGES.values() for _, path, _ in outputs(stage)}
+    assert DVC["metrics"] == ["metrics/cost/guided.json", "metrics/cost/synaug.json"]
+    for arm in ("guided", "synaug"):
+        assert f"metrics/cost/{arm}.json" not in made
+        assert f'"metrics/cost/{arm}.json"' in (ROOT / f"stages/synth_{arm}.py").read_text()
+
+
 def test_every_drawn_plot_is_an_output_of_a_stage():
     made = {path for stage in STAGES.values() for _, path, _ in outputs(stage)}
     for plot in DVC["plots"]:

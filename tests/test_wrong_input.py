@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from src.errors import run_stage
+from src.training.models import build, save
 from tests.micro import RESULTS, digests, set_parameters
 
 pytestmark = pytest.mark.slow
@@ -78,11 +79,26 @@ def stopped(stage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         ("synth_guided", {"generators.tiny_unclip.noise_level": 1000}, "must lie in 0..999"),
         ("eval_fid_density_coverage", {"evaluation.nearest_k": 20}, "below the 20 images of 'synaug'"),
         ("synth_guided", {"generators.tiny_unclip.path": "models/absent"}, "no model_index.json"),
+        ("synth_guided", {"generators.tiny_unclip.precision": "float16"}, "precision=float16 needs a GPU"),
+        ("synth_synaug", {"generators.tiny_unclip.precision": "int8"}, "'int8' is unknown; choose one of auto"),
+        ("synth_synaug", {"generators.tiny_unclip.image_size": 36}, "image_size=36 must be a multiple of 8"),
+        ("synth_guided", {"feedbacks.entropy.decoder": "quarter"}, "choose one of full, half, tiny"),
+        (
+            "synth_guided",
+            {"feedbacks.entropy.decoder": "tiny", "generators.tiny_unclip.tiny_decoder": None},
+            "decoder=tiny needs the generator preset's tiny_decoder",
+        ),
+        ("synth_guided", {"feedbacks.entropy.stop_gradient": "yes"}, "stop_gradient must be true or false, not 'yes'"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_one_sentence_and_touches_nothing(stage, changes, sentence, workspace, capsys, monkeypatch):
     set_parameters(workspace, changes)
     assert sentence in stopped(stage, capsys, monkeypatch)
+
+
+def test_a_classifier_of_other_classes_than_the_data_is_one_sentence(workspace, capsys, monkeypatch):
+    save(build("small_cnn", 7, 32, 0), "data/base")
+    assert "data/base tells 7 classes apart, the data has 10" in stopped("synth_guided", capsys, monkeypatch)
 
 
 @pytest.mark.parametrize("stage", ["synth_guided", "synth_synaug", "eval_fid_density_coverage"])

@@ -5,21 +5,21 @@ from typing import Any
 
 import numpy as np
 
+from src.checks import whole
 from src.data.imbalance import shots
 from src.errors import InputError
 from src.evaluation.density_coverage import density_coverage
 from src.evaluation.fid import GaussianStatistics, fid
+from src.parallel import device
 
 Labelled = tuple[np.ndarray, np.ndarray]
 
 
 def compare(real: np.ndarray, fake: np.ndarray, nearest_k: int) -> dict[str, Any]:
     """FID, density, coverage, precision and recall of features (N, D) and (M, D), with the sample counts."""
-    distance = fid(GaussianStatistics.of(real), GaussianStatistics.of(fake))
     return {
-        "fid": distance,
-        **density_coverage(real, fake, nearest_k),
-        "recall": density_coverage(fake, real, nearest_k)["precision"],
+        "fid": fid(GaussianStatistics.of(real), GaussianStatistics.of(fake)),
+        **density_coverage(real, fake, nearest_k, recall=True, device=device()),
         "real_images": len(real),
         "synthetic_images": len(fake),
     }
@@ -48,6 +48,7 @@ def in_every_space(
     spaces: extractor name -> {"real": features, arm: features}; labels: {"real": labels, arm: labels}.
     Raises InputError if there are too few images for `nearest_k`.
     """
+    whole("evaluation.nearest_k", nearest_k)
     smallest = min(labels, key=lambda name: len(labels[name]))
     if not 1 <= nearest_k < len(labels[smallest]):
         raise InputError(

@@ -26,6 +26,8 @@ class Schedule:
     """When and how hard to guide: scale w, every n-th step from `first` to `last` (inclusive; None: no end).
 
     mix: the classifier sees s x0_hat + (1 - s) z_t decoded, as in the released code, instead of x0_hat.
+    stop_gradient: an approximation that takes the model's noise estimate as constant, d x0_hat / d z_t = 1 / a, and
+    so spares the network's backward.
     """
 
     scale: float
@@ -34,6 +36,7 @@ class Schedule:
     last: int | None
     rule: str
     mix: bool = False
+    stop_gradient: bool = False
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
@@ -53,6 +56,7 @@ class Schedule:
             None if last is None else whole("feedback last", last),
             values["rule"],
             flag("feedback mix", values["mix"]),
+            flag("feedback stop_gradient", values["stop_gradient"]),
         )
 
     def guides(self, step: int) -> bool:
@@ -72,11 +76,17 @@ class Trace:
 
 @dataclass(frozen=True)
 class Feedback:
-    """`value(images (b, 3, H, W) in [-1, 1], labels (b,)) -> (b,)` uphill, along `schedule`."""
+    """`value(images (b, 3, H, W) in [-1, 1], labels (b,)) -> (b,)` uphill, along `schedule`.
+
+    decode: latents to the images that the classifier sees. micro_batch: images per pass of decoder and classifier.
+    loss_scale: keeps float16 gradients from underflowing; a power of two, so that it changes no digit.
+    """
 
     value: Callable[[Tensor, Tensor], Tensor]
     schedule: Schedule
+    decode: Callable[[Tensor], Tensor]
     micro_batch: int = 64
+    loss_scale: float = 1.0
     trace: Trace = field(default_factory=Trace)
 
 
@@ -98,15 +108,14 @@ def unit(gradient: Tensor) -> tuple[Tensor, Tensor]:
     return (scaled / norm[:, None]).view_as(gradient), usable
 
 
-def criterion_gradient(
-    feedback: Feedback, decode: Callable[[Tensor], Tensor], x0: Tensor, labels: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Gradient of the summed criterion at x0 (B, C, h, w), in micro-batches, and the criterion (B,)."""
+def criterion_gradient(feedback: Feedback, x0: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradient of the summed criterion at x0 (B, C, h, w), times loss_scale, and the criterion (B,)."""
     gradients, values = [], []
     for part, y in zip(x0.detach().split(feedback.micro_batch), labels.split(feedback.micro_batch), strict=True):
-        part.requires_grad_()
-        value = feedback.value(decode(part), y)
-        gradients.append(torch.autograd.grad(value.sum(), part)[0])
+        with torch.enable_grad():
+            part.requires_grad_()
+            value = feedback.value(feedback.decode(part), y)
+            gradients.append(torch.autograd.grad(value.sum() * feedback.loss_scale, part)[0])
         values.append(value.detach())
     return torch.cat(gradients), torch.cat(values)
 
@@ -115,7 +124,6 @@ def guide(
     feedback: Feedback,
     prediction_type: str,
     predict: Callable[[Tensor], Tensor],
-    decode: Callable[[Tensor], Tensor],
     z: Tensor,
     noise: Noise,
     labels: Tensor,
@@ -126,14 +134,16 @@ def guide(
     is counted.
     """
     schedule, trace = feedback.schedule, feedback.trace
-    with torch.enable_grad():
-        z_in = z.detach().requires_grad_()
+    with torch.set_grad_enabled(not schedule.stop_gradient):
+        z_in = z.detach().requires_grad_(not schedule.stop_gradient)
         output = predict(z_in)
-        seen = x0_hat(prediction_type, z_in, output, noise)
-        if schedule.mix:
-            seen = noise.s * seen + (1 - noise.s) * z_in
-        at_seen, value = criterion_gradient(feedback, decode, seen, labels)
-        g = torch.autograd.grad(seen, z_in, grad_outputs=at_seen)[0]
+        x0 = x0_hat(prediction_type, z_in, output, noise)
+        seen = noise.s * x0 + (1 - noise.s) * z_in if schedule.mix else x0
+        at_seen, value = criterion_gradient(feedback, seen, labels)
+        if schedule.stop_gradient:
+            g = at_seen * (noise.s / noise.a + (1 - noise.s) if schedule.mix else 1 / noise.a)
+        else:
+            g = torch.autograd.grad(seen, z_in, grad_outputs=at_seen)[0]
     direction, usable = unit(g)
     trace.before = value if trace.before is None else trace.before
     trace.updates = trace.updates + usable.int()
@@ -146,5 +156,5 @@ def guide(
     return (
         output.detach(),
         z,
-        lambda combined: score_guided(prediction_type, combined, schedule.scale * safe, noise),
+        lambda combined: score_guided(prediction_type, combined, schedule.scale / feedback.loss_scale * safe, noise),
     )

@@ -1,16 +1,15 @@
-"""From a synthesis plan to finished shards: conditions, sampling, provenance, resume."""
+"""From planned images to pixels: conditions, batches, feedback, and the provenance of each image."""
 
+import copy
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
 from src.checks import number, whole
 from src.data.images import to_uint8
@@ -19,14 +18,13 @@ from src.errors import InputError
 from src.feedback.classifier import Value
 from src.feedback.guidance import Feedback, Schedule, Trace
 from src.feedback.sampling import sample, scheduler
-from src.generators.unclip import UnCLIP
-from src.parallel import is_main, my_share
+from src.generators.backbone import Backbone, Condition, rows
+from src.generators.memory import measured_fit
 from src.seeds import torch_generator
-from src.shards import Sample, shard_name, write_index, write_shard
+from src.shards import Sample
 
 CONDITIONING = ("text", "image", "text_image")
 TRAINING_STEPS = 1000  # of every Stable Diffusion noise schedule
-POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,14 @@ class SamplingSettings:
         number("guidance_scale", self.guidance_scale)
         if not 0 <= number("synth.image_dropout", self.image_dropout) < 1:
             raise InputError(f"synth.image_dropout={self.image_dropout} must lie in [0, 1).")
+        whole("the generator preset's noise_level", self.noise_level)
         if whole("the generator preset's steps", self.steps, least=1) > TRAINING_STEPS:
             raise InputError(f"the generator preset's steps={self.steps} must be at most {TRAINING_STEPS}.")
+
+
+def loss_scale(dtype: torch.dtype) -> float:
+    """What the criterion is multiplied by, so that gradients survive the networks' number format."""
+    return 1024.0 if dtype == torch.float16 else 1.0
 
 
 class Synthesiser:
@@ -58,32 +62,47 @@ class Synthesiser:
 
     def __init__(
         self,
-        generator: UnCLIP,
+        generator: Backbone,
         settings: SamplingSettings,
         plan: Sequence[PlannedImage],
         real: np.ndarray | None = None,
         value: Value | None = None,
         schedule: Schedule | None = None,
+        decoder: str = "full",
+        size: int | None = None,
     ) -> None:
-        """real: uint8 (N, H, W, 3), needed for image conditioning. value, schedule: the feedback, if any."""
+        """real: uint8 (N, H, W, 3), needed for image conditioning. value, schedule, decoder: the feedback, if any.
+
+        size: the edge of the images that come out, in pixels; None: the generator's own.
+        """
         self.generator, self.settings = generator, settings
-        self.value, self.schedule = value, schedule
+        self.value, self.schedule, self.size = value, schedule, size or generator.image_size
+        self.decode = generator.decoder(decoder)
         self.steps = scheduler(settings.scheduler, generator.scheduler_config)
+        if settings.conditioning != "text" and not generator.takes_image:
+            raise InputError(
+                f"this generator takes text alone, not synth.conditioning={settings.conditioning}; "
+                "set it to text, or choose another generator"
+            )
         prompts = [""] if settings.conditioning == "image" else sorted({p.prompt for p in plan})
-        self._row = {prompt: i for i, prompt in enumerate([*prompts, ""])}
-        self._states = generator.text_states([*prompts, ""])
+        self._row = {prompt: i for i, prompt in enumerate(prompts)}
+        self._texts = generator.text(prompts)
+        self._absent = generator.absent(1, image=settings.conditioning != "text")
         self._embeddings: Tensor | None = None
         if settings.conditioning != "text":
             if real is None or any(p.source is None for p in plan):
                 raise InputError(f"synth.conditioning={settings.conditioning} needs real images to condition on.")
             self._embeddings = generator.image_embeddings(real)
+        generator.release_encoders()
+        self.fit = measured_fit(generator, self.decode, self.condition(plan[:1]), len(plan))
 
-    def _text(self, part: Sequence[PlannedImage]) -> Tensor:
+    def condition(self, part: Sequence[PlannedImage]) -> Condition:
+        """What the denoiser is told about each image."""
         said = [p.prompt if self.settings.conditioning != "image" else "" for p in part]
-        return self._states[[self._row[prompt] for prompt in said]]
+        return {**rows(self._texts, [self._row[prompt] for prompt in said]), **self._image(part)}
 
-    def _image(self, part: Sequence[PlannedImage]) -> Tensor:
-        """Class labels (B, 2D): each image's own dropout mask and noise, drawn from its seed on the CPU."""
+    def _image(self, part: Sequence[PlannedImage]) -> Condition:
+        """Each image's own dropout mask and noise, drawn from its seed on the CPU."""
         if self._embeddings is None:
             return self.generator.no_image(len(part))
         chosen = self._embeddings[[p.source for p in part]]
@@ -91,26 +110,38 @@ class Synthesiser:
         draws = [torch_generator("condition", p.seed) for p in part]
         keep = torch.stack([torch.rand(dim, generator=g) >= rate for g in draws]).to(chosen.device)
         noise = torch.stack([torch.randn(dim, generator=g) for g in draws])
-        return self.generator.class_labels(chosen * keep / (1 - rate), self.settings.noise_level, noise)
+        return self.generator.image(chosen * keep / (1 - rate), self.settings.noise_level, noise)
 
     def __call__(self, part: Sequence[PlannedImage]) -> list[Sample]:
-        """Sample one batch: images with their provenance."""
+        """Sample images with their provenance, in as many batches as the device's memory asks for."""
+        return [s for i in range(0, len(part), self.fit.batch) for s in self._batch(part[i : i + self.fit.batch])]
+
+    def unguided(self) -> "Synthesiser":
+        """The same without feedback, sharing all embeddings."""
+        plain = copy.copy(self)
+        plain.value = None
+        return plain
+
+    def _batch(self, part: Sequence[PlannedImage]) -> list[Sample]:
         model, device = self.generator, self.generator.device
         self.steps.set_timesteps(self.settings.steps)
         noise = [torch.randn(model.latent_shape, generator=torch_generator("latent", p.seed)) for p in part]
         z = torch.stack(noise).to(device) * self.steps.init_noise_sigma
         labels = torch.tensor([p.label for p in part], device=device)
-        absent = self._states[[self._row[""]] * len(part)], model.no_image(len(part))
         feedback = None
         if self.value is not None and self.schedule is not None:
-            feedback = Feedback(self.value, self.schedule, trace=Trace())
+            feedback = Feedback(
+                self.value, self.schedule, self.decode, self.fit.micro_batch, loss_scale(model.dtype), Trace()
+            )
         z = sample(
-            model.denoise, model.decode, self.steps, z, (self._text(part), self._image(part)), absent, labels,
+            model.denoise, self.steps, z, self.condition(part), rows(self._absent, [0] * len(part)), labels,
             self.settings.guidance_scale, feedback,
         )  # fmt: skip
         with torch.no_grad():
             decoded = model.decode(z)
             after = None if self.value is None else self.value(decoded, labels)
+            if decoded.shape[-1] != self.size:
+                decoded = F.interpolate(decoded, (self.size, self.size), mode="bicubic", antialias=True)
         return list(zip(to_uint8(decoded), self._provenance(part, feedback, after), strict=True))
 
     def _provenance(
@@ -140,40 +171,6 @@ def _finite(values: Tensor | None, count: int) -> list[float | None]:
     if values is None:
         return [None] * count
     return [value if math.isfinite(value) else None for value in values.tolist()]
-
-
-def cut(plan: Sequence[PlannedImage], shard_size: int) -> list[Sequence[PlannedImage]]:
-    """The plan in consecutive parts of at most shard_size images."""
-    if shard_size < 1:
-        raise InputError(f"synth.shard_size={shard_size} must be at least 1.")
-    return [plan[i : i + shard_size] for i in range(0, len(plan), shard_size)]
-
-
-def write_plan(
-    synthesiser: Synthesiser, plan: Sequence[PlannedImage], shard_size: int, folder: Path, label: str
-) -> bool:
-    """Make this process's share of the shards that `folder` lacks; then, on the main process, index them all.
-
-    A shard is sampled as one batch, so its bytes do not depend on who makes it, when, or in which order.
-    Returns whether this process wrote the index, which it does once every other process's shards have
-    appeared.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = cut(plan, shard_size)
-    mine = my_share(len(parts))
-    missing = [k for k in mine if not (folder / shard_name(k)).exists()]
-    done = sum(len(parts[k]) for k in mine if k not in missing)
-    total = sum(len(parts[k]) for k in mine)
-    with tqdm(total=total, initial=done, desc=label, unit="image", mininterval=2, disable=not is_main()) as bar:
-        for k in missing:
-            write_shard(folder / shard_name(k), k * shard_size, synthesiser(parts[k]))
-            bar.update(len(parts[k]))
-    if not is_main():
-        return False
-    while not all((folder / shard_name(k)).exists() for k in range(len(parts))):
-        time.sleep(POLL_SECONDS)
-    write_index(folder)
-    return True
 
 
 def settings_from(generator: Mapping[str, Any], conditioning: str, image_dropout: float) -> SamplingSettings:

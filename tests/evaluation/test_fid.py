@@ -1,5 +1,7 @@
 """FID: against the textbook formula and a published package, its symmetries, and shards merged exactly."""
 
+from functools import reduce
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
+from src.evaluation import fid as fid_module
 from src.evaluation.fid import GaussianStatistics, fid
 
 
@@ -55,17 +58,48 @@ def test_identical_sets_are_at_distance_0_and_the_distance_is_symmetric(count, d
     assert distance(x, y) == pytest.approx(distance(y, x), rel=1e-9, abs=1e-12)
 
 
+def same(found: GaussianStatistics, x: np.ndarray) -> bool:
+    scatter = (x - x.mean(0)).T @ (x - x.mean(0))
+    triangular = np.array_equal(found.root, np.triu(found.root)) and len(found.root) <= x.shape[1]
+    return (
+        found.count == len(x)
+        and triangular
+        and np.allclose(found.mean, x.mean(0), rtol=1e-13)
+        and np.allclose(found.root.T @ found.root, scatter, rtol=1e-10, atol=1e-8)
+    )
+
+
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=5), st.integers(1, 8))
 @settings(max_examples=30, deadline=None)
 def test_merged_shards_are_the_whole(sizes, dimensions) -> None:
     x = features(sum(sizes), dimensions, seed=0) + 1e3
-    merged, *rest = [GaussianStatistics.of(part) for part in np.split(x, np.cumsum(sizes)[:-1])]
-    for shard in rest:
-        merged = merged.merge(shard)
-    whole = GaussianStatistics.of(x)
-    assert merged.count == whole.count
-    assert np.allclose(merged.mean, whole.mean, rtol=1e-13)
-    assert np.allclose(merged.root.T @ merged.root, whole.root.T @ whole.root, atol=1e-8)
+    shards = np.split(x, np.cumsum(sizes)[:-1])
+    assert same(reduce(GaussianStatistics.merge, map(GaussianStatistics.of, shards)), x)
+    assert same(GaussianStatistics.of(iter(shards)), x)
+
+
+@pytest.mark.parametrize("count", [3, 40, 41, 200])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_features_are_read_in_parts_from_memory_or_a_file(count, dtype, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(fid_module, "ROWS", 16)  # parts of 40, the dimensions
+    x = features(count, 40, seed=0).astype(dtype)
+    x[:, 3] = 1.5  # a dead feature
+    np.save(tmp_path / "x.npy", x)
+    mapped = GaussianStatistics.of(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    assert same(mapped, x.astype(np.float64))
+    assert np.array_equal(mapped.root, GaussianStatistics.of(x).root)
+
+
+def test_the_distance_keeps_its_digits_where_covariances_are_nearly_singular() -> None:
+    """Ten directions with variances down to 1e-16: the closed form is a sum of squared differences of deviations."""
+    x = np.linalg.qr(features(200, 10, seed=0) - features(200, 10, seed=0).mean(0))[0] * np.sqrt(199)
+    x -= x.mean(0)
+    x = np.linalg.qr(x)[0] * np.sqrt(199)
+    deviations = 10.0 ** -np.arange(0, 10)
+    found = distance(x * deviations, x * deviations * 2)
+    assert found == pytest.approx((deviations**2).sum(), rel=1e-13)
+    small = distance(x * deviations, x * (deviations + 1e-6))
+    assert small == pytest.approx(10 * 1e-12, rel=1e-3)
 
 
 def test_what_has_no_covariance_is_refused() -> None:
@@ -74,5 +108,9 @@ def test_what_has_no_covariance_is_refused() -> None:
         fid(one, two)
     with pytest.raises(ValueError, match="equal dimension"):
         fid(two, GaussianStatistics.of(np.ones((2, 4))))
-    with pytest.raises(ValueError, match="finite"):
-        GaussianStatistics.of(np.array([[np.nan, 1.0]]))
+    for bad in (np.array([[np.nan, 1.0]]), np.ones(3)):
+        with pytest.raises(ValueError, match="finite"):
+            GaussianStatistics.of(bad)
+    for nothing in (np.ones((0, 3)), iter([])):
+        with pytest.raises(ValueError, match="no features"):
+            GaussianStatistics.of(nothing)

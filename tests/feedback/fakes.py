@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
-from src.feedback.guidance import Feedback, Schedule, Trace
+from src.feedback.guidance import Feedback, Schedule
 from src.feedback.sampling import sample, scheduler
 
 SHAPE = (2, 4, 4)
@@ -19,9 +19,9 @@ KERNEL, TO_PIXELS, TO_LOGITS = (
 )
 
 
-def denoise(z: Tensor, t: int, states: Tensor, class_labels: Tensor) -> Tensor:
+def denoise(z: Tensor, t: int, condition: dict[str, Tensor]) -> Tensor:
     """Nonlinear in z (B, 2, 4, 4), and different for every timestep and condition."""
-    told = (states.mean(1) + class_labels)[:, :, None, None].to(z)
+    told = (condition["states"].mean(1) + condition["class_labels"])[:, :, None, None].to(z)
     return 0.4 * z + torch.tanh(F.conv2d(z, KERNEL.to(z), padding=1) * (0.5 + t / 1000) + told)
 
 
@@ -56,8 +56,8 @@ def batch(count: int, dtype: torch.dtype = torch.float64) -> dict[str, Any]:
     )
     return {
         "z": z,
-        "condition": (states, class_labels),
-        "absent": (torch.zeros_like(states), torch.zeros_like(class_labels)),
+        "condition": {"states": states, "class_labels": class_labels},
+        "absent": {"states": torch.zeros_like(states), "class_labels": torch.zeros_like(class_labels)},
         "labels": torch.arange(count) % CLASSES,
     }
 
@@ -68,14 +68,17 @@ def feedback(
     judge: Callable[[Tensor, Tensor], Tensor] = value,
     micro_batch: int = 64,
     every: int = 3,
+    mix: bool = False,
+    stop_gradient: bool = False,
+    loss_scale: float = 1.0,
 ) -> Feedback:
     """Feedback at every third step from the first."""
-    return Feedback(judge, Schedule(scale, every, 0, None, rule), micro_batch, Trace())
+    schedule = Schedule(scale, every, 0, None, rule, mix, stop_gradient)
+    return Feedback(judge, schedule, decode, micro_batch, loss_scale)
 
 
 def run(
     name: str, prediction_type: str, listens: Feedback | None, inputs: dict[str, Any], scale: float = 3.0
 ) -> Tensor:
     """Latents of the batch, sampled with classifier-free guidance `scale`."""
-    steps = noise_schedule(name, prediction_type)
-    return sample(denoise, decode, steps, guidance_scale=scale, feedback=listens, **inputs)
+    return sample(denoise, noise_schedule(name, prediction_type), guidance_scale=scale, feedback=listens, **inputs)

@@ -1,8 +1,6 @@
 """One guided prediction: gradients against finite differences, samples that cannot be guided, the schedule."""
 
-import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +10,7 @@ from src.errors import InputError
 from src.feedback.classifier import criterion_value
 from src.feedback.criteria import criterion
 from src.feedback.gaussians import fit_gaussians
-from src.feedback.guidance import RULES, Feedback, Schedule, guide, unit
+from src.feedback.guidance import Feedback, Schedule, guide
 from src.feedback.prediction import PREDICTION_TYPES, Noise, x0_hat
 from src.feedback.sampling import SCHEDULERS
 from src.training.models import build
@@ -23,13 +21,13 @@ T = 400
 
 
 def predictor(inputs: dict[str, object]) -> Callable[[Tensor], Tensor]:
-    return lambda z: fakes.denoise(z, T, *inputs["condition"])
+    return lambda z: fakes.denoise(z, T, inputs["condition"])
 
 
 def guided(kind: str, listens: Feedback, count: int = 3) -> tuple[Tensor, Tensor]:
     """The moved latents, and what the score rule adds to an output of zeros."""
     inputs = fakes.batch(count)
-    _, moved, finish = guide(listens, kind, predictor(inputs), fakes.decode, inputs["z"], NOISE, inputs["labels"])
+    _, moved, finish = guide(listens, kind, predictor(inputs), inputs["z"], NOISE, inputs["labels"])
     return moved, finish(torch.zeros_like(inputs["z"]))
 
 
@@ -69,58 +67,8 @@ def test_the_latent_rule_moves_each_sample_by_the_share_w_of_its_norm_uphill(kin
 
 def test_the_conditional_output_is_the_unguided_one() -> None:
     inputs = fakes.batch(3)
-    output, _, _ = guide(
-        fakes.feedback(1.0),
-        "epsilon",
-        predictor(inputs),
-        fakes.decode,
-        inputs["z"],
-        NOISE,
-        inputs["labels"],
-    )
+    output, _, _ = guide(fakes.feedback(1.0), "epsilon", predictor(inputs), inputs["z"], NOISE, inputs["labels"])
     assert torch.equal(output, predictor(inputs)(inputs["z"])) and not output.requires_grad
-
-
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("bad", [0.0, math.nan, math.inf])
-def test_a_useless_gradient_leaves_its_sample_unguided_and_counted_and_its_mates_alone(bad: float, rule: str) -> None:
-    def judge(images: Tensor, labels: Tensor) -> Tensor:
-        return fakes.value(images, labels) * torch.where(labels == 1, bad, 1.0).to(images)
-
-    sound, broken = fakes.feedback(0.1, rule), fakes.feedback(0.1, rule, judge)
-    moved, added = guided("v_prediction", sound, 4)
-    moved_too, added_too = guided("v_prediction", broken, 4)
-    mates = torch.tensor([0, 2, 3])
-    assert torch.equal(moved[mates], moved_too[mates]) and torch.equal(added[mates], added_too[mates])
-    assert torch.equal(moved_too[1], fakes.batch(4)["z"][1]) and not added_too[1].any()
-    assert broken.trace.updates.tolist() == [1, 0, 1, 1]
-    assert broken.trace.skipped.tolist() == [0, 1, 0, 0]
-
-
-def test_a_sample_without_gradient_is_sampled_as_if_unguided() -> None:
-    def judge(images: Tensor, labels: Tensor) -> Tensor:
-        return fakes.value(images, labels) * torch.where(labels == 1, math.nan, 1.0).to(images)
-
-    broken = fakes.run("ddim", "epsilon", fakes.feedback(0.1, judge=judge), fakes.batch(4))
-    assert (broken[1] - fakes.run("ddim", "epsilon", None, fakes.batch(4))[1]).abs().max() <= 1e-12
-    assert (broken[2] - fakes.run("ddim", "epsilon", fakes.feedback(0.1), fakes.batch(4))[2]).abs().max() <= 1e-12
-
-
-@pytest.mark.parametrize("size", [1e-38, 1e-30, 1.0, 1e30])
-def test_the_direction_does_not_depend_on_the_gradients_size_in_float32(size: float) -> None:
-    g = torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
-    direction, usable = unit(g * size)
-    assert usable.all()
-    assert torch.allclose(direction, unit(g)[0], rtol=0, atol=1e-6)
-    assert torch.allclose(direction.flatten(1).norm(dim=1), torch.ones(4))
-
-
-def test_a_tiny_criterion_guides_as_far_as_a_large_one() -> None:
-    moved = [
-        guided("v_prediction", fakes.feedback(0.1, judge=lambda x, y, c=c: c * fakes.value(x, y)))[0]
-        for c in (1e-38, 1.0)
-    ]
-    assert torch.allclose(*moved, rtol=0, atol=1e-12)
 
 
 def test_the_trace_keeps_the_first_criterion_and_counts_every_step() -> None:
@@ -129,7 +77,7 @@ def test_the_trace_keeps_the_first_criterion_and_counts_every_step() -> None:
     t = int(fakes.noise_schedule("ddim", "epsilon").timesteps[0])
     alpha_bar = float(fakes.noise_schedule("ddim", "epsilon").alphas_cumprod[t])
     noise = Noise(alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
-    x0 = x0_hat("epsilon", inputs["z"], fakes.denoise(inputs["z"], t, *inputs["condition"]), noise)
+    x0 = x0_hat("epsilon", inputs["z"], fakes.denoise(inputs["z"], t, inputs["condition"]), noise)
     assert torch.allclose(seen.trace.before, fakes.value(fakes.decode(x0), inputs["labels"]))
     assert seen.trace.updates.tolist() == [3, 3, 3] and seen.trace.skipped.tolist() == [0, 0, 0]
 
@@ -152,14 +100,13 @@ def test_guidance_raises_its_own_criterion(climbed: str, rule: str, scale: float
 
 
 def test_a_mixed_view_is_the_released_codes_and_its_gradient_reaches_the_latents_directly_too() -> None:
-    inputs, mixed = fakes.batch(3), fakes.feedback(0.1)
-    mixed = replace(mixed, schedule=replace(mixed.schedule, mix=True))
+    inputs, mixed = fakes.batch(3), fakes.feedback(0.1, mix=True)
     t, noise, z = 601, Noise(0.6, 0.8), inputs["z"]
 
     def predict(x: Tensor) -> Tensor:
-        return fakes.denoise(x, t, *inputs["condition"])
+        return fakes.denoise(x, t, inputs["condition"])
 
-    _, moved, _ = guide(mixed, "epsilon", predict, fakes.decode, z, noise, inputs["labels"])
+    _, moved, _ = guide(mixed, "epsilon", predict, z, noise, inputs["labels"])
     leaf = z.clone().requires_grad_()
     seen = 0.8 * (leaf - 0.8 * predict(leaf)) / 0.6 + 0.2 * leaf
     value = fakes.value(fakes.decode(seen), inputs["labels"])
@@ -185,7 +132,8 @@ def test_a_schedule_guides_every_nth_step_of_its_window() -> None:
     ],
 )
 def test_an_impossible_schedule_is_refused(change: dict[str, object], message: str) -> None:
-    values = {"scale": 0.03, "every": 5, "first": 0, "last": None, "rule": "latent", "mix": False}
+    values = {"scale": 0.03, "every": 5, "first": 0, "last": None, "rule": "latent"}
+    values |= {"mix": False, "stop_gradient": False}
     assert Schedule.from_mapping(values) == Schedule(0.03, 5, 0, None, "latent")
     with pytest.raises(InputError, match=message):
         Schedule.from_mapping(values | change)

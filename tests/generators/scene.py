@@ -1,8 +1,9 @@
 """A small plan over random real images with everything that a synthesiser needs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +12,8 @@ from src.data.plan import PlannedImage, synthesis_plan
 from src.data.prompts import Prompts
 from src.feedback.classifier import Value, feedback_value
 from src.feedback.guidance import Schedule
+from src.generators.backbone import Backbone
 from src.generators.synthesis import SamplingSettings, Synthesiser
-from src.generators.unclip import UnCLIP
 from src.shards import Shards
 from src.training.models import build
 
@@ -30,7 +31,7 @@ classes: {zero: [bold], one: [thin], two: [small]}
 class Scene:
     """plan: 9 images of 3 classes; images uint8 (12, 32, 32, 3) and labels (12,) to condition on; value: an entropy."""
 
-    generator: UnCLIP
+    generator: Backbone
     plan: list[PlannedImage]
     images: np.ndarray
     labels: np.ndarray
@@ -42,12 +43,17 @@ class Scene:
         schedule: Schedule | None = None,
         value: Value | None = None,
         plan: Sequence[PlannedImage] | None = None,
+        **more: Any,
     ) -> Synthesiser:
         judge = (value or self.value) if schedule else value
-        return Synthesiser(self.generator, settings, plan or self.plan, self.images, judge, schedule)
+        return Synthesiser(self.generator, settings, plan or self.plan, self.images, judge, schedule, **more)
+
+    def of(self, generator: Backbone) -> "Scene":
+        """The same scene before another generator."""
+        return replace(self, generator=generator)
 
 
-def make_scene(generator: UnCLIP, folder: Path) -> Scene:
+def make_scene(generator: Backbone, folder: Path) -> Scene:
     images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
     labels = np.arange(12) % 3
     (folder / "three.yaml").write_text(PROMPTS)

@@ -1,15 +1,17 @@
 """What each synthetic image is told, what is recorded of it, and what does not change it."""
 
+import math
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from src.errors import InputError
 from src.feedback.guidance import RULES, Schedule
 from src.feedback.sampling import SCHEDULERS
-from src.generators.synthesis import CONDITIONING, Synthesiser, settings_from
-from src.generators.unclip import UnCLIP
+from src.generators.backbone import Backbone
+from src.generators.synthesis import CONDITIONING, Synthesiser, loss_scale, settings_from
 from tests.generators.scene import GUIDED, SETTINGS, Scene, change
 
 FIELDS = {
@@ -25,12 +27,12 @@ FIELDS = {
 }
 
 
-def record(generator: UnCLIP, method: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+def record(generator: Backbone, method: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """What the generator's method is called with from now on."""
     calls: list[tuple] = []
     original = getattr(generator, method)
 
-    def recorder(*arguments: object) -> Tensor:
+    def recorder(*arguments: object) -> Any:
         calls.append(arguments)
         return original(*arguments)
 
@@ -82,10 +84,11 @@ def test_scale_zero_makes_the_pixels_of_no_feedback(scene: Scene) -> None:
 def test_dropout_zeroes_its_share_of_the_embedding_and_keeps_its_scale(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = record(scene.generator, "class_labels", monkeypatch)
+    calls = record(scene.generator, "image", monkeypatch)
     for rate in (0.0, 0.4):
         scene.synthesiser(change(image_dropout=rate, steps=1))(scene.plan)
-    (whole, _, noise), (dropped, _, same_noise) = calls
+    # Each synthesiser asks for one image's condition first, to measure what fits.
+    (whole, _, noise), (dropped, _, same_noise) = (call for call in calls if len(call[0]) == len(scene.plan))
     assert torch.equal(whole, scene.generator.image_embeddings(scene.images)[[p.source for p in scene.plan]])
     kept = dropped != 0
     assert torch.allclose(dropped[kept], whole[kept] / 0.6)
@@ -104,9 +107,9 @@ def test_the_model_is_told_what_the_conditioning_says_and_nothing_else(
 ) -> None:
     calls = record(scene.generator, "denoise", monkeypatch)
     made = scene.synthesiser(change(conditioning=conditioning))(scene.plan)
-    empty = scene.generator.text_states([""] * len(scene.plan))
-    for _, _, states, class_labels in calls:
-        (absent, told), (no_image, image) = states.chunk(2), class_labels.chunk(2)
+    empty = scene.generator.text([""] * len(scene.plan))["states"]
+    for _, _, condition in calls:
+        (absent, told), (no_image, image) = condition["states"].chunk(2), condition["class_labels"].chunk(2)
         assert torch.equal(absent, empty) and not no_image.any()
         assert torch.equal(told, empty) == (conditioning == "image")
         if conditioning == "text":
@@ -123,6 +126,22 @@ def test_text_alone_needs_no_real_images_and_others_say_that_they_do(scene: Scen
         Synthesiser(scene.generator, SETTINGS, scene.plan)
 
 
+@pytest.mark.parametrize("conditioning", ["image", "text_image"])
+@pytest.mark.parametrize("name", ["sd15", "sd21"])
+def test_an_image_cannot_condition_a_generator_that_takes_text_alone(
+    scene: Scene, generators: dict[str, Backbone], name: str, conditioning: str
+) -> None:
+    with pytest.raises(InputError, match=f"takes text alone, not synth.conditioning={conditioning}; set it to text"):
+        scene.of(generators[name]).synthesiser(change(conditioning=conditioning))
+    with pytest.raises(InputError, match="takes text alone"):
+        generators[name].image(torch.zeros(1, 16), 0, torch.zeros(1, 16))
+
+
+def test_only_float16_needs_its_gradients_scaled_and_a_power_of_two_changes_no_digit() -> None:
+    assert loss_scale(torch.float32) == loss_scale(torch.bfloat16) == 1
+    assert math.log2(loss_scale(torch.float16)).is_integer()
+
+
 def test_settings_come_from_the_generator_preset() -> None:
     preset = {"path": "x", "scheduler": "ddim", "steps": 4, "guidance_scale": 3.0, "noise_level": 0}
     assert settings_from(preset, "text_image", 0.4) == SETTINGS
@@ -133,10 +152,16 @@ def test_settings_come_from_the_generator_preset() -> None:
     [
         ({"conditioning": "sound"}, "'sound' is unknown; choose one of text, image, text_image"),
         ({"image_dropout": 1.0}, r"image_dropout=1\.0 must lie in \[0, 1\)"),
-        ({"image_dropout": float("nan")}, "image_dropout=nan"),
+        ({"image_dropout": float("nan")}, "image_dropout must be finite, not nan"),
         ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"steps": 1001}, "steps=1001 must be at most 1000"),
+        ({"scheduler": "euler"}, "scheduler 'euler' is unknown; choose one of ddim, dpmpp_2m"),
+        ({"scheduler": "unipc"}, "scheduler 'unipc' cannot be combined with feedback"),
+        ({"scheduler": "pndm"}, "scheduler 'pndm' cannot be combined with feedback"),
+        ({"guidance_scale": "2"}, "guidance_scale must be a number"),
+        ({"noise_level": 0.5}, "noise_level must be a whole number, not 0.5"),
     ],
 )
-def test_impossible_settings_are_refused(what: dict[str, object], message: str) -> None:
+def test_impossible_settings_are_refused(scene: Scene, what: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        change(**what)
+        scene.synthesiser(change(**what))

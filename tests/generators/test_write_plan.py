@@ -1,6 +1,9 @@
 """From a plan to shards: bytes that only the plan decides, whoever makes them, whenever and in whatever order."""
 
+import errno
+import os
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,10 @@ import torch
 from torch import Tensor
 
 from src.errors import InputError
-from src.generators.synthesis import cut, write_plan
+from src.generators import synthesis
+from src.generators.cost import spent
+from src.generators.shard_plan import cut, write_plan
+from src.generators.synthesis import Synthesiser
 from src.shards import Shards, shard_name
 from tests.generators.scene import GUIDED, Scene, images_of
 
@@ -42,22 +48,79 @@ def test_the_same_shards_in_any_order_and_by_any_process_are_the_same_bytes(
     assert bytes_of(together) == bytes_of(alone)
 
 
-def test_an_interrupted_plan_continues_with_what_is_missing_to_the_same_bytes(scene: Scene, tmp_path: Path) -> None:
+def test_an_interrupted_plan_continues_with_what_is_missing_to_the_same_bytes(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = scene.synthesiser(schedule=GUIDED)
     write_plan(made, scene.plan, 2, tmp_path / "whole", "test")
     killed = tmp_path / "killed"
     killed.mkdir()
     for k in (0, 3):
         shutil.copy2(tmp_path / "whole" / shard_name(k), killed)
-    asked: list[int] = []
-
-    def counting(part: list) -> list:
-        asked.append(len(part))
-        return made(part)
-
-    write_plan(counting, scene.plan, 2, killed, "test")  # type: ignore[arg-type]
+    asked = observe(monkeypatch)
+    write_plan(made, scene.plan, 2, killed, "test")
     assert asked == [2, 2, 1]
     assert bytes_of(killed) == bytes_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("failing", [1, 2, 5])
+def test_a_disk_that_is_full_while_a_shard_is_written_stops_the_plan_and_leaves_only_whole_shards(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """Shards are written by a thread of their own, whose failure must not be lost."""
+    made = scene.synthesiser()
+    write_plan(made, scene.plan, 2, tmp_path / "whole", "test")
+    synced, sync = [], os.fsync
+
+    def full(file: int) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            synced.append(file)
+            if len(synced) == failing:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        sync(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        patch.setattr(synthesis, "POLL_SECONDS", "no time, for the shard that failed never comes")
+        with pytest.raises(OSError, match="No space left on device"):
+            write_plan(made, scene.plan, 2, tmp_path / "full", "test")
+    whole, left = bytes_of(tmp_path / "whole"), bytes_of(tmp_path / "full")
+    assert list(left) == [shard_name(k) for k in range(failing - 1)]
+    assert all(whole[name] == left[name] for name in left)
+    write_plan(made, scene.plan, 2, tmp_path / "full", "test")
+    assert bytes_of(tmp_path / "full") == whole
+
+
+def test_ctrl_c_while_sampling_loses_no_shard_that_was_sampled(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = scene.synthesiser()
+    write_plan(made, scene.plan, 2, tmp_path / "a" / "shards", "test")
+    with monkeypatch.context() as patch:
+        asked = observe(patch, interrupt_at=3)
+        with pytest.raises(KeyboardInterrupt):
+            write_plan(made, scene.plan, 2, tmp_path / "b" / "shards", "test")
+        assert asked == [2, 2, 2]
+    assert list(bytes_of(tmp_path / "b" / "shards")) == [shard_name(0), shard_name(1)]
+    write_plan(made, scene.plan, 2, tmp_path / "b" / "shards", "test")
+    assert bytes_of(tmp_path / "b" / "shards") == bytes_of(tmp_path / "a" / "shards")
+    # What the interrupted run spent on its two shards is not forgotten.
+    assert spent(tmp_path / "a" / "cost")["images"] == spent(tmp_path / "b" / "cost")["images"] == len(scene.plan)
+
+
+def observe(patch: pytest.MonkeyPatch, interrupt_at: int | None = None) -> list[int]:
+    """The sizes of the batches that are asked for from now on; Ctrl-C during one of them."""
+    asked: list[int] = []
+    sampling = Synthesiser.__call__
+
+    def observed(self: Synthesiser, part: list) -> list:
+        asked.append(len(part))
+        if len(asked) == interrupt_at:
+            raise KeyboardInterrupt
+        return sampling(self, part)
+
+    patch.setattr(Synthesiser, "__call__", observed)
+    return asked
 
 
 def test_a_smaller_plan_is_the_beginning_of_a_larger_one(scene: Scene, tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""What every benchmark shares: a description of the machine, and contestants timed in turns."""
+
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "diffusers", "transformers", "prdc", "torch-fidelity")
+
+
+def machine() -> dict[str, Any]:
+    """The processor, its cores and those used, the GPU if any, versions of Python and libraries, and the date."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def alternate(contestants: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each run of each contestant, in `repeats` rounds in which all take turns, every other one backwards.
+
+    So whatever else the machine does meets all of them alike. The first round, which warms up, counts: take medians.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for number in range(repeats):
+        for name in list(contestants)[:: -1 if number % 2 else 1]:
+            _finish()
+            start = time.perf_counter()
+            contestants[name]()
+            _finish()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def _finish() -> None:
+    """Wait for what the GPU still does, if anything has used it."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()

@@ -1,0 +1,154 @@
+"""The spaces in which images may be compared, each under its name in `evaluation.features` of params.yaml.
+
+A network is useful only with the images it was made for: each function names the size, the resampling and the
+normalisation, and whose they are. All take images in [-1, 1] and load safetensors, or weights alone, from local files
+or at a pinned revision; none runs remote code.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from src.errors import InputError
+from src.evaluation.features import Extractor, classifier_features
+from src.evaluation.inception import inception
+from src.training.models import Classifier
+from src.training.named import named
+
+Settings = Mapping[str, Any]
+
+# Per channel, for images in [0, 1]: of the published CLIP models (Radford et al., ICML 2021), and of ImageNet.
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+DINOV2_SIDE = 224  # 16 x 16 patches; also the size at which Stein et al. compare
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What extractors are made from: the presets under `evaluation`, and the networks that are at hand anyway.
+
+    generator: loads the generator, when its CLIP tower is asked for.
+    """
+
+    settings: Settings
+    device: torch.device
+    reference: Classifier
+    generator: Callable[[], Any]
+
+
+def extractor(name: str, sources: Sources) -> Extractor:
+    """Return (B, 3, H, W) in [-1, 1] -> features (B, D), float32 and on any device, for inference.
+
+    name: one of EXTRACTORS. InputError for another, and for weights that are missing, damaged, or of another kind.
+    """
+    return named("feature space", EXTRACTORS, name)(sources)
+
+
+def chosen(names: Any, sources: Sources) -> dict[str, Extractor]:
+    """The extractors of `evaluation.features`, by name and in that order; InputError if that is no list of names."""
+    if not isinstance(names, list) or not names:
+        raise InputError(f"evaluation.features must be a list of names, not {names!r}; known: {', '.join(EXTRACTORS)}")
+    return {name: extractor(name, sources) for name in names}
+
+
+def _reference_classifier(sources: Sources) -> Extractor:
+    """The penultimate layer of the classifier that was trained on all real images; images at their own size."""
+    return classifier_features(sources.reference)
+
+
+def _generator_clip(sources: Sources) -> Extractor:
+    """The CLIP tower that conditions the generator; images as the generator prepares them."""
+    generator = sources.generator()
+    if not getattr(generator, "takes_image", hasattr(generator, "embed")):
+        raise InputError(
+            "this generator has no CLIP tower, which evaluation.features asks for as 'clip'; take another space, such "
+            "as 'openai_clip', or another generator"
+        )
+    return generator.embed
+
+
+def _openai_clip(sources: Sources) -> Extractor:
+    """The image tower and projection of a published CLIP, images as in its paper: bicubic to the tower's side."""
+    from transformers import CLIPVisionModelWithProjection
+
+    model = _pretrained(CLIPVisionModelWithProjection, "openai_clip", "clip", sources)
+    side = int(model.config.image_size)
+    return lambda x: model(pixel_values=_prepared(x, model.device, side, CLIP_MEAN, CLIP_STD)).image_embeds
+
+
+def _dinov2(sources: Sources) -> Extractor:
+    """DINOv2's class token after the last normalisation (Oquab et al., 2023).
+
+    Images as in the comparison of metrics that recommends it (Stein et al., NeurIPS 2023): bicubic to 224 pixels,
+    ImageNet's normalisation.
+    """
+    from transformers import AutoModel
+
+    model = _pretrained(AutoModel, "dinov2", "dinov2", sources)
+
+    def embed(x: Tensor) -> Tensor:
+        pixels = _prepared(x, model.device, DINOV2_SIDE, IMAGENET_MEAN, IMAGENET_STD)
+        return model(pixel_values=pixels).last_hidden_state[:, 0]
+
+    return embed
+
+
+def _inception(sources: Sources) -> Extractor:
+    return inception(str(_preset(sources, "inception")["path"]), sources.device)
+
+
+EXTRACTORS: dict[str, Callable[[Sources], Extractor]] = {
+    "reference_classifier": _reference_classifier,
+    "clip": _generator_clip,
+    "openai_clip": _openai_clip,
+    "inception": _inception,
+    "dinov2": _dinov2,
+}
+
+
+def _prepared(x: Tensor, device: torch.device, side: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """x (B, 3, H, W) in [-1, 1], resized to a square (bicubic, antialiased, as Pillow does) and normalised."""
+    x = x.to(device)
+    if x.shape[-2:] != (side, side):
+        x = F.interpolate(x, [side, side], mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
+    centre, spread = (torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std))
+    return ((x + 1) / 2 - centre) / spread
+
+
+def _preset(sources: Sources, name: str) -> Settings:
+    preset = sources.settings.get(name)
+    if not isinstance(preset, Mapping) or not preset.get("path"):
+        raise InputError(f"evaluation.{name}.path says nothing; name the weights there in params.yaml")
+    return preset
+
+
+def _pretrained(kind: Any, name: str, model_type: str, sources: Sources) -> Any:
+    """A model of transformers from a folder or a hub: safetensors, float32, all weights there."""
+    preset = _preset(sources, name)
+    path, revision = str(preset["path"]), preset.get("revision")
+    cure = f"download its files and set evaluation.{name}.path to their folder"
+    folder = Path(path).expanduser()
+    if path.startswith((".", "/", "~")) and not folder.is_dir():
+        raise InputError(f"the {name} model's folder {path} is missing; {cure}")
+    try:
+        model, info = kind.from_pretrained(
+            str(folder) if folder.is_dir() else path,
+            revision=revision, dtype=torch.float32, use_safetensors=True, trust_remote_code=False,
+            output_loading_info=True,
+        )  # fmt: skip
+    except Exception as error:  # the library raises many kinds, for a missing hub, file, key or shape
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = shorten(re.sub(r"'?\w+://[^\s']*'?", "its hub", first).rstrip("."), 160, placeholder=" ...")
+        raise InputError(f"the {name} model '{path}' cannot be loaded ({reason}); {cure}") from error
+    if not str(model.config.model_type).startswith(model_type):
+        raise InputError(f"'{path}' holds a {model.config.model_type}, not a {model_type}; {cure}")
+    if info["missing_keys"]:
+        raise InputError(f"'{path}' lacks the weight '{min(info['missing_keys'])}'; {cure}")
+    return model.eval().to(sources.device)

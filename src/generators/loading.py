@@ -1,0 +1,177 @@
+"""From a generator preset to a loaded backbone: a local folder or a hub's, safetensors only, no remote code."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from diffusers import AutoencoderTiny, DiffusionPipeline
+from huggingface_hub import snapshot_download
+
+from src.checks import number
+from src.errors import InputError
+from src.generators.backbone import Backbone, check_finite
+from src.generators.folder import LOCAL, Folder, check_adapter, check_folder, check_weights, is_local
+from src.generators.frozen import freeze
+from src.generators.sdxl import StableDiffusionXL
+from src.generators.stable_diffusion import StableDiffusion
+from src.generators.unclip import UnCLIP
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+BACKBONES: dict[str, type[Backbone]] = {
+    "StableUnCLIPImg2ImgPipeline": UnCLIP,
+    "StableDiffusionPipeline": StableDiffusion,
+    "StableDiffusionXLPipeline": StableDiffusionXL,
+}
+ADAPTER = ("path", "file", "encoder", "scale")
+ENCODERS = ("text_encoder", "text_encoder_2", "image_encoder")
+FETCH = "download its files on a machine with a network and set generators.<name>.{} to their folder"
+
+Preset = Mapping[str, Any]
+
+
+def load(preset: Preset, device: torch.device) -> Backbone:
+    """The backbone of a generator preset of params.yaml.
+
+    preset: `path` (a diffusers folder or a hub's model id), `revision` (a commit), and optionally `precision`,
+    `image_size`, `mirror`, `adapter` (of an IP-Adapter) and `tiny_decoder`. Raises InputError if the model is missing,
+    incomplete, damaged, or of a kind that is not sampled here; a tiny decoder is looked for when it is first used.
+    """
+    dtype = precision(preset.get("precision") or "auto", device)
+    mirror = f" (mirror: {preset['mirror']})" if preset.get("mirror") else ""
+    cure = f"{FETCH.format('path')}, or use generator=tiny_unclip"
+    with _loading(f"the generator '{preset['path']}'{mirror}", cure):
+        folder = check_folder(_folder(preset))
+        pipeline, more = _pipeline(folder), {}
+        if preset.get("adapter"):
+            more["adapter_scale"] = _add_adapter(pipeline, folder.kind, preset["adapter"])
+        made = BACKBONES[folder.kind](pipeline, device, dtype, preset.get("image_size"), **more)
+    if preset.get("tiny_decoder"):
+        made.find_tiny_decoder = partial(_tiny_decoder, preset, device, dtype)
+    return made
+
+
+def precision(name: str, device: torch.device) -> torch.dtype:
+    """The networks' number format: `auto` is bfloat16 on a GPU, float32 on a CPU. InputError for what cannot run."""
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name not in PRECISIONS:
+        raise InputError(f"precision '{name}' is unknown; choose one of auto, {', '.join(PRECISIONS)}.")
+    if name == "float16" and device.type == "cpu":
+        raise InputError("precision=float16 needs a GPU; use auto, float32 or bfloat16 on a CPU.")
+    return PRECISIONS[name]
+
+
+def _folder(preset: Preset) -> Path:
+    """The local folder of the preset's files, fetched from the hub if the path is a model id."""
+    if is_local(preset["path"]):
+        return Path(preset["path"])
+    fetched = DiffusionPipeline.download(
+        preset["path"],
+        revision=preset.get("revision"),
+        use_safetensors=True,
+        trust_remote_code=False,
+        safety_checker=None,
+    )
+    return Path(fetched)
+
+
+def _pipeline(folder: Folder) -> DiffusionPipeline:
+    """The folder's pipeline in float32. Encoders are loaded first, because only then is a missing tensor reported."""
+    given: dict[str, Any] = dict.fromkeys(folder.unused)
+    if "requires_safety_checker" in folder.index:
+        given["requires_safety_checker"] = False
+    for name in ENCODERS:
+        library, kind = folder.index.get(name) or ("", "")
+        if library == "transformers" and name not in given:
+            given[name] = _encoder(kind, folder.path / name, LOCAL)
+    kind = getattr(diffusers, folder.kind)
+    return kind.from_pretrained(
+        folder.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, **given
+    )
+
+
+def _encoder(kind: str, folder: Path, cure: str) -> Any:
+    encoder, info = getattr(transformers, kind).from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+    )
+    return _whole(encoder, info, folder, cure)
+
+
+def _whole(network: Any, info: Mapping[str, Any], folder: Path | str, cure: str) -> Any:
+    """The network, unless its file lacks a tensor: then InputError."""
+    if info["missing_keys"]:
+        raise InputError(f"{folder} lacks the weight '{min(info['missing_keys'])}'; {cure}")
+    return network
+
+
+def _add_adapter(pipeline: DiffusionPipeline, kind: str, adapter: Mapping[str, Any]) -> float:
+    """Put an IP-Adapter and its image encoder into an SDXL pipeline; returns its strength."""
+    cure = FETCH.format("adapter.path")
+    with _loading(f"the IP-Adapter '{adapter.get('path')}'", cure):
+        if lost := [name for name in ADAPTER if name not in adapter]:
+            raise InputError(f"the generator preset's adapter lacks '{lost[0]}'; add it in params.yaml")
+        path, file, encoder, scale = (adapter[name] for name in ADAPTER)
+        if kind != "StableDiffusionXLPipeline":
+            raise InputError(f"an adapter is for StableDiffusionXLPipeline, not {kind}; empty the preset's adapter")
+        if not file.endswith(".safetensors"):
+            raise InputError(f"the IP-Adapter {file} must be a .safetensors file; no other kind is read.")
+        if not is_local(path):
+            patterns = [file, f"{encoder}/*.json", f"{encoder}/*.safetensors"]
+            path = snapshot_download(path, revision=adapter.get("revision"), allow_patterns=patterns)
+        folder = Path(path)
+        check_adapter(folder / file, cure)
+        check_weights(folder / encoder, f"{folder} lacks the weights of '{encoder}'", cure)
+        tower = _encoder("CLIPVisionModelWithProjection", folder / encoder, cure)
+        pipeline.register_modules(image_encoder=tower)
+        subfolder, _, name = file.rpartition("/")
+        pipeline.load_ip_adapter(str(folder), subfolder=subfolder, weight_name=name)
+        return number("the generator preset's adapter.scale", scale)
+
+
+def _tiny_decoder(preset: Preset, device: torch.device, dtype: torch.dtype) -> AutoencoderTiny:
+    """A distilled decoder such as TAESD, from a folder or a hub, frozen."""
+    path, cure = preset["tiny_decoder"], FETCH.format("tiny_decoder")
+    with _loading(f"the tiny_decoder '{path}'", cure):
+        if is_local(path):
+            check_weights(Path(path), f"the tiny_decoder {path} lacks weights", cure)
+        tiny, info = AutoencoderTiny.from_pretrained(
+            path, revision=preset.get("tiny_decoder_revision"), use_safetensors=True, output_loading_info=True
+        )
+        check_finite("tiny_decoder", _whole(tiny, info, path, cure))
+        freeze(tiny.to(device, dtype))
+    return tiny
+
+
+@contextmanager
+def _loading(what: str, cure: str) -> Iterator[None]:
+    """Whatever the libraries raise becomes one sentence that says what cannot be loaded, and the way out."""
+    try:
+        with quiet():
+            yield
+    except InputError:
+        raise
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")
+        reason = shorten(f"{first} is missing" if isinstance(error, KeyError) else first, 160, placeholder=" ...")
+        raise InputError(f"{what} cannot be loaded ({reason}); {cure}") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Loading without the libraries' own progress bars and advice."""
+    level = logging.getLogger("diffusers").level
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+    diffusers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.getLogger("diffusers").setLevel(level)

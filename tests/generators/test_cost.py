@@ -1,0 +1,108 @@
+"""Cost: operations are the hand count, notes add up and survive a resume, the report is numbers."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from src.generators import cost
+from src.generators.cost import flops, matrix_rate, note, peak_gb, report, seconds, spent
+from src.generators.frozen import freeze
+from src.generators.shard_plan import cost_of, write_plan
+from tests.generators.scene import GUIDED, Scene, change
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def small_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost, "MATRIX", {"cpu": 64})
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_a_linear_layer_counts_two_operations_per_weight_and_row(inference: bool) -> None:
+    layer, x = nn.Linear(6, 10), torch.randn(4, 6)
+    with torch.inference_mode(inference):
+        assert flops(lambda: layer(x)) == 2 * 4 * 6 * 10
+        assert flops(lambda: x @ layer.weight.T) == 2 * 4 * 6 * 10
+
+
+def test_a_linear_layers_backward_counts_once_more_per_gradient() -> None:
+    layer, x = nn.Linear(6, 10), torch.randn(4, 6, requires_grad=True)
+    forward = 2 * 4 * 6 * 10
+    assert flops(lambda: layer(x).sum().backward()) == 3 * forward
+    freeze(layer)
+    assert flops(lambda: torch.autograd.grad(layer(x).sum(), x)) == 2 * forward
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_convolution_counts_its_kernel_at_every_output_and_frozen_only_the_inputs_gradient(groups: int) -> None:
+    layer = nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=groups)
+    x = torch.randn(2, 4, 8, 8, requires_grad=True)
+    forward = 2 * 2 * (4 * 4) * (3 * 3) * 6 * (4 // groups)
+    assert flops(lambda: layer(x)) == forward
+    with torch.no_grad():
+        assert flops(lambda: layer(x)) == forward
+    freeze(layer)
+    assert flops(lambda: torch.autograd.grad(layer(x).sum(), x)) == 2 * forward
+
+
+def test_attention_counts_two_products_forward_and_five_backward() -> None:
+    batch, heads, queries, keys, width = 2, 3, 16, 8, 32
+    q = torch.randn(batch, heads, queries, width, requires_grad=True)
+    k, v = (torch.randn(batch, heads, keys, width, requires_grad=True) for _ in "kv")
+    product = 2 * batch * heads * queries * keys * width
+    assert flops(lambda: F.scaled_dot_product_attention(q, k, v)) == 2 * product
+    # The scores are computed again, then the gradients of values, scores, queries and keys.
+    assert flops(lambda: F.scaled_dot_product_attention(q, k, v).sum().backward()) == (2 + 5) * product
+
+
+def test_a_network_counts_as_the_sum_of_its_parts_for_every_image() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.SiLU(), nn.Flatten(), nn.Linear(144, 5))
+    one = 2 * 36 * 9 * 4 * 3 + 2 * 144 * 5
+    for images in (1, 7):
+        assert flops(lambda images=images: network(torch.randn(images, 3, 8, 8))) == images * one
+
+
+def test_notes_add_up_over_shards_and_the_last_note_of_a_shard_counts(tmp_path: Path) -> None:
+    assert spent(tmp_path / "cost") == {"images": 0, "seconds": 0, "peak_memory_gb": 0}
+    for shard, images, taken in (("00000", 4, 2.0), ("00001", 4, 3.0), ("00002", 1, 0.5), ("00001", 4, 1.0)):
+        note(tmp_path / "cost", shard, images, taken, CPU)
+    total = spent(tmp_path / "cost")
+    assert (total["images"], total["seconds"]) == (9, 3.5)
+    assert 0 < total["peak_memory_gb"] <= peak_gb(CPU)
+
+
+def test_a_report_of_nothing_made_has_no_rate_and_without_feedback_no_comparison(tmp_path: Path) -> None:
+    a = torch.randn(32, 32)
+    made = report(tmp_path / "cost", lambda images: [a @ a for _ in range(images)], None, 3, CPU, torch.float32)
+    assert made["images_per_second_per_worker"] is None and made["gflop_per_image"] == 2 * 32**3 / 1e9
+    assert not any("unguided" in name for name in made)
+
+
+def test_the_report_of_an_arm_is_finite_numbers_that_json_can_hold(scene: Scene, tmp_path: Path) -> None:
+    made = scene.synthesiser(change(steps=2), schedule=GUIDED)
+    write_plan(made, scene.plan, 4, tmp_path / "shards", "test")
+    found: dict[str, Any] = json.loads(json.dumps(cost_of(made, scene.plan, tmp_path / "cost"), allow_nan=False))
+    words = {name: found.pop(name) for name in ("device", "torch", "precision")}
+    assert words["precision"] == "float32" and all(words.values())
+    assert all(isinstance(value, int | float) and math.isfinite(value) and value > 0 for value in found.values())
+    assert found["images"] == len(scene.plan)
+    assert found["images_per_second_per_worker"] == pytest.approx(found["images"] / found["seconds"])
+    assert found["guided_over_unguided"] == pytest.approx(
+        found["seconds_per_image"] / found["seconds_per_unguided_image"]
+    )
+    assert found["gflop_per_image"] == flops(lambda: made(scene.plan[:1])) / 1e9
+    assert found["gflop_per_image"] > 1.5 * found["gflop_per_unguided_image"]  # guided at every step
+    plain = cost_of(scene.synthesiser(change(steps=2)), scene.plan[:1], tmp_path / "cost")
+    assert plain["gflop_per_image"] == found["gflop_per_unguided_image"] and "guided_over_unguided" not in plain
+
+
+def test_the_matrix_rate_and_the_clock_are_positive() -> None:
+    assert matrix_rate(CPU, torch.bfloat16) > 0
+    assert seconds(lambda: None, CPU) >= 0
