@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from src.errors import InputError
-from src.generators import synthesis
+from src.generators import shard_plan
 from src.generators.cost import spent
 from src.generators.shard_plan import cut, write_plan
 from src.generators.synthesis import Synthesiser
@@ -81,7 +81,7 @@ def test_a_disk_that_is_full_while_a_shard_is_written_stops_the_plan_and_leaves_
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        patch.setattr(synthesis, "POLL_SECONDS", "no time, for the shard that failed never comes")
+        patch.setattr(shard_plan, "POLL_SECONDS", "no time, for the shard that failed never comes")
         with pytest.raises(OSError, match="No space left on device"):
             write_plan(made, scene.plan, 2, tmp_path / "full", "test")
     whole, left = bytes_of(tmp_path / "whole"), bytes_of(tmp_path / "full")

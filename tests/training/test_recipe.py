@@ -32,7 +32,7 @@ def test_a_constant_schedule_stays_at_the_peak() -> None:
         ("schedule", "step", "unknown schedule 'step'"),
         ("steps", 0, "steps must be at least 1, not 0"),
         ("batch", 1, "batch must be at least 2"),
-        ("lr", float("nan"), "lr must be positive, not nan"),
+        ("lr", float("nan"), "lr must be finite, not nan"),
         ("warmup", 21, "warmup must lie in"),
         ("label_smoothing", 1.0, "label_smoothing must lie in"),
     ],
