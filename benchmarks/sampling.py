@@ -209,7 +209,7 @@ def main() -> None:
     schedule = Schedule(0.03, 3, 0, None, "latent")
     thirty = replace(default, scheduler="ddim", steps=30)
     bench = Bench(model, default, schedule, options.images)
-    sixth = Bench(model, thirty, replace(schedule, every=5), min(options.images, 32))
+    sixth = Bench(model, thirty, replace(schedule, every=5), min(options.images, 16))
     levers: dict[str, Callable[[], object]] = {
         name: bench.plain(replace(order, batch=min(order.batch, options.images))) for name, order in LEVERS.items()
     }
