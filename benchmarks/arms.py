@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from src.data.datasets import Prepared, prepare
+from src.data.images import to_tensor
 from src.data.merge import merge
 from src.data.plan import PlannedImage, synthesis_plan
 from src.data.prompts import Prompts
@@ -144,6 +145,16 @@ class Seed:
             "class_agreement": agreement(predict(self.reference, images), labels, self.data.counts),
         }
 
+    def criteria(self, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """Mean of every criterion of the base classifier over finished images, guided or not: what feedback raises."""
+        real, means = self.data.splits["train"], {}
+        for name in CRITERIA:
+            value = feedback_value(self.params["feedbacks"][name], self.base, *real, CPU)
+            assert value is not None
+            with torch.no_grad():
+                means[name] = float(value(to_tensor(images), torch.from_numpy(labels)).double().mean())
+        return means
+
     def retrain(self, arm: Arm, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         """Accuracies of the classifier that the arm's paper trains on real and these synthetic images."""
         real_images, real_labels = self.data.splits["train"]
@@ -171,12 +182,9 @@ def run_arm(seed: Seed, arm: Arm, generator: Backbone) -> dict[str, Any]:
     images, provenance = seed.synthesise(arm, generator)
     labels = np.array([meta["label"] for meta in provenance])
     first_half = np.array([meta["index"] for meta in provenance]) < seed.params["synth"]["per_class"] // 2
-    raised = None
-    if arm.feedback != "none":
-        raised = float(np.mean([meta["criterion_after"] - meta["criterion_before"] for meta in provenance]))
     return {
         "quality": seed.judge(images, labels),
-        "criterion_after_minus_before": raised,
+        "criteria": seed.criteria(images, labels),
         "skipped_updates": int(sum(meta["skipped"] for meta in provenance)),
         "full": seed.retrain(arm, images, labels),
         "half": seed.retrain(arm, images[first_half], labels[first_half]),

@@ -86,6 +86,21 @@ def difference_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def criterion_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How much higher each criterion of the finished images is than without feedback, paired by seed."""
+    rows = []
+    for arm in sorted(set(report["arms"]) - {"dropout"}):
+        cells: dict[str, Any] = {"arm": TITLES.get(arm, arm)}
+        for name in ("loss", "entropy", "hardness"):
+            pair = [_values(report, a, lambda r, n=name: r["criteria"][n]) for a in (arm, "dropout")]  # type: ignore[misc]
+            if all(values is not None and len(values) > 1 for values in pair):
+                mean, half = paired(pair[0], pair[1])  # type: ignore[arg-type]
+                cells[name] = f"{mean:+.3f} ± {half:.3f}"
+        if len(cells) > 1:
+            rows.append(cells)
+    return rows
+
+
 def tables(report: Mapping[str, Any]) -> str:
     """Both tables as Markdown, with a line that says what they show."""
     budgets = [f"{shot}, {budget}" for budget in ("full", "half") for shot in ("overall", "few")]
@@ -98,7 +113,14 @@ def tables(report: Mapping[str, Any]) -> str:
     )
     first = markdown_table(accuracy_rows(report), ["arm", *budgets, "fid", "density", "coverage", "class agreement"])
     second = markdown_table(difference_rows(report), ["difference", *budgets])
-    return f"{caption}{first}\nPaired differences, in points:\n\n{second}"
+    text = f"{caption}{first}\nPaired differences, in points:\n\n{second}"
+    if rows := criterion_rows(report):
+        third = markdown_table(rows, ["arm", "loss", "entropy", "hardness"])
+        text += (
+            "\nThe base classifier's mean criterion over the finished images, minus that without feedback, paired:\n\n"
+            + third
+        )
+    return text
 
 
 def write_into(readme: Path, text: str) -> None:

@@ -4,6 +4,8 @@ Each pipeline class of diffusers that we sample (unclip.py, stable_diffusion.py,
 sampler knows none of them.
 """
 
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,6 +62,17 @@ class Backbone:
         self.scheduler_config = pipeline.scheduler.config
         self.find_tiny_decoder: Callable[[], AutoencoderTiny] | None = None
         self.tiny_decoder: AutoencoderTiny | None = None
+
+    def compile(self) -> None:
+        """Have torch compile UNet and decoder at their first use; values change in their last digits.
+
+        Every batch size is compiled for itself, which takes a minute or more. InputError without a C++ compiler.
+        """
+        compiler = os.environ.get("CXX", "g++")
+        if shutil.which(compiler) is None:
+            raise InputError(f"the generator preset's compile=true needs the C++ compiler {compiler}; install it")
+        self.pipeline.unet.compile(dynamic=False)
+        self.pipeline.vae.decoder.compile(dynamic=False)
 
     def text(self, prompts: Sequence[str]) -> Condition:
         """What the denoiser is told by each prompt, one row per prompt; "" says nothing."""

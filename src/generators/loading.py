@@ -14,7 +14,7 @@ import transformers
 from diffusers import AutoencoderTiny, DiffusionPipeline
 from huggingface_hub import snapshot_download
 
-from src.checks import number
+from src.checks import flag, number
 from src.errors import InputError
 from src.generators.backbone import Backbone, check_finite
 from src.generators.folder import LOCAL, Folder, check_adapter, check_folder, check_weights, is_local
@@ -40,7 +40,7 @@ def load(preset: Preset, device: torch.device) -> Backbone:
     """The backbone of a generator preset of params.yaml.
 
     preset: `path` (a diffusers folder or a hub's model id), `revision` (a commit), and optionally `precision`,
-    `image_size`, `mirror`, `adapter` (of an IP-Adapter) and `tiny_decoder`. Raises InputError if the model is missing,
+    `compile`, `image_size`, `mirror`, `adapter` (of an IP-Adapter) and `tiny_decoder`. Raises InputError if the model is missing,
     incomplete, damaged, or of a kind that is not sampled here; a tiny decoder is looked for when it is first used.
     """
     dtype = precision(preset.get("precision") or "auto", device)
@@ -52,6 +52,8 @@ def load(preset: Preset, device: torch.device) -> Backbone:
         if preset.get("adapter"):
             more["adapter_scale"] = _add_adapter(pipeline, folder.kind, preset["adapter"])
         made = BACKBONES[folder.kind](pipeline, device, dtype, preset.get("image_size"), **more)
+    if flag("the generator preset's compile", preset.get("compile", False)):
+        made.compile()
     if preset.get("tiny_decoder"):
         made.find_tiny_decoder = partial(_tiny_decoder, preset, device, dtype)
     return made

@@ -101,3 +101,12 @@ def test_one_command_writes_the_readme(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["table", str(tmp_path / "evidence.json"), "--readme", str(readme)])
     main()
     assert "| text - base, cross-entropy | +20.0 ± 0.0 |" in readme.read_text()
+
+
+def test_what_feedback_raised_is_compared_on_finished_images_with_the_arm_without_it():
+    def arm(entropy: float) -> dict:
+        return {seed: {**result(0.8), "criteria": {"entropy": entropy + float(seed)}} for seed in ("1", "2")}
+
+    text = tables(report(dropout=arm(0.25), entropy=arm(0.75)))
+    assert "| + entropy feedback | - | +0.500 ± 0.000 | - |" in text
+    assert "mean criterion" not in tables(report(dropout=arm(0.25)))
