@@ -1,10 +1,11 @@
 # Two commands are enough: `make repro` and `make test`. Both set up the environment first, once.
 PYTHON ?= python3.11
+ARM ?= guided
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test format lock dag exp-table clean-scratch generator bars evidence benchmarks tiny-decoder
+.PHONY: help env repro test format lock dag exp-table clean-scratch generator bars evidence groups baselines benchmarks tiny-decoder export improvement
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +59,12 @@ benchmarks: env ## measure sampling and metrics on this machine; writes benchmar
 
 tiny-decoder: env ## distil the shipped generator's decoder, for feedback decoder=tiny
 	$(BIN)/python -m benchmarks.tiny_decoder
+
+improvement: env ## write metrics/improvement.md: what balancing improved, class by class, and what is beyond noise
+	$(BIN)/python -m stages.improvement
+
+export: env ## copy a balanced set into plain folders under export/: make export ARM=guided
+	$(BIN)/python -m stages.export $(ARM)
 
 clean-scratch: ## delete unfinished work of interrupted stages and kept features
 	rm -rf .dvc/tmp/scratch .dvc/tmp/features

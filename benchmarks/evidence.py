@@ -20,7 +20,8 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
-from benchmarks.arms import ARMS, MORE_ARMS, Seed, generator_of, run_arm
+from benchmarks.arms import Arm, chosen_arms
+from benchmarks.seeds import Seed, generator_of, run_arm
 from benchmarks.table import tables
 from src.errors import InputError, run_stage
 from src.files import hash_file, hash_tree, read_bytes, read_json, write_json
@@ -32,8 +33,11 @@ SETTINGS = (
     "generator",
     "generators",
     "feedbacks",
+    "recipes",
+    "budgets",
     "synth",
     "train",
+    "second_stages",
     "retrain",
     "synaug",
     "evaluation",
@@ -73,20 +77,22 @@ def settings(changes: Sequence[str]) -> dict[str, Any]:
 def results_folder(params: dict[str, Any], split: str) -> Path:
     """Where finished pairs are kept: keyed by settings, generator weights, code and split."""
     generator = params["generators"][params["generator"]]["path"]
-    code = [hash_file(path) for path in sorted([*Path("src").rglob("*.py"), Path("benchmarks/arms.py")])]
+    code = [
+        hash_file(path)
+        for path in sorted([*Path("src").rglob("*.py"), Path("benchmarks/arms.py"), Path("benchmarks/seeds.py")])
+    ]
     key = [params, hash_tree(generator), code, split]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     return Path(".dvc/tmp/scratch") / f"evidence-{digest}"
 
 
-def run_seed(params: dict[str, Any], seed: int, split: str, arms: Sequence[str] | None, folder: Path) -> None:
-    """All arms of one seed, in this process; what is already in `folder` is left alone."""
+def run_seed(params: dict[str, Any], seed: int, split: str, arms: Sequence[Arm], folder: Path) -> None:
+    """The arms of one seed, in this process; what is already in `folder` is left alone."""
 
     def keep(name: str, result: dict[str, Any]) -> None:
         write_json(folder / f"{seed}-{name}.json", result)
 
-    wanted = ARMS if arms is None else [arm for arm in (*ARMS, *MORE_ARMS) if arm.name in arms]
-    missing = [arm for arm in wanted if not (folder / f"{seed}-{arm.name}.json").exists()]
+    missing = [arm for arm in arms if not (folder / f"{seed}-{arm.name}.json").exists()]
     run = Seed(params, seed, split)
     for name, accuracies in run.baselines():
         if not (folder / f"{seed}-{name}.json").exists():
@@ -110,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="100-109")
     parser.add_argument("--split", choices=("val", "test"), default="test")
-    parser.add_argument("--arms", help="comma-separated; default all")
+    parser.add_argument("--arms", help="names or families (default, baselines, groups), comma-separated")
     parser.add_argument("--set", action="append", default=[], metavar="PARAMETER=VALUE")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path)
@@ -119,14 +125,11 @@ def main() -> None:
     options = parser.parse_args()
     params = settings(options.set)
     folder = results_folder(params, options.split)
-    arms = options.arms.split(",") if options.arms else None
+    arms = chosen_arms(options.arms)
     if options.one is not None:
         run_seed(params, options.one, options.split, arms, options.folder)
         return
     seeds = parse_seeds(options.seeds)
-    known = [arm.name for arm in (*ARMS, *MORE_ARMS)]
-    if unknown := set(arms or ()) - set(known):
-        raise InputError(f"--arms names unknown {', '.join(sorted(unknown))}; known: {', '.join(known)}")
 
     def start(seed: int) -> None:
         command = [

@@ -13,9 +13,11 @@ import torch.nn.functional as F
 import yaml
 from tqdm import tqdm
 
-from benchmarks.arms import Arm, Seed, generator_of
+from benchmarks.arms import Arm
 from benchmarks.evidence import settings
+from benchmarks.seeds import Seed, generator_of
 from src.data.digits import CLASS_NAMES
+from src.data.labelled import Labelled
 from src.data.pose import PoseRange
 from src.errors import InputError, run_stage
 from src.evaluation.accuracy import predict
@@ -25,7 +27,7 @@ from src.generators.tiny.corpus import CLASSES, STYLES, render
 from src.report import contact_sheet
 from src.scratch import load_checkpoint
 from src.seeds import numpy_generator
-from src.training.arms import recipe_from, train_real
+from src.training.arms import Setting, plain, train_real
 from src.training.models import Classifier
 
 IMAGES = 1000  # per bar, over all seeds
@@ -56,11 +58,11 @@ def style_judge(params: dict[str, Any]) -> tuple[Classifier, float]:
         digits = np.flatnonzero(np.isin(corpus.classes, [CLASSES.index(name) for name in CLASS_NAMES]))
         parts.append((corpus.images.permute(0, 2, 3, 1).numpy()[digits], corpus.classes[digits]))
     counts = np.bincount(parts[0][1]).tolist()
-    recipe = recipe_from(params["train"], steps=JUDGE_STEPS, batch=128, loss="cross_entropy")
-    validation = parts[1][0][:500], parts[1][1][:500]
-    model, _ = train_real(
-        params["train"]["model"], parts[0], validation, counts, recipe, 0, torch.device("cpu"), None, "judge"
-    )
+    recipe = {**params["recipes"]["digits"], "steps": JUDGE_STEPS, "batch": 128}
+    validation = Labelled(parts[1][0][:500], parts[1][1][:500])
+    method = plain(params["train"])
+    setting = Setting(recipe, method, params["second_stages"], validation, counts, None, 0, torch.device("cpu"))
+    model, _ = train_real(setting, Labelled(*parts[0]), method, None, "judge")
     held_out = predict(model, parts[1][0][500:]).argmax(1) == parts[1][1][500:]
     return model, float(held_out.mean())
 
@@ -74,15 +76,15 @@ def main() -> None:
     folder = Path(params["generators"][params["generator"]]["path"])
     judge, judge_accuracy = style_judge(params)
     each = IMAGES // (len(options.seeds) * len(CLASS_NAMES))
-    params["synth"] = {**params["synth"], "per_class": each, "fill": "add"}
+    params["budgets"]["digits"] |= {"per_class": each, "fill": "add"}
     read: list[float] = []
     agree: dict[str, list[float]] = {name: [] for name in ARMS}
     sheets: dict[str, np.ndarray] = {}
     for seed in tqdm(options.seeds, desc="development seeds"):
         run = Seed(params, seed, "val")
         for split in ("pool", "val"):
-            images, labels = run.data.splits[split]
-            read += (zero_shot(generator, folder, images) == labels).tolist()
+            real = run.splits[split]
+            read += (zero_shot(generator, folder, np.asarray(real.images)) == real.labels).tolist()
         for name, arm in ARMS.items():
             images, provenance = run.synthesise(arm, generator)
             judged = predict(judge if name == "text" else run.reference, images).argmax(1)

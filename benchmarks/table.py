@@ -29,7 +29,7 @@ PAIRS = (
     ("dropout", "text_image"),
     ("loss", "dropout"), ("entropy", "dropout"), ("hardness", "dropout"), ("entropy", "synaug"),
 )  # fmt: skip
-MARKS = ("<!-- evidence:begin -->\n", "<!-- evidence:end -->")
+MARKS = ("<!-- {}:begin -->\n", "<!-- {}:end -->")
 
 
 def _values(report: Mapping[str, Any], arm: str, read: Callable[[Mapping[str, Any]], float]) -> list[float] | None:
@@ -101,11 +101,18 @@ def criterion_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def _per_class(settings: Mapping[str, Any]) -> int:
+    """The budget; reports of before November 2026 hold it under `synth`."""
+    if "budgets" in settings:
+        return settings["budgets"][settings["dataset"]]["per_class"]
+    return settings["synth"]["per_class"]
+
+
 def tables(report: Mapping[str, Any]) -> str:
     """Both tables as Markdown, with a line that says what they show."""
     budgets = [f"{shot}, {budget}" for budget in ("full", "half") for shot in ("overall", "few")]
     seeds = report["seeds"]
-    per_class = report["settings"]["synth"]["per_class"]
+    per_class = _per_class(report["settings"])
     caption = (
         f"Accuracy in per cent on the {report['split']} split, mean ± 95 % interval over seeds {seeds[0]} to "
         f"{seeds[-1]}; full budget {per_class} synthetic images per class, half {per_class // 2}. FID, density, "
@@ -123,12 +130,13 @@ def tables(report: Mapping[str, Any]) -> str:
     return text
 
 
-def write_into(readme: Path, text: str) -> None:
-    """Replace what stands between the marks. Raises InputError if the marks are missing."""
-    before, begin, rest = read_bytes(readme).decode().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
+def write_into(readme: Path, text: str, name: str = "evidence") -> None:
+    """Replace what stands between the marks of that name. Raises InputError if the marks are missing."""
+    marks = [mark.format(name) for mark in MARKS]
+    before, begin, rest = read_bytes(readme).decode().partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise InputError(f"{readme} lacks the marks {MARKS[0].strip()} and {MARKS[1]}; restore them with git")
+        raise InputError(f"{readme} lacks the marks {marks[0].strip()} and {marks[1]}; restore them with git")
     atomic_write(readme, f"{before}{begin}\n{text}\n{end}{after}".encode())
 
 

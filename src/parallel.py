@@ -4,6 +4,8 @@ Hardware is not a parameter: these values decide who makes a thing and where, ne
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # seconds of import that rank and share need not pay
@@ -43,6 +45,55 @@ def device() -> "torch.device":
 def my_share(n: int) -> range:
     """Return which of n items are this process's: every world_size-th, so shares differ by one at most."""
     return range(rank(), n, world_size())
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Join the launcher's processes into one group, inside which a training divides its batches; nothing for one.
+
+    Under torchrun all is set; under srun the address of the first process must be, and InputError says so.
+    """
+    if world_size() == 1:
+        yield
+        return
+    import torch
+
+    from src.errors import InputError  # which imports this module
+
+    if missing := [name for name in ("MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]:
+        raise InputError(
+            f"{world_size()} processes cannot find each other, because {' and '.join(missing)} is not set; export the "
+            "first node's name as MASTER_ADDR and a free port as MASTER_PORT, or launch with torchrun"
+        )
+    here = device()
+    backend = "gloo"
+    if here.type == "cuda":
+        torch.cuda.set_device(here)
+        backend = "cpu:gloo,cuda:nccl"
+    # Under torchrun's names, which accelerate reads too.
+    names = {"RANK": rank(), "WORLD_SIZE": world_size(), "LOCAL_RANK": _first("LOCAL_RANK", "SLURM_LOCALID", default=0)}
+    os.environ.update({name: str(value) for name, value in names.items()})
+    torch.distributed.init_process_group(backend, rank=rank(), world_size=world_size())
+    yield
+    # Not after an error: the other processes would never come to the end that this waits for.
+    torch.distributed.destroy_process_group()
+
+
+def joined() -> bool:
+    """Return whether this process works inside `together` with others."""
+    if world_size() == 1:
+        return False
+    import torch
+
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def barrier() -> None:
+    """Wait until every process of the group is here; nothing outside `together`."""
+    if joined():
+        import torch
+
+        torch.distributed.barrier()
 
 
 def _first(*names: str, default: int) -> int:

@@ -74,17 +74,18 @@ class Params:
 def load(stage: str, root: Path = Path(".")) -> Params:
     """Return the parameters that `root`/dvc.yaml declares for the stage, with values from `root`/params.yaml.
 
-    A declared `datasets.${dataset}` appears as `params.dataset`, its name as `params.dataset.name`, and so
-    for every selector whose presets stand under its plural. Raises InputError for an unknown stage,
-    parameter or preset, for a number that is not finite, and for text that was meant as a number.
+    A declared `datasets.${dataset}` appears as `params.dataset`, its name as `params.dataset.name`, and so for every
+    family of presets under a plural: `recipes.${dataset}`, chosen by the same name, as `params.recipe`. Raises
+    InputError for an unknown stage, parameter or preset, for a number that is not finite, and for text that was meant
+    as a number.
     """
     everything = _read_yaml(root / "params.yaml")
     values: dict[str, Any] = {}
     chosen: dict[str, Any] = {}
     for entry in _declared(stage, root / "dvc.yaml"):
         match = _PRESET.fullmatch(entry)
-        if match and match[1] == match[2]:
-            chosen[match[1]] = _preset(everything, match[1])
+        if match:
+            chosen[match[1]] = _preset(everything, match[1], match[2])
             check_value(chosen[match[1]], match[1])
             continue
         name = _TEMPLATE.sub(lambda inner: str(_lookup(everything, inner[1], stage)), entry)
@@ -131,10 +132,10 @@ def _lookup(tree: Mapping[str, Any], name: str, stage: str) -> Any:
     return node
 
 
-def _preset(everything: Mapping[str, Any], selector: str) -> dict[str, Any]:
-    name, known = everything.get(selector), everything.get(f"{selector}s") or {}
+def _preset(everything: Mapping[str, Any], family: str, selector: str) -> dict[str, Any]:
+    name, known = everything.get(selector), everything.get(f"{family}s") or {}
     if name not in known:
-        raise InputError(f"unknown {selector} '{name}'; params.yaml knows {', '.join(map(str, known))}")
+        raise InputError(f"unknown {family} '{name}'; params.yaml knows {', '.join(map(str, known))}")
     return {"name": name, **(known[name] or {})}
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from src.data.images_of import LIMIT_BYTES, Images, images_of
 from src.errors import InputError
 from src.files import atomic_write, read_bytes
 
@@ -34,14 +35,26 @@ def shard_name(k: int) -> str:
 
 def write_shard(path: Path, first: int, samples: Sequence[Sample]) -> None:
     """Write samples as keys first, first + 1, ...; equal samples give equal bytes."""
+    write_encoded(path, first, [(encode(image), meta) for image, meta in samples])
+
+
+def encode(image: np.ndarray) -> bytes:
+    """The PNG that is stored for an image; ValueError unless it is uint8 (H, W, 3)."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+        raise ValueError(f"expected a uint8 (H, W, 3) image, got {image.dtype} {image.shape}")
+    png = io.BytesIO()
+    Image.fromarray(image).save(png, "PNG")
+    return png.getvalue()
+
+
+def write_encoded(path: Path, first: int, samples: Sequence[tuple[bytes, dict[str, Any]]]) -> None:
+    """`write_shard` for images that `encode` has turned into PNGs, which threads do side by side."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for key, (image, meta) in enumerate(samples, first):
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3 or "label" not in meta:
-                raise ValueError(f"sample {key} must be a uint8 (H, W, 3) image with a label")
-            png = io.BytesIO()
-            Image.fromarray(image).save(png, "PNG")
-            _add(tar, f"{key:08d}.png", png.getvalue())
+        for key, (png, meta) in enumerate(samples, first):
+            if "label" not in meta:
+                raise ValueError(f"sample {key} must be an image with a label")
+            _add(tar, f"{key:08d}.png", png)
             _add(tar, f"{key:08d}.json", json.dumps(meta, sort_keys=True, allow_nan=False).encode())
     atomic_write(path, data.getvalue())
 
@@ -75,9 +88,13 @@ class Shards:
         self.folder = Path(folder)
         try:
             self._lines = [json.loads(line) for line in read_bytes(self.folder / "index.jsonl").splitlines()]
-            self.labels = np.array([line["meta"]["label"] for line in self._lines], dtype=np.int64)
+            metas = [line["meta"] for line in self._lines]
+            self.labels = np.array([meta["label"] for meta in metas], dtype=np.int64)
+            contexts = [meta.get("context") for meta in metas]
+            # int64 (N,) of the context (background, domain, sensitive attribute), None for images without one
+            self.contexts = None if contexts.count(None) == len(contexts) else np.array(contexts, dtype=np.int64)
             sound = all(_SHARD.fullmatch(line["shard"]) for line in self._lines)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, InputError):
                 raise
             sound = False
@@ -105,12 +122,12 @@ class Shards:
             raise InputError(f"{path} is damaged at sample {line['key']}; {_REPAIR}")
         return _decode(png, path, line["key"])
 
-    def images(self) -> np.ndarray:
-        """Return all images as uint8 (N, H, W, 3); InputError if they differ in size."""
-        images = [self.image(i) for i in range(len(self))]
-        if sizes := {image.shape for image in images[1:]} - {images[0].shape}:
-            raise InputError(f"{self.folder} mixes images of {images[0].shape} and {sizes.pop()}; resize them first")
-        return np.stack(images)
+    def images(self, limit_bytes: int = LIMIT_BYTES) -> Images:
+        """Return all images as uint8 (N, H, W, 3), an array if they fit `limit_bytes` and a lazy view of them if not.
+
+        Raises InputError if they differ in size: here for an array, at the image in question for a view.
+        """
+        return images_of(self, limit_bytes)
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

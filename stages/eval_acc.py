@@ -1,16 +1,16 @@
 """Stage eval_acc: base, synaug and guided side by side on the test split, which no other stage reads.
 
-`all_real` is the reference classifier, trained on every real training image: what balancing could reach at best.
+`all_real` is the reference classifier, trained on every real training image: what balancing could reach at best. Where
+the imbalanced training split already holds all of them, it is marked `"bound": false`.
 """
 
 import numpy as np
 
-from src.data.prompts import Prompts
+from src.data.names import read_names
 from src.errors import run_stage
 from src.evaluation.accuracy import accuracy_report, predict
 from src.files import write_csv, write_json
 from src.parallel import device
-from src.params import load
 from src.shards import Shards
 from src.training.models import load as load_classifier
 
@@ -23,16 +23,26 @@ ARMS = {
 
 
 def main() -> None:
-    params = load("eval_acc")
-    names = Prompts(f"prompts/{params.dataset}.yaml").classes
-    counts = np.bincount(Shards("data/real/train").labels).tolist()
-    test = Shards("data/real/test")
+    names = read_names("data/real")
+    train, test = Shards("data/real/train"), Shards("data/real/test")
+    classes, contexts = len(names.classes), len(names.contexts or ())
+    counts = np.bincount(train.labels, minlength=classes).tolist()
+    truth, groups = {"actual": [names.classes[y] for y in test.labels]}, {}
+    if names.contexts:
+        group_counts = np.bincount(train.labels * contexts + train.contexts, minlength=classes * contexts).tolist()
+        groups = {"contexts": test.contexts, "context_names": names.contexts, "group_counts": group_counts}
+        truth["context"] = [names.contexts[a] for a in test.contexts]
     images, report = test.images(), {}
     for arm, folder in ARMS.items():
         probabilities = predict(load_classifier(folder).to(device()), images)
-        report[arm] = accuracy_report(probabilities, test.labels, counts, names)
-        pairs = zip(test.labels, probabilities.argmax(1), strict=True)
-        write_csv(f"metrics/confusion/{arm}.csv", [{"actual": names[y], "predicted": names[k]} for y, k in pairs])
+        report[arm] = accuracy_report(probabilities, test.labels, counts, names.classes, **groups)
+        columns = {**truth, "predicted": [names.classes[k] for k in probabilities.argmax(1)]}
+        write_csv(
+            f"metrics/confusion/{arm}.csv",
+            [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+        )
+    if len(Shards("data/real/pool")) == len(train):  # the pool contains the training split
+        report["all_real"] = {"bound": False, **report["all_real"]}
     write_json("metrics/accuracy.json", report)
 
 

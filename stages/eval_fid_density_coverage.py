@@ -5,6 +5,7 @@ Feature spaces are those that `evaluation.features` lists; features are kept bet
 
 import numpy as np
 
+from src.data.names import read_names
 from src.errors import run_stage
 from src.evaluation.accuracy import predict
 from src.evaluation.agreement import agreement
@@ -23,7 +24,8 @@ ARMS = ("synaug", "guided")
 
 def main() -> None:
     params = load("eval_fid_density_coverage")
-    counts = np.bincount(Shards("data/real/train").labels).tolist()
+    classes = len(read_names("data/real").classes)
+    counts = np.bincount(Shards("data/real/train").labels, minlength=classes).tolist()
     shards = {"real": Shards("data/real/val"), **{arm: Shards(f"data/synth/{arm}") for arm in ARMS}}
     labels = {name: part.labels for name, part in shards.items()}
     images = {name: part.images() for name, part in shards.items()}

@@ -2,30 +2,44 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from src.data.datasets import prepare
 from src.data.imbalance import shots
+from src.data.names import NAMES, Names, write_names
+from src.data.sources import Prepared
+from src.data.writing import fingerprint, write_splits
 from src.errors import run_stage
 from src.files import write_json
 from src.params import load
 from src.scratch import Scratch
-from src.shards import write_all
+
+
+def groups(data: Prepared) -> dict[str, dict[str, int]]:
+    """Training images by class and context."""
+    rows = np.reshape(data.group_counts, (len(data.class_names), -1)).tolist()
+    return {
+        name: dict(zip(data.context_names, row, strict=True)) for name, row in zip(data.class_names, rows, strict=True)
+    }
 
 
 def main() -> None:
     params = load("prepare_lt")
-    data = prepare(params.dataset, params.seed)
-    scratch = Scratch("prepare_lt", params.as_dict())
-    for name, (images, labels) in data.splits.items():
-        samples = [(image, {"label": int(label)}) for image, label in zip(images, labels, strict=True)]
-        write_all(scratch.path / name, samples)
-    scratch.publish(list(data.splits), Path("data/real"))
+    data = prepare(params.dataset.as_dict(), params.seed)
+    scratch = Scratch("prepare_lt", {**params.as_dict(), "images": fingerprint(data)})
+    # The posed digits come from no file that an id could name.
+    hashes = write_splits(data, params.dataset.image_size, scratch.path, with_ids=params.dataset.kind != "digits")
+    write_names(scratch.path, Names(data.class_names, data.context_names))
+    scratch.publish([*data.splits, NAMES], Path("data/real"))
     write_json(
         "metrics/splits.json",
         {
-            "images": {name: len(labels) for name, (_, labels) in data.splits.items()},
-            "sha256": data.hashes(),
+            "images": {name: len(source) for name, source in data.splits.items()},
+            "sha256": hashes,
             "train_counts": dict(zip(data.class_names, data.counts, strict=True)),
             "shots": {shot: [data.class_names[k] for k in classes] for shot, classes in shots(data.counts).items()},
+            **({"groups": groups(data)} if data.context_names else {}),
+            **({"skipped": list(data.skipped)} if data.skipped else {}),
         },
     )
 

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from src.data.plan import synthesis_plan
+from src.data.budget import plan_for
+from src.data.names import read_names
 from src.data.prompts import Prompts
 from src.errors import InputError, run_stage
 from src.feedback.classifier import feedback_value
@@ -24,24 +23,30 @@ from src.training.models import load as load_classifier
 
 def main() -> None:
     params = load("synth_guided")
-    real = Shards("data/real/train")
-    counts = np.bincount(real.labels).tolist()
-    prompts = Prompts(Path("prompts") / f"{params.dataset}.yaml")
-    synth, images = params.synth, real.images()
-    labels = None if synth.conditioning == "text" else real.labels
-    plan = synthesis_plan(counts, synth.per_class, synth.fill, params.seed, prompts, labels=labels)
+    names, real, synth = read_names("data/real"), Shards("data/real/train"), params.synth
+    prompts, images = Prompts(f"prompts/{params.dataset}.yaml", names.classes, names.contexts), real.images()
+    plan = plan_for(
+        params.budget, real.labels, real.contexts, names, params.seed, prompts,
+        conditioned=synth.conditioning != "text", modified=False,
+    )  # fmt: skip
     settings = settings_from(params.generator, synth.conditioning, synth.image_dropout)
     generator = load_generator(params.generator.as_dict(), device())
     classifier = load_classifier("data/base")
-    if classifier.config["classes"] != len(counts):
+    if classifier.config["classes"] != len(names.classes):
         raise InputError(
-            f"data/base tells {classifier.config['classes']} classes apart, the data has {len(counts)}; "
+            f"data/base tells {classifier.config['classes']} classes apart, the data has {len(names.classes)}; "
             "run `dvc repro train_base` to train it on this data"
         )
     value = feedback_value(params.feedback, classifier, images, real.labels, device())
     schedule = Schedule.from_mapping(params.feedback)
 
-    files = ["data/real/train", "data/base", f"prompts/{params.dataset}.yaml", *folders_of(params.generator.as_dict())]
+    files = [
+        "data/real/train",
+        "data/real/names.json",
+        "data/base",
+        f"prompts/{params.dataset}.yaml",
+        *folders_of(params.generator.as_dict()),
+    ]
     inputs = [hash_tree(path) for path in files]
     scratch = Scratch("synth_guided", {"inputs": inputs, **params.as_dict()})
     decoder, size = params.feedback.decoder, images.shape[1]

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from src.data.plan import synthesis_plan
+from src.data.budget import plan_for
+from src.data.names import read_names
 from src.data.prompts import Prompts
 from src.errors import run_stage
 from src.files import hash_tree, write_json
@@ -21,16 +20,22 @@ from src.shards import Shards
 
 def main() -> None:
     params = load("synth_synaug")
-    real = Shards("data/real/train")
-    counts = np.bincount(real.labels).tolist()
-    prompts = Prompts(Path("prompts") / f"{params.dataset}.yaml")
-    plan = synthesis_plan(counts, params.synth.per_class, params.synth.fill, params.seed, prompts, modified=True)
+    names, real = read_names("data/real"), Shards("data/real/train")
+    prompts = Prompts(f"prompts/{params.dataset}.yaml", names.classes, names.contexts)
+    plan = plan_for(
+        params.budget, real.labels, real.contexts, names, params.seed, prompts, conditioned=False, modified=True
+    )
     settings = settings_from(params.generator, "text", 0.0)
     generator = load_generator(params.generator.as_dict(), device())
 
-    files = [f"prompts/{params.dataset}.yaml", *folders_of(params.generator.as_dict())]
+    files = [
+        "data/real/train",
+        "data/real/names.json",
+        f"prompts/{params.dataset}.yaml",
+        *folders_of(params.generator.as_dict()),
+    ]
     inputs = [hash_tree(path) for path in files]
-    scratch = Scratch("synth_synaug", {"inputs": inputs, "counts": counts, **params.as_dict()})
+    scratch = Scratch("synth_synaug", {"inputs": inputs, **params.as_dict()})
     synthesiser = Synthesiser(generator, settings, plan, size=real.image(0).shape[0])
     if write_plan(synthesiser, plan, params.synth.shard_size, scratch.path / "shards", "text-only images"):
         cost = cost_of(synthesiser, plan, scratch.path / "cost", generator=params.generator.name)

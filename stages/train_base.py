@@ -5,40 +5,35 @@ The base gives feedback and is the baseline; the reference judges images and bou
 
 from pathlib import Path
 
-import numpy as np
-
+from src.data.labelled import labelled
+from src.data.names import read_names
 from src.errors import run_stage
 from src.files import hash_tree, write_csv
-from src.parallel import device
+from src.parallel import device, is_main, together
 from src.params import load
 from src.scratch import Scratch
 from src.shards import Shards
-from src.training.arms import recipe_from, train_real
+from src.training.arms import Setting, plain, train_real
 from src.training.models import save
 
 
 def main() -> None:
     params = load("train_base")
-    recipe = recipe_from(params.train.as_dict())
-    val = Shards("data/real/val")
-    validation = val.images(), val.labels
-    runs = {
-        "base": ("train", recipe),
-        "reference": ("pool", recipe_from(params.train.as_dict(), loss="cross_entropy")),
-    }
-    for name, (split, how) in runs.items():
-        shards = Shards(f"data/real/{split}")
-        counts = np.bincount(shards.labels).tolist()
+    names, validation = read_names("data/real"), labelled(Shards("data/real/val"), read_names("data/real"))
+    recipe, method = params.recipe.as_dict(), params.train.as_dict()
+    for name, split, how in (("base", "train", method), ("reference", "pool", plain(method))):
+        data = labelled(Shards(f"data/real/{split}"), names)
         key = {"arm": name, "data": [hash_tree(f"data/real/{s}") for s in (split, "val")], **params.as_dict()}
         scratch = Scratch("train_base", key)
-        model, curve = train_real(
-            params.train.model, (shards.images(), shards.labels), validation, counts, how, params.seed, device(),
-            scratch, name,
-        )  # fmt: skip
-        save(model, scratch.path / "model")
-        scratch.publish("model", Path("data") / name)
-        write_csv(f"metrics/curves/{name}.csv", curve)
+        stages = params.second_stages.as_dict()
+        setting = Setting(recipe, method, stages, validation, *data.counts(names), params.seed, device())
+        with together():
+            model, curve = train_real(setting, data, how, scratch, name)
+        if is_main():
+            save(model, scratch.path / "model")
+            scratch.publish("model", Path("data") / name)
+            write_csv(f"metrics/curves/{name}.csv", curve)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, shared=True)

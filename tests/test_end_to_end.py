@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmarks.arms import ARMS, Seed, generator_of
+from benchmarks.arms import ARMS
 from benchmarks.evidence import settings
+from benchmarks.seeds import Seed, generator_of
 from src.files import read_json
 from src.generators.loading import load as load_generator
 from src.shards import Shards

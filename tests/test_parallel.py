@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src import parallel
+from src.errors import InputError
 
 NAMES = (
     "RANK",
@@ -15,6 +16,8 @@ NAMES = (
     "SLURM_STEP_NUM_TASKS",
     "SLURM_LOCALID",
     "SLURM_NTASKS",
+    "MASTER_ADDR",
+    "MASTER_PORT",
 )
 
 
@@ -63,3 +66,21 @@ def test_each_process_takes_its_own_gpu_or_the_only_one_it_sees(alone):
         assert parallel.device() == torch.device(expected)
     alone.setattr(torch.cuda, "is_available", lambda: False)
     assert parallel.device() == torch.device("cpu")
+
+
+def test_one_process_has_nobody_to_join_or_to_wait_for():
+    with parallel.together():
+        assert not parallel.joined() and not torch.distributed.is_initialized()
+        parallel.barrier()
+
+
+def test_processes_that_cannot_find_each_other_say_what_is_missing(alone):
+    alone.setenv("SLURM_STEP_NUM_TASKS", "2")
+    alone.setenv("MASTER_ADDR", "node1")
+    with pytest.raises(InputError, match="because MASTER_PORT is not set"), parallel.together():
+        pass
+
+
+def test_a_launcher_alone_does_not_join_its_processes(alone):
+    alone.setenv("WORLD_SIZE", "4")
+    assert not parallel.joined()

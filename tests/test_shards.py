@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from src.errors import InputError
-from src.shards import Shards, shard_name, write_all, write_index, write_shard
+from src.shards import Shards, encode, shard_name, write_all, write_encoded, write_index, write_shard
 
 
 def samples(count: int) -> list:
@@ -135,6 +135,24 @@ def test_a_damaged_or_missing_index_is_an_input_error(tmp_path, text):
         Shards(tmp_path)
 
 
+def test_contexts_are_those_of_the_samples_where_they_have_one(tmp_path):
+    pixels = samples(3)[0][0]
+    for name, contexts, expected in [("all", [2, 0, 1], [2, 0, 1]), ("none", [None] * 3, None)]:
+        write_all(tmp_path / name, [(pixels, {"label": 0, "context": context}) for context in contexts])
+        found = Shards(tmp_path / name).contexts
+        assert found is None if expected is None else found.dtype == np.int64 and found.tolist() == expected
+    write_all(tmp_path / "absent", samples(3))
+    assert Shards(tmp_path / "absent").contexts is None
+    write_all(tmp_path / "some", [(pixels, {"label": 0, "context": context}) for context in (1, None)])
+    with pytest.raises(InputError, match=r"index.jsonl is damaged"):
+        Shards(tmp_path / "some")
+
+
+def test_images_encoded_beforehand_give_the_same_bytes(tmp_path, folder):
+    write_encoded(tmp_path / "shard", 3, [(encode(image), meta) for image, meta in samples(7)[3:6]])
+    assert (tmp_path / "shard").read_bytes() == (folder / shard_name(1)).read_bytes()
+
+
 def test_a_folder_without_samples_and_images_of_two_sizes_are_refused(tmp_path):
     with pytest.raises(InputError, match="holds no shards"):
         write_index(tmp_path)
@@ -144,8 +162,11 @@ def test_a_folder_without_samples_and_images_of_two_sizes_are_refused(tmp_path):
 
 
 def test_a_sample_without_label_or_of_another_type_is_a_defect(tmp_path):
-    for image, meta in [(np.zeros((2, 2, 3), np.uint8), {}), (np.zeros((2, 2, 3)), {"label": 0})]:
-        with pytest.raises(ValueError, match="with a label"):
+    for image, meta, problem in [
+        (np.zeros((2, 2, 3), np.uint8), {}, "with a label"),
+        (np.zeros((2, 2, 3)), {"label": 0}, "expected a uint8"),
+    ]:
+        with pytest.raises(ValueError, match=problem):
             write_shard(tmp_path / shard_name(0), 0, [(image, meta)])
     assert not any(tmp_path.iterdir())
 

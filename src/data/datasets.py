@@ -1,41 +1,27 @@
-"""The data sets by name: each gives labelled real images in disjoint splits, long-tailed where training sees them."""
+"""The data sets by kind: each gives labelled real images in disjoint splits, imbalanced where training sees them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from src.checks import number, whole
 from src.data.digits import CLASS_NAMES, posed_digits
+from src.data.folder import load_folder
+from src.data.grouped_digits import load_grouped_digits
 from src.data.imbalance import exponential_counts
 from src.data.pose import PoseRange
-from src.data.splits import long_tail, split_hash, split_per_class
+from src.data.published.cifar import load_cifar10_lt, load_cifar100_lt
+from src.data.published.lists import load_imagenet100_lt, load_imagenet_lt, load_places_lt
+from src.data.published.nico import load_nico
+from src.data.published.utkface import load_utkface
+from src.data.published.waterbirds import load_waterbirds
+from src.data.sources import Prepared, Source
+from src.data.splits import long_tail, split_per_class
+from src.data.table import load_csv
 from src.errors import InputError
 from src.seeds import numpy_generator
 
-Split = tuple[np.ndarray, np.ndarray]
 
-
-@dataclass(frozen=True)
-class Prepared:
-    """Splits of (images uint8 (N, H, W, 3), labels (N,)): `train` is long-tailed, `pool` is all of the training images
-    it was cut from (for the reference classifier), `val` selects models and judges images, `test` is for eval_acc."""
-
-    splits: dict[str, Split]
-    class_names: tuple[str, ...]
-
-    @property
-    def counts(self) -> list[int]:
-        """Training images per class."""
-        return np.bincount(self.splits["train"][1], minlength=len(self.class_names)).tolist()
-
-    def hashes(self) -> dict[str, str]:
-        """A name for each split's contents, whatever its order."""
-        return {name: split_hash(image.tobytes() for image in images) for name, (images, _) in self.splits.items()}
-
-
-def prepare_digits(settings: Mapping[str, Any], seed: int) -> Prepared:
+def load_digits(settings: Mapping[str, Any], seed: int) -> Prepared:
     """scikit-learn's digits, each in one random pose, with an exponential profile from head_count down."""
     for name, least in (("image_size", 8), ("head_count", 1), ("test_per_class", 1), ("val_per_class", 1)):
         whole(f"datasets.digits.{name}", settings[name], least)
@@ -53,14 +39,47 @@ def prepare_digits(settings: Mapping[str, Any], seed: int) -> Prepared:
         "test": parts["test"],
         "pool": parts["train"],
     }
-    return Prepared({name: (images[index], labels[index]) for name, index in chosen.items()}, CLASS_NAMES)
+    every = Source(tuple(f"digits/{i}" for i in range(len(labels))), labels, lambda i: images[i])
+    return Prepared({name: every.subset(index) for name, index in chosen.items()}, CLASS_NAMES)
 
 
-DATASETS: dict[str, Callable[[Mapping[str, Any], int], Prepared]] = {"digits": prepare_digits}
+class _Settings(dict[str, Any]):
+    """A preset's settings, nested ones too; to read one that params.yaml lacks is the user's mistake."""
+
+    def __init__(self, values: Mapping[str, Any], path: str) -> None:
+        nested = {k: _Settings(v, f"{path}.{k}") if isinstance(v, Mapping) else v for k, v in values.items()}
+        super().__init__(nested)
+        self._path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise InputError(f"params.yaml lacks {self._path}.{key}; add it there")
+
+
+DATASETS: dict[str, Callable[[Mapping[str, Any], int], Prepared]] = {
+    "digits": load_digits,
+    "grouped_digits": load_grouped_digits,
+    "imagenet_lt": load_imagenet_lt,
+    "places_lt": load_places_lt,
+    "cifar10_lt": load_cifar10_lt,
+    "cifar100_lt": load_cifar100_lt,
+    "imagenet100_lt": load_imagenet100_lt,
+    "nico": load_nico,
+    "waterbirds": load_waterbirds,
+    "utkface": load_utkface,
+    "folder": load_folder,
+    "csv": load_csv,
+}
 
 
 def prepare(settings: Mapping[str, Any], seed: int) -> Prepared:
-    """The data set of a preset. Raises InputError for an unknown one, listing the known."""
-    if settings["name"] not in DATASETS:
-        raise InputError(f"dataset '{settings['name']}' has no loader; known: {', '.join(DATASETS)}")
-    return DATASETS[settings["name"]](settings, seed)
+    """The data set of a preset: its `kind` names the loader, which reads the rest.
+
+    Raises InputError for an unknown kind, listing the known, and whatever the loader refuses.
+    """
+    name = settings["name"]
+    settings = _Settings(settings, f"datasets.{name}")
+    kind = settings["kind"]
+    if kind not in DATASETS:
+        raise InputError(f"dataset '{name}' is of kind '{kind}', which has no loader; known: {', '.join(DATASETS)}")
+    whole(f"datasets.{name}.image_size", settings["image_size"], 8)
+    return DATASETS[kind](settings, seed)

@@ -1,7 +1,8 @@
 """The synthesis plan: which images to make, decided in full before any is sampled.
 
-Every draw is addressed by (run seed, class, index), so a class's images in a small plan are its first ones in
-a large plan, and any number of processes in any order makes the same images.
+Every draw is addressed by (run seed, class, index), or (run seed, class, context, index) where groups are balanced, so
+a class's images in a small plan are its first ones in a large plan, and any number of processes in any order makes the
+same images.
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,13 @@ from src.errors import InputError
 from src.seeds import derive, numpy_generator
 
 FILL = ("add", "up_to")
+BALANCE = ("class", "group")
+EMPTY_GROUP = ("class", "text")
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedImage:
-    """One image to make: its class, its number within the class, its seed, and what it is conditioned on."""
+    """One image to make: its class, its number within the class or group, its seed, and what it is conditioned on."""
 
     label: int
     index: int
@@ -27,7 +30,8 @@ class PlannedImage:
     prompt: str
     source: int | None = None
     """Position of the conditioning image among the real training images, or None for text alone."""
-    group: int | None = None
+    context: int | None = None
+    """What the image is meant to show: its group's; else the context that its prompt names or its source has."""
 
 
 def synthesis_plan(
@@ -39,46 +43,117 @@ def synthesis_plan(
     *,
     modified: bool = False,
     labels: np.ndarray | None = None,
+    contexts: np.ndarray | None = None,
+    context_count: int | None = None,
+    balance: str = "class",
+    name_context: bool = False,
+    conditioned: bool = True,
+    empty_group: str = "class",
 ) -> list[PlannedImage]:
     """Return the plan, indices outermost, so that every prefix of it is as balanced as it can be.
 
     counts: real training images per class; per_class: how many images to make for each class with fill="add",
     or to have in each class, real ones included, with fill="up_to"; modified: draw a modifier for each prompt
     (SYNAuG); labels: (N,) of the real training images, if each planned one is to be conditioned on one of its
-    class. Raises InputError for an unknown fill, an impossible per_class, a class without prompt or image.
+    class; contexts: (N,) of the same images, each below context_count.
+
+    balance="group": the same for every (class, context), where per_class is each group's; the conditioning image is one
+    of the group. An empty group has none: its images are conditioned on one of its class from another context
+    (empty_group="class"), where only the prompt asks for the right one and the image pulls away from it, or on text
+    alone ("text"). name_context: prompts say the context, with balance="class" that of the conditioning image.
+    conditioned=False: text alone, labels and contexts only tell the groups (with balance="class" and name_context
+    each prompt then names the context of a random real image of the class).
+
+    Raises InputError for an unknown fill or balance, an impossible per_class, a class without prompt or image, and
+    groups where the data or the prompts have no contexts.
     """
-    needed = _needed(counts, per_class, fill)
+    _check_choices(balance, empty_group)
     if len(prompts) != len(counts):
         raise InputError(f"the prompt file names {len(prompts)} classes, the data has {len(counts)}; make them agree")
-    sources = None if labels is None else [np.flatnonzero(labels == label) for label in range(len(counts))]
-    for label, members in enumerate(sources or []):
-        if len(members) == 0 and needed[label]:
+    by_group = balance == "group"
+    if by_group or name_context:
+        _check_contexts(labels, contexts, context_count, prompts, name_context)
+    groups: list[tuple[int, int | None]] = [(label, None) for label in range(len(counts))]
+    if by_group and context_count is not None:
+        groups = [(label, context) for label in range(len(counts)) for context in range(context_count)]
+    members = _Members(labels, contexts)
+    sizes = [len(members.of(*group)) for group in groups] if by_group else counts
+    needed = _needed(sizes, per_class, fill, balance)
+    drawn = labels is not None and (conditioned or (name_context and not by_group))
+    for k, (label, _) in enumerate(groups):
+        if drawn and needed[k] and len(members.of(label)) == 0:
             raise InputError(f"class {label} has no real image to condition on; set synth.conditioning to text")
 
-    def planned(label: int, index: int) -> PlannedImage:
-        place = (seed, label, index)
-        prompt = prompts.modified(label, numpy_generator("modifier", *place)) if modified else prompts.plain(label)
+    def planned(label: int, context: int | None, index: int) -> PlannedImage:
+        place = (seed, label, index) if context is None else (seed, label, context, index)
+        own = members.of(label, context)
         source = None
-        if sources is not None:
-            source = int(numpy_generator("source", *place).choice(sources[label]))
-        return PlannedImage(label, index, derive("image", *place), prompt, source)
+        if drawn and (len(own) or empty_group == "class"):
+            source = int(numpy_generator("source", *place).choice(own if len(own) else members.of(label)))
+        if context is None and source is not None and contexts is not None:
+            context = int(contexts[source])
+        named = context if name_context else None
+        generator = numpy_generator("modifier", *place)
+        prompt = prompts.modified(label, generator, named) if modified else prompts.plain(label, named)
+        return PlannedImage(label, index, derive("image", *place), prompt, source if conditioned else None, context)
 
-    classes = range(len(counts))
-    return [planned(label, index) for index in range(max(needed)) for label in classes if index < needed[label]]
+    numbered = list(enumerate(groups))
+    return [planned(*group, index) for index in range(max(needed)) for k, group in numbered if index < needed[k]]
 
 
-def _needed(counts: Sequence[int], per_class: int, fill: str) -> list[int]:
+class _Members:
+    """Positions of the real training images of a class, or of a class in one context."""
+
+    def __init__(self, labels: np.ndarray | None, contexts: np.ndarray | None) -> None:
+        self._labels, self._contexts = labels, contexts
+        self._found: dict[tuple[int, int | None], np.ndarray] = {}
+
+    def of(self, label: int, context: int | None = None) -> np.ndarray:
+        if (label, context) not in self._found:
+            chosen = np.zeros(0, bool) if self._labels is None else self._labels == label
+            if context is not None:
+                chosen = chosen & (self._contexts == context)
+            self._found[label, context] = np.flatnonzero(chosen)
+        return self._found[label, context]
+
+
+def _check_choices(balance: str, empty_group: str) -> None:
+    for name, value, known in (("balance", balance, BALANCE), ("empty_group", empty_group, EMPTY_GROUP)):
+        if value not in known:
+            raise InputError(f"unknown budget {name} '{value}'; known: {', '.join(known)}")
+
+
+def _check_contexts(
+    labels: np.ndarray | None,
+    contexts: np.ndarray | None,
+    context_count: int | None,
+    prompts: Prompts,
+    name_context: bool,
+) -> None:
+    """InputError unless the data has contexts and, if prompts are to name them, so have the prompts."""
+    if labels is None or contexts is None or context_count is None:
+        raise InputError("this data has no contexts; set the budget's balance=class and name_context=false")
+    if name_context and len(prompts.contexts or ()) != context_count:
+        raise InputError(
+            f"the prompts know {len(prompts.contexts or ())} contexts, the data has {context_count}; "
+            "run `dvc repro prepare_lt` to write their names again"
+        )
+
+
+def _needed(counts: Sequence[int], per_class: int, fill: str, unit: str) -> list[int]:
+    """Images to make for each class or group, of which there are so many real ones."""
     if fill not in FILL:
-        raise InputError(f"unknown synth.fill '{fill}'; known: {', '.join(FILL)}")
-    if whole("synth.per_class", per_class) < 1:
-        raise InputError(f"synth.per_class={per_class} makes no images; set it to at least 1")
+        raise InputError(f"unknown budget fill '{fill}'; known: {', '.join(FILL)}")
+    if whole("the budget's per_class", per_class) < 1:
+        raise InputError(f"the budget's per_class={per_class} makes no images; set it to at least 1")
     if fill == "add":
         return [per_class] * len(counts)
     if per_class < max(counts):
+        largest = "head count" if unit == "class" else "largest group's"
         raise InputError(
-            f"synth.per_class={per_class} is below the head count {max(counts)}, which cannot be filled up "
-            "to it; raise it, or set synth.fill=add to make that many for every class"
+            f"the budget's per_class={per_class} is below the {largest} {max(counts)}, which cannot be filled up "
+            f"to it; raise it, or set fill=add to make that many for every {unit}"
         )
     if per_class == min(counts):
-        raise InputError(f"every class has synth.per_class={per_class} images already; raise it")
+        raise InputError(f"every {unit} has the budget's per_class={per_class} images already; raise it")
     return [per_class - count for count in counts]

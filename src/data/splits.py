@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from src.errors import InputError
+from src.seeds import numpy_generator
 
 
 def split_per_class(
@@ -46,6 +47,38 @@ def long_tail(
             raise InputError(f"class {label} has {len(members)} training images, not {count}; lower the head count")
         chosen.append(members[:count])
     return np.sort(np.concatenate(chosen))
+
+
+def split_fractions(
+    strata: Sequence[tuple[str, ...]], val_fraction: float, test_fraction: float, seed: int
+) -> dict[str, np.ndarray]:
+    """Return sorted disjoint indices {train, val, test}: these shares of each stratum, rounded down, the rest to train.
+
+    strata: for each of N images, such as its (class, context). The first image of a stratum trains, the second tests
+    and the third validates, however small the fractions are, as long as they are not 0. A stratum's split depends on
+    its own images alone. Raises InputError if the fractions leave nothing to train on.
+    """
+    if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction >= 1:
+        raise InputError(
+            f"val_fraction={val_fraction:g} and test_fraction={test_fraction:g} leave nothing to train on; "
+            "give both at least 0 and less than 1 together"
+        )
+    members: dict[tuple[str, ...], list[int]] = {}
+    for i, stratum in enumerate(strata):
+        members.setdefault(stratum, []).append(i)
+    parts = {name: [np.empty(0, np.int64)] for name in ("train", "val", "test")}
+    for stratum, places in members.items():
+        shuffled = numpy_generator("split", seed, *stratum).permutation(places)
+        test = _share(len(places), test_fraction, len(places) - 1)
+        val = _share(len(places), val_fraction, len(places) - 1 - test)
+        for name, part in zip(("test", "val", "train"), np.split(shuffled, [test, test + val]), strict=True):
+            parts[name].append(part)
+    return {name: np.sort(np.concatenate(part)) for name, part in parts.items()}
+
+
+def _share(count: int, fraction: float, most: int) -> int:
+    # The billionth keeps 0.29 of 100 images at 29.
+    return min(max(1, int(count * fraction + 1e-9)), most) if fraction > 0 else 0
 
 
 def split_hash(items: Iterable[bytes | str | int]) -> str:

@@ -1,4 +1,4 @@
-"""Accuracy overall, by class and by shot (many, medium, few), macro F1 and calibration.
+"""Accuracy overall, by class, by shot (many, medium, few) and by group, macro F1, calibration and fairness.
 
 The long-tail protocol of Liu et al. (CVPR 2019): shots follow the counts of the *training* images.
 """
@@ -10,13 +10,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from src.data.images_of import Images
 from src.data.imbalance import shots
+from src.evaluation.fairness import fairness_report
 from src.evaluation.features import extract
+from src.evaluation.groups import group_report, mean_by
 
 BINS = 15  # of the calibration error, as in Guo et al.
+MATRIX_CLASSES = 100  # beyond, the confusion matrix would be megabytes, and the predictions say the same in less
 
 
-def predict(model: nn.Module, images: np.ndarray, batch: int = 256) -> np.ndarray:
+def predict(model: nn.Module, images: Images, batch: int = 256) -> np.ndarray:
     """Return class probabilities, float64 (N, C), in evaluation mode. images: uint8 (N, H, W, 3)."""
     model.eval()
     device = next(model.parameters()).device
@@ -29,15 +33,20 @@ def class_accuracies(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarra
 
     probabilities: (N, C). labels: (N,) integers below C.
     """
-    classes = probabilities.shape[1]
-    right = np.bincount(labels, probabilities.argmax(1) == labels, minlength=classes)
-    count = np.bincount(labels, minlength=classes)
-    return np.divide(right, count, out=np.full(classes, np.nan), where=count > 0)
+    return mean_by(probabilities.argmax(1) == labels, labels, probabilities.shape[1])
 
 
 def macro_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean accuracy over the classes that occur. Shapes as in `class_accuracies`."""
     return float(np.nanmean(class_accuracies(probabilities, labels)))
+
+
+def worst_group_accuracy(probabilities: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
+    """Return the accuracy of the worst group that occurs, by which models are selected on group-imbalanced data.
+
+    probabilities: (N, C). labels: (N,) integers below C. groups: (N,) integers from 0.
+    """
+    return float(np.nanmin(mean_by(probabilities.argmax(1) == labels, groups, int(groups.max()) + 1)))
 
 
 def by_shot(class_values: np.ndarray, counts: Sequence[int]) -> dict[str, float | None]:
@@ -62,21 +71,30 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def accuracy_report(
-    probabilities: np.ndarray, labels: np.ndarray, counts: Sequence[int], class_names: Sequence[str]
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    counts: Sequence[int],
+    class_names: Sequence[str],
+    contexts: np.ndarray | None = None,
+    context_names: Sequence[str] | None = None,
+    group_counts: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Return everything that is reported about a classifier on a test set, ready for JSON.
 
     probabilities: (N, C). labels: (N,) integers. counts: training images per class. class_names: C names.
     overall is the share of right images; many, medium, few and macro are means of class accuracies. A mean of
-    nothing is None. per_class: accuracy, F1, training and test images. confusion: row = true class.
+    nothing is None. per_class: accuracy, F1, training and test images. confusion: row = true class;
+    None for more than 100 classes.
+    With contexts, (N,) integers, the names of all A and the training images per group, (C * A,), come `groups` and
+    `fairness`, as their reports describe them.
     """
-    classes = len(class_names)
+    classes, predicted = len(class_names), probabilities.argmax(1)
     confusion = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(confusion, (labels, probabilities.argmax(1)), 1)
+    np.add.at(confusion, (labels, predicted), 1)
     accuracies = class_accuracies(probabilities, labels)
     right, involved = np.diag(confusion), confusion.sum(0) + confusion.sum(1)
     f1 = np.divide(2 * right, involved, out=np.full(classes, np.nan), where=involved > 0)
-    return {
+    report = {
         "overall": float(right.sum() / len(labels)),
         **by_shot(accuracies, counts),
         "macro": float(np.nanmean(accuracies)),
@@ -91,8 +109,14 @@ def accuracy_report(
             }
             for k, name in enumerate(class_names)
         },
-        "confusion": confusion.tolist(),
+        "confusion": confusion.tolist() if classes <= MATRIX_CLASSES else None,
     }
+    if contexts is not None:
+        if context_names is None or group_counts is None:
+            raise ValueError("contexts need their names and the training images per group")
+        report["groups"] = group_report(predicted, labels, contexts, class_names, context_names, group_counts)
+        report["fairness"] = fairness_report(predicted, labels, contexts, class_names, context_names)
+    return report
 
 
 def _number(value: float) -> float | None:

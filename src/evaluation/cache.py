@@ -14,13 +14,14 @@ import torch
 from tqdm import tqdm
 
 from src.data.images import to_tensor
+from src.data.images_of import Images
 from src.errors import InputError
 from src.evaluation.features import Extractor
 from src.files import atomic_write
 from src.parallel import is_main
 
 
-def cached_features(name: str, extractor: Extractor, images: np.ndarray, batch: int = 256) -> np.ndarray:
+def cached_features(name: str, extractor: Extractor, images: Images, batch: int = 256) -> np.ndarray:
     """Return the features of all images, in order: float32 (N, D), mapped from a file, computed if it is not there.
 
     images: uint8 (N, H, W, 3), N > 0. extractor: (B, 3, H, W) in [-1, 1] -> (B, D). InputError for features that are
@@ -33,12 +34,13 @@ def cached_features(name: str, extractor: Extractor, images: np.ndarray, batch: 
     return np.load(path, mmap_mode="r")
 
 
-def _key(name: str, extractor: Extractor, images: np.ndarray) -> str:
+def _key(name: str, extractor: Extractor, images: Images) -> str:
     noise = np.random.default_rng(0).integers(256, size=(2, *images.shape[1:]), dtype=np.uint8)
     said = _features(extractor, noise)
     digest = hashlib.sha256(f"{name} {said.dtype}{said.shape} {images.shape}".encode())
     digest.update(said.tobytes())
-    digest.update(np.ascontiguousarray(images).data)
+    for start in range(0, len(images), 1024):
+        digest.update(np.ascontiguousarray(images[start : start + 1024]).data)
     return digest.hexdigest()
 
 
@@ -47,7 +49,7 @@ def _features(extractor: Extractor, images: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(extractor(to_tensor(images)).float().cpu().numpy())
 
 
-def _write(path: Path, name: str, extractor: Extractor, images: np.ndarray, batch: int) -> None:
+def _write(path: Path, name: str, extractor: Extractor, images: Images, batch: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -62,7 +64,7 @@ def _write(path: Path, name: str, extractor: Extractor, images: np.ndarray, batc
     atomic_write(path.with_suffix(".sha256"), digest.encode())
 
 
-def _stream(file: BinaryIO, name: str, extractor: Extractor, images: np.ndarray, batch: int) -> None:
+def _stream(file: BinaryIO, name: str, extractor: Extractor, images: Images, batch: int) -> None:
     starts = tqdm(range(0, len(images), batch), f"{name} features", disable=not is_main(), leave=False, delay=2)
     for start in starts:
         rows = _features(extractor, images[start : start + batch])

@@ -7,6 +7,7 @@ import torch
 from tqdm import tqdm
 
 from src.data.images import to_tensor
+from src.data.images_of import Images
 from src.parallel import is_main
 from src.training.models import Classifier
 
@@ -19,7 +20,7 @@ def classifier_features(model: Classifier) -> Extractor:
     return lambda x: model.features(x.to(model.head.weight.device))
 
 
-def extract(extractor: Extractor, images: np.ndarray, batch: int = 256) -> np.ndarray:
+def extract(extractor: Extractor, images: Images, batch: int = 256) -> np.ndarray:
     """Return the features of all images, in order, float64 (N, D), computed without gradients.
 
     images: uint8 (N, H, W, 3). ValueError if there are none.

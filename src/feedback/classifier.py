@@ -10,6 +10,7 @@ from torch import Tensor
 
 from src.checks import flag
 from src.data.images import to_tensor
+from src.data.images_of import Images
 from src.feedback.criteria import Criterion, criterion
 from src.feedback.gaussians import fit_gaussians
 from src.training.models import Classifier
@@ -24,13 +25,16 @@ def rescaled(images: Tensor) -> Tensor:
     return (images - low) / (high - low).clamp_min(torch.finfo(images.dtype).tiny) * 2 - 1
 
 
-def criterion_value(model: Classifier, measure: Criterion, rescale: bool = False) -> Value:
-    """`value(images (B, 3, H, W), labels (B,)) -> (B,)`: clamped to [-1, 1] and resized for the model.
+def criterion_value(
+    model: Classifier, measure: Criterion, rescale: bool = False, stored_size: int | None = None
+) -> Value:
+    """`value(images (B, 3, H, W), labels (B,)) -> (B,)`: clamped to [-1, 1] and resized as a stored image would be.
 
     The clamp is what a stored image undergoes; its gradient is passed straight through where it binds.
-    rescale: stretch every image to span [-1, 1] instead.
+    rescale: stretch every image to span [-1, 1] instead. stored_size: pixels, None for what the model sees; of a
+    larger image it sees the centre.
     """
-    edge = int(model.config["image_size"])
+    edge = stored_size or int(model.config["image_size"])
 
     def value(images: Tensor, labels: Tensor) -> Tensor:
         x = rescaled(images) if rescale else images + (images.clamp(-1, 1) - images).detach()
@@ -43,7 +47,7 @@ def criterion_value(model: Classifier, measure: Criterion, rescale: bool = False
 
 
 def feedback_value(
-    feedback: Mapping[str, Any], model: Classifier, images: np.ndarray, labels: np.ndarray, device: torch.device
+    feedback: Mapping[str, Any], model: Classifier, images: Images, labels: np.ndarray, device: torch.device
 ) -> Value | None:
     """The criterion of a feedback preset under the frozen `model`; None for "none". `hardness` fits its Gaussians
     to the real training images uint8 (N, H, W, 3) and labels (N,)."""
@@ -51,10 +55,11 @@ def feedback_value(
     gaussians = None
     if "hardness" in feedback["criterion"]:
         with torch.no_grad():
-            features = torch.cat([model.features(x.to(device)).cpu() for x in to_tensor(images).split(512)])
+            parts = (to_tensor(images[i : i + 512]) for i in range(0, len(images), 512))
+            features = torch.cat([model.features(x.to(device)).cpu() for x in parts])
         classes = int(model.config["classes"])
         gaussians = fit_gaussians(features.double().numpy(), labels, classes, feedback["shrinkage"])
     measure = criterion(feedback["criterion"], gaussians)
     if measure is None:
         return None
-    return criterion_value(model, measure, flag("feedback rescale", feedback["rescale"]))
+    return criterion_value(model, measure, flag("feedback rescale", feedback["rescale"]), images.shape[1])

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderTiny, DiffusionPipeline
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from src.checks import whole
 from src.data.images import to_tensor
+from src.data.images_of import Images
 from src.errors import InputError
 from src.generators.frozen import freeze
 
@@ -105,7 +105,7 @@ class Backbone:
         return tower(pixel_values=((x + 1) / 2 - mean) / std).image_embeds.float()
 
     @torch.no_grad()
-    def image_embeddings(self, images: np.ndarray, batch: int = 256) -> Tensor:
+    def image_embeddings(self, images: Images, batch: int = 256) -> Tensor:
         """CLIP embeddings (B, D) of images uint8 (B, H, W, 3), resized to the tower's input."""
         return torch.cat([self.embed(to_tensor(images[i : i + batch])) for i in range(0, len(images), batch)])
 

@@ -40,8 +40,9 @@ def load(preset: Preset, device: torch.device) -> Backbone:
     """The backbone of a generator preset of params.yaml.
 
     preset: `path` (a diffusers folder or a hub's model id), `revision` (a commit), and optionally `precision`,
-    `compile`, `image_size`, `mirror`, `adapter` (of an IP-Adapter) and `tiny_decoder`. Raises InputError if the model is missing,
-    incomplete, damaged, or of a kind that is not sampled here; a tiny decoder is looked for when it is first used.
+    `compile`, `image_size`, `mirror`, `adapter` (of an IP-Adapter) and `tiny_decoder`. Raises InputError if the model
+    is missing, incomplete, damaged, or of a kind that is not sampled here; a tiny decoder is looked for when it is
+    first used.
     """
     dtype = precision(preset.get("precision") or "auto", device)
     mirror = f" (mirror: {preset['mirror']})" if preset.get("mirror") else ""

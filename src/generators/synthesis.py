@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from src.checks import number, whole
 from src.data.images import to_uint8
+from src.data.images_of import Images
 from src.data.plan import PlannedImage
 from src.errors import InputError
 from src.feedback.classifier import Value
@@ -65,7 +65,7 @@ class Synthesiser:
         generator: Backbone,
         settings: SamplingSettings,
         plan: Sequence[PlannedImage],
-        real: np.ndarray | None = None,
+        real: Images | None = None,
         value: Value | None = None,
         schedule: Schedule | None = None,
         decoder: str = "full",
@@ -90,8 +90,10 @@ class Synthesiser:
         self._absent = generator.absent(1, image=settings.conditioning != "text")
         self._embeddings: Tensor | None = None
         if settings.conditioning != "text":
-            if real is None or any(p.source is None for p in plan):
+            if real is None or all(p.source is None for p in plan):
                 raise InputError(f"synth.conditioning={settings.conditioning} needs real images to condition on.")
+            if settings.conditioning == "image" and any(p.source is None for p in plan):
+                raise InputError("synth.conditioning=image cannot make images of an empty group; set it to text_image")
             self._embeddings = generator.image_embeddings(real)
         generator.release_encoders()
         self.fit = measured_fit(generator, self.decode, self.condition(plan[:1]), len(plan))
@@ -102,15 +104,19 @@ class Synthesiser:
         return {**rows(self._texts, [self._row[prompt] for prompt in said]), **self._image(part)}
 
     def _image(self, part: Sequence[PlannedImage]) -> Condition:
-        """Each image's own dropout mask and noise, drawn from its seed on the CPU."""
+        """Each image's own dropout mask and noise, drawn from its seed on the CPU; nothing where there is no source."""
         if self._embeddings is None:
             return self.generator.no_image(len(part))
-        chosen = self._embeddings[[p.source for p in part]]
+        chosen = self._embeddings[[p.source or 0 for p in part]]
         rate, dim = self.settings.image_dropout, chosen.shape[1]
         draws = [torch_generator("condition", p.seed) for p in part]
         keep = torch.stack([torch.rand(dim, generator=g) >= rate for g in draws]).to(chosen.device)
         noise = torch.stack([torch.randn(dim, generator=g) for g in draws])
-        return self.generator.image(chosen * keep / (1 - rate), self.settings.noise_level, noise)
+        told = self.generator.image(chosen * keep / (1 - rate), self.settings.noise_level, noise)
+        if alone := [i for i, p in enumerate(part) if p.source is None]:
+            for name, nothing in self.generator.no_image(len(alone)).items():
+                told[name][alone] = nothing.to(told[name])
+        return told
 
     def __call__(self, part: Sequence[PlannedImage]) -> list[Sample]:
         """Sample images with their provenance, in as many batches as the device's memory asks for."""
@@ -153,6 +159,7 @@ class Synthesiser:
         return [
             {
                 "label": p.label,
+                **({} if p.context is None else {"context": p.context}),
                 "index": p.index,
                 "seed": p.seed,
                 "prompt": p.prompt if self.settings.conditioning != "image" else "",

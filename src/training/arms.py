@@ -1,87 +1,160 @@
 """How each arm is trained: real images alone, feedback-guided images in balanced batches, or SYNAuG's three steps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from src.data.labelled import Labelled
 from src.scratch import Scratch
 from src.seeds import derive
 from src.training.last_layer import retrain_last_layer
 from src.training.loop import fit
-from src.training.losses import log_prior
+from src.training.losses import head_for, make_objective
+from src.training.mixing import NEEDS_SECOND_BATCH
 from src.training.models import Classifier, build
 from src.training.recipe import Recipe
-from src.training.samplers import class_uniform, half_and_half, instance_uniform
+from src.training.samplers import Sampler, class_uniform, half_and_half, make_sampler, minority_sampler
+from src.training.second_stage import second_stage
 
-Labelled = tuple[np.ndarray, np.ndarray]
 Trained = tuple[Classifier, list[dict[str, Any]]]
+BESIDE = ("name", "model", "weights", "image_size", "selection")  # what a recipe preset says besides the optimisation
+NO_BALANCE = {"loss": "cross_entropy", "sampler": "instance", "weighting": "none", "second_stage": "none"}
 
 
-def recipe_from(settings: Mapping[str, Any], **changes: Any) -> Recipe:
-    """A training recipe from `train` of params.yaml, without the model's name."""
-    return replace(Recipe(**{name: value for name, value in settings.items() if name != "model"}), **changes)
+@dataclass(frozen=True)
+class Setting:
+    """What the arms of one run share.
+
+    recipe: the preset of params.yaml, how to optimise which model. method: `train` of params.yaml, how the imbalance
+    is met. second_stages: of params.yaml, the settings of each. counts, group_counts: *real* training images per class
+    and, where there are contexts, per group.
+    """
+
+    recipe: Mapping[str, Any]
+    method: Mapping[str, Any]
+    second_stages: Mapping[str, Mapping[str, Any]]
+    validation: Labelled
+    counts: Sequence[int]
+    group_counts: Sequence[int] | None
+    seed: int
+    device: torch.device
+
+    def fit(
+        self, data: Labelled, sampler: Sampler, method: Mapping[str, Any], scratch: Scratch | None, describe: str
+    ) -> Trained:
+        """A fresh classifier, trained on the sampler's batches under the method's loss and mixing."""
+        size = self.recipe["image_size"] or data.images.shape[1]
+        network = build(
+            self.recipe["model"], len(self.counts), size, derive("weights", self.seed), head_for(method["loss"]),
+            self.recipe["weights"],
+        )  # fmt: skip
+        recipe, second, groups = optimisation(self.recipe), None, None
+        if data.groups is not None and self.group_counts is not None:  # of what is trained on, synthetic images too
+            groups = np.bincount(data.groups, minlength=len(self.group_counts)).tolist()
+        if method["mixing"] in NEEDS_SECOND_BATCH:
+            second = minority_sampler(data.labels, recipe.batch, derive("minority", self.seed))
+        return fit(
+            network.to(self.device), data.images, data.labels, sampler, recipe,
+            (self.validation.images, self.validation.labels),
+            make_objective(method, self.counts, groups), derive("steps", self.seed), scratch, describe,
+            groups=data.groups, mixing=(method["mixing"], method["mixing_alpha"]), mixing_sampler=second,
+            selection=self.recipe["selection"], validation_groups=self.validation.groups,
+        )  # fmt: skip
+
+    def finish(self, trained: Trained, real: Labelled, method: Mapping[str, Any]) -> Trained:
+        """The second stage that the method names, on real images."""
+        network, curve = trained
+        name = method["second_stage"]
+        network = second_stage(
+            name, network, real.images, real.labels,
+            validation=(self.validation.images, self.validation.labels), groups=real.groups,
+            validation_groups=self.validation.groups, recipe=optimisation(self.recipe),
+            settings=self.second_stages.get(name, {}), seed=derive("second stage", self.seed),
+        )  # fmt: skip
+        return network, curve
 
 
-def last_layer_recipe(train: Mapping[str, Any], last_layer: Mapping[str, Any]) -> Recipe | None:
-    """SYNAuG's third step: `train` of params.yaml with the changes of `synaug.last_layer`; None for zero steps."""
-    return recipe_from(train, warmup=0, **last_layer) if last_layer["steps"] else None
+def optimisation(recipe: Mapping[str, Any], **changes: Any) -> Recipe:
+    """The optimisation that a recipe preset of params.yaml describes."""
+    return replace(Recipe(**{name: value for name, value in recipe.items() if name not in BESIDE}), **changes)
+
+
+def plain(method: Mapping[str, Any]) -> dict[str, Any]:
+    """The method without any answer to the imbalance."""
+    return {**method, **NO_BALANCE}
 
 
 def train_real(
-    model: str, data: Labelled, validation: Labelled, counts: Sequence[int], recipe: Recipe, seed: int,
-    device: torch.device, scratch: Scratch | None, describe: str,
-) -> Trained:  # fmt: skip
-    """Empirical risk on real images alone, every image equally often (the base and the reference classifier)."""
-    images, labels = data
-    network = build(model, len(counts), images.shape[1], derive("weights", seed)).to(device)
-    sampler = instance_uniform(labels, recipe.batch, derive("batches", seed))
-    return fit(
-        network,
-        images,
-        labels,
-        sampler,
-        recipe,
-        validation,
-        log_prior(counts),
-        derive("steps", seed),
-        scratch,
-        describe,
-    )
+    setting: Setting, data: Labelled, method: Mapping[str, Any], scratch: Scratch | None, describe: str
+) -> Trained:
+    """Real images alone, met by the method: the base classifier, the reference, and every baseline without images."""
+    batch = optimisation(setting.recipe).batch
+    sampler = make_sampler(method["sampler"], data.labels, data.groups, batch, derive("batches", setting.seed))
+    return setting.finish(setting.fit(data, sampler, method, scratch, describe), data, method)
 
 
 def train_guided(
-    model: str, data: Labelled, synthetic: np.ndarray, validation: Labelled, counts: Sequence[int], recipe: Recipe,
-    fraction_real: float, seed: int, device: torch.device, scratch: Scratch | None,
+    setting: Setting, data: Labelled, synthetic: np.ndarray, retrain: Mapping[str, Any], balance: str,
+    scratch: Scratch | None,
 ) -> Trained:  # fmt: skip
     """Balanced mini-batches (arXiv 2310.00158): `fraction_real` of each batch real, classes uniform in both parts.
 
-    data: all images, the real ones first; synthetic: bool (N,). counts: real training images per class.
+    data: all images, the real ones first. synthetic: bool (N,). retrain: of params.yaml. balance: "class" or "group".
     """
-    images, labels = data
-    network = build(model, len(counts), images.shape[1], derive("weights", seed)).to(device)
-    sampler = half_and_half(labels[~synthetic], labels[synthetic], recipe.batch, fraction_real, derive("batches", seed))
-    return fit(
-        network, images, labels, sampler, recipe, validation, log_prior(counts), derive("steps", seed), scratch,
-        "guided",
+    method, keys = _for_synthetic(setting.method, retrain), data.keys(balance)
+    sampler = half_and_half(
+        keys[~synthetic], keys[synthetic], optimisation(setting.recipe).batch, retrain["fraction_real"],
+        derive("batches", setting.seed),
     )  # fmt: skip
+    trained = setting.fit(data, sampler, method, scratch, "guided")
+    return setting.finish(trained, _real(data, synthetic), method)
 
 
 def train_synaug(
-    model: str, data: Labelled, synthetic: np.ndarray, validation: Labelled, counts: Sequence[int], recipe: Recipe,
-    last_layer: Recipe | None, seed: int, device: torch.device, scratch: Scratch | None,
+    setting: Setting, data: Labelled, synthetic: np.ndarray, retrain: Mapping[str, Any], synaug: Mapping[str, Any],
+    balance: str, scratch: Scratch | None,
 ) -> Trained:  # fmt: skip
-    """SYNAuG (arXiv 2308.00994): class-uniform union with Mixup or CutMix, then the last layer on real images."""
-    images, labels = data
-    network = build(model, len(counts), images.shape[1], derive("weights", seed)).to(device)
-    sampler = class_uniform(labels, recipe.batch, derive("batches", seed))
-    network, curve = fit(
-        network, images, labels, sampler, recipe, validation, log_prior(counts), derive("steps", seed), scratch,
-        "synaug",
-    )  # fmt: skip
-    real = ~synthetic
-    if last_layer is not None:
-        network = retrain_last_layer(network, images[real], labels[real], last_layer, derive("last layer", seed))
-    return network, curve
+    """SYNAuG (arXiv 2308.00994): uniform union with Mixup or CutMix, then the last layer on uniform real images.
+
+    synaug: of params.yaml; zero steps of its last_layer skip the third step. Other arguments as in `train_guided`.
+    """
+    method = _for_synthetic(setting.method, retrain)
+    method |= {"mixing": synaug["mixing"], "mixing_alpha": synaug["mixing_alpha"]}
+    sampler = class_uniform(data.keys(balance), optimisation(setting.recipe).batch, derive("batches", setting.seed))
+    network, curve = setting.fit(data, sampler, method, scratch, "synaug")
+    real = _real(data, synthetic)
+    if last := last_layer_recipe(setting.recipe, synaug["last_layer"]):
+        network = retrain_last_layer(
+            network, real.images, real.keys(balance), real.labels, last, derive("last layer", setting.seed)
+        )
+    return setting.finish((network, curve), real, method)
+
+
+def last_layer_recipe(recipe: Mapping[str, Any], last_layer: Mapping[str, Any]) -> Recipe | None:
+    """SYNAuG's third step: the recipe with the changes of `synaug.last_layer`; None for zero steps."""
+    if not last_layer["steps"]:
+        return None
+    schedule = "cosine" if recipe["schedule"] == "step" else recipe["schedule"]
+    short: dict[str, Any] = {
+        "epochs": None,
+        "warmup": 0,
+        "parts": 1,
+        "schedule": schedule,
+        "milestones": [],
+        "factors": [],
+    }
+    return optimisation({**recipe, **last_layer, **short})
+
+
+def _for_synthetic(method: Mapping[str, Any], retrain: Mapping[str, Any]) -> dict[str, Any]:
+    # Batches are uniform already: weighting by the real counts would tip them over.
+    return {**method, "weighting": "none", "second_stage": retrain["second_stage"]}
+
+
+def _real(data: Labelled, synthetic: np.ndarray) -> Labelled:
+    # Real images come first, so this is a view of an array and a short index of what is read lazily.
+    count = int((~synthetic).sum())
+    return Labelled(data.images[:count], data.labels[:count], None if data.groups is None else data.groups[:count])

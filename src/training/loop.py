@@ -1,151 +1,135 @@
 """Training a classifier: deterministic in its seed, resumable, the weights that validate best are kept.
 
-Everything random in a step is derived from (seed, step), so a resumed run repeats an uninterrupted one.
+Everything random in a step is derived from (seed, step), so a resumed run repeats an uninterrupted one. Inside
+`src.parallel.together` all processes call `fit` alike and share out each batch; the first keeps the checkpoint.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from src.data.images import to_tensor
+from src.data.images_of import Images
 from src.errors import InputError
 from src.evaluation.accuracy import macro_accuracy, predict
+from src.evaluation.groups import mean_by
 from src.parallel import is_main
-from src.scratch import Scratch, load_checkpoint, save_checkpoint
-from src.seeds import numpy_generator
-from src.training.augment import AUGMENTATIONS
-from src.training.losses import LOSSES
-from src.training.mixing import MIXING
+from src.scratch import Scratch
+from src.training.batches import Batches
+from src.training.checkpoint import Run
 from src.training.models import Classifier
+from src.training.named import named
+from src.training.processes import accelerator, agreed, shared
 from src.training.recipe import Recipe
 from src.training.samplers import Sampler
+from src.training.step import Step
 
 CHECKS = 10  # validations per run; also how often a checkpoint is written
 
 
 def fit(
     model: Classifier,
-    images: np.ndarray,
+    images: Images,
     labels: np.ndarray,
     sampler: Sampler,
     recipe: Recipe,
-    validation: tuple[np.ndarray, np.ndarray],
-    log_prior: torch.Tensor | None,
+    validation: tuple[Images, np.ndarray],
+    objective: nn.Module,
     seed: int,
     scratch: Scratch | None,
     describe: str,
+    *,
+    groups: np.ndarray | None = None,
+    mixing: tuple[str, float] = ("none", 0.2),
+    mixing_sampler: Sampler | None = None,
+    selection: str = "macro",
+    validation_groups: np.ndarray | None = None,
 ) -> tuple[Classifier, list[dict[str, Any]]]:
     """Train `model` in place, where it lies, and return it with its learning curve.
 
-    images: uint8 (N, H, W, 3). labels: (N,) integers. sampler: step -> indices into both. validation:
-    images and labels that choose the weights by macro accuracy, the later of equals. log_prior: (C,) or None.
-    scratch: where a checkpoint is kept, or None. describe: the progress bar's words.
-    Curve rows: step, epoch (of N images), loss (mean since the last row), learning_rate, accuracy (macro).
+    images: uint8 (N, H, W, 3). labels: (N,) integers. sampler: step -> indices into both. validation: images and
+    labels that choose the weights by `selection`, one of SELECTIONS, the later of equals. objective: see
+    src.training.objective; its buffers belong to the checkpoint. scratch: where that is kept, or None. describe: the
+    progress bar's words. groups, validation_groups: (N,), (M,) integers, None without contexts. mixing: a name in
+    MIXING and its alpha; mixing_sampler: step -> indices of the second batch, for names that need one.
+    Curve rows: step, epoch (of N images), loss (mean since the last row), learning_rate, accuracy (macro), with
+    validation_groups worst_group, and what else is selected by. With ema the averaged weights are judged and kept.
     Raises InputError if the loss stops being finite.
     """
-    optimizer = recipe.make_optimizer(model.parameters())
-    run = _Run(model, optimizer, scratch.path / "training.safetensors" if scratch else None)
-    prior = None if log_prior is None else log_prior.to(_device(model))
-    interval = max(1, recipe.steps // CHECKS)
+    recipe, device = recipe.in_steps(len(images)), next(model.parameters()).device
+    steps = recipe.steps_for(len(images))
+    judge = _Judge(validation, validation_groups, selection)
+    helper = accelerator(recipe, device)
+    batches = Batches(
+        images, labels, groups, model.head.out_features, int(model.config["image_size"]), sampler, recipe, mixing,
+        mixing_sampler, seed, device, helper.process_index, helper.num_processes,
+    )  # fmt: skip
+    optimizer, objective = recipe.make_optimizer(model.parameters()), objective.to(device).train()
+    advance = Step(model, objective, helper.prepare(optimizer), helper, recipe.parts)
+    average = None
+    if recipe.ema:
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
+    path = scratch.path / "training.safetensors" if scratch else None
+    run = Run(model, average, objective, optimizer, helper.scaler, path, writes=helper.is_main_process)
+    first = agreed(run.resume(), helper)
+    interval = max(1, steps // CHECKS)
     losses: list[torch.Tensor] = []
-    first = run.resume()
-    bar = tqdm(total=recipe.steps, initial=first, desc=describe, disable=not is_main(), leave=False, mininterval=2)
+    bar = tqdm(total=steps, initial=first, desc=describe, disable=not is_main(), leave=False, mininterval=2)
     with bar, _deterministic():
-        for step in range(first, recipe.steps):
+        for step, read in batches.ahead(first, steps):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate(step)
-            indices = sampler(step)
-            generator = numpy_generator("train step", seed, step)
-            losses.append(_step(model, optimizer, images[indices], labels[indices], recipe, prior, generator))
+            losses.append(advance(batches.parts(step, read), step / steps))
+            if average is not None:
+                average.update_parameters(model)
             bar.update()
-            if (step + 1) % interval == 0 or step + 1 == recipe.steps:
+            if (step + 1) % interval == 0 or step + 1 == steps:
                 row = {
                     "step": step + 1,
                     "epoch": (step + 1) * recipe.batch / len(images),
-                    "loss": torch.stack(losses).mean().item(),
+                    "loss": helper.reduce(torch.stack(losses).mean()).item(),
                     "learning_rate": recipe.learning_rate(step),
-                    "accuracy": macro_accuracy(predict(model, validation[0]), validation[1]),
                 }
                 if not np.isfinite(row["loss"]):
                     raise InputError(f"the loss is not finite at step {step + 1}; lower the learning rate")
                 losses.clear()
-                run.keep(row)
-    return run.best(), run.curve
+                scores = judge(run.judged) if helper.is_main_process else {}
+                run.keep({**row, **shared(scores, helper)}, SELECTIONS[selection])
+    run.best()
+    return model.eval(), run.curve
 
 
-def _step(
-    model: Classifier,
-    optimizer: torch.optim.Optimizer,
-    images: np.ndarray,
-    labels: np.ndarray,
-    recipe: Recipe,
-    log_prior: torch.Tensor | None,
-    generator: np.random.Generator,
-) -> torch.Tensor:
-    model.train()
-    x = AUGMENTATIONS[recipe.augment](to_tensor(images).to(_device(model)), generator)
-    targets = F.one_hot(torch.from_numpy(labels).long().to(x.device), model.head.out_features).float()  # (B, C)
-    targets = (1 - recipe.label_smoothing) * targets + recipe.label_smoothing / targets.shape[1]
-    x, targets = MIXING[recipe.mixing](x, targets, recipe.mixing_alpha, generator)
-    loss = LOSSES[recipe.loss](model(x), targets, log_prior)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.detach()
+# How the kept weights are chosen, and the curve's column that says so.
+SELECTIONS = {"macro": "accuracy", "worst_group": "worst_group", "overall": "overall"}
 
 
-class _Run:
-    """What a training run must remember between two checkpoints."""
+class _Judge:
+    """Validation accuracies of a model, under the names of the curve's columns."""
 
-    def __init__(self, model: Classifier, optimizer: torch.optim.Optimizer, path: Path | None) -> None:
-        self.model, self.optimizer, self.path = model, optimizer, path
-        self.curve: list[dict[str, Any]] = []
-        self.weights: dict[str, torch.Tensor] = {}
+    def __init__(self, validation: tuple[Images, np.ndarray], groups: np.ndarray | None, selection: str) -> None:
+        named("selection", SELECTIONS, selection)
+        if selection == "worst_group" and groups is None:
+            raise InputError(
+                "train.selection worst_group needs groups, and these images have no contexts; choose macro or overall"
+            )
+        self.images: Any = validation[0]
+        self.labels = validation[1]
+        self.groups, self.selection = groups, selection
 
-    def keep(self, row: dict[str, Any]) -> None:
-        self.curve.append(row)
-        if row["accuracy"] == max(earlier["accuracy"] for earlier in self.curve):
-            self.weights = {name: value.clone() for name, value in self.model.state_dict().items()}
-        if self.path:
-            tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
-            tensors |= {f"best/{name}": value for name, value in self.weights.items()}
-            for i, slots in self.optimizer.state_dict()["state"].items():
-                # SGD without momentum keeps a None.
-                tensors |= {f"optimizer/{i}.{slot}": value for slot, value in slots.items() if value is not None}
-            save_checkpoint(self.path, tensors, {"curve": self.curve})
-
-    def resume(self) -> int:
-        """Take up the checkpoint, if there is one; return the first step to do."""
-        checkpoint = load_checkpoint(self.path) if self.path else None
-        if checkpoint is None:
-            return 0
-        groups: dict[str, dict[str, torch.Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
-        for name, value in checkpoint[0].items():
-            group, key = name.split("/", 1)
-            groups[group][key] = value
-        slots: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in groups["optimizer"].items():
-            index, slot = key.split(".", 1)
-            slots.setdefault(int(index), {})[slot] = value
-        self.model.load_state_dict(groups["model"])
-        self.weights, self.curve = groups["best"], checkpoint[1]["curve"]
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
-        return self.curve[-1]["step"]
-
-    def best(self) -> Classifier:
-        self.model.load_state_dict(self.weights)
-        return self.model.eval()
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        probabilities = predict(model, self.images)
+        right = probabilities.argmax(1) == self.labels
+        scores = {"accuracy": macro_accuracy(probabilities, self.labels)}
+        if self.groups is not None:
+            scores["worst_group"] = float(np.nanmin(mean_by(right, self.groups, int(self.groups.max()) + 1)))
+        if self.selection == "overall":
+            scores["overall"] = float(right.mean())
+        return scores
 
 
 @contextmanager

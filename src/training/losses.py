@@ -1,34 +1,62 @@
-"""Losses on logits, with the class prior as an argument: cross-entropy and balanced softmax."""
+"""Losses for imbalanced classes on soft targets, and the objective that `train` of params.yaml asks for.
 
-from collections.abc import Callable, Sequence
+A loss returns (B, C): entry k is the image's loss if class k were the true one. The targets weigh these, so
+that mixup, CutMix and label smoothing mean the same for every loss.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from src.checks import number
 from src.errors import InputError
+from src.training.group_dro import GroupDRO
+from src.training.heads import COSINE_SCALE
+from src.training.named import named, needs_groups
+from src.training.objective import ClassLosses, Objective
+from src.training.weighting import WEIGHTINGS
 
-Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+
+def cross_entropy(logits: torch.Tensor, constants: torch.Tensor | None = None) -> torch.Tensor:
+    """-log p_k. logits: (B, C); returns (B, C). The constants are not used."""
+    return -logits.log_softmax(1)
 
 
-def cross_entropy(logits: torch.Tensor, targets: torch.Tensor, log_prior: torch.Tensor | None = None) -> torch.Tensor:
-    """Mean cross-entropy; the prior is not used.
+def focal(logits: torch.Tensor, gamma: torch.Tensor) -> torch.Tensor:
+    """-(1 - p_k)^gamma log p_k (Lin et al., ICCV 2017, eq. 4), softmax instead of their sigmoids.
 
-    logits: (B, C). targets: (B,) integers or (B, C) probabilities. Returns a scalar.
+    gamma: (C,) or a scalar. Other shapes as in `cross_entropy`.
     """
-    return F.cross_entropy(logits, targets)
+    losses = cross_entropy(logits)
+    # Positive, because the power's slope at 0 is infinite for gamma < 1.
+    return (-torch.expm1(-losses)).clamp(min=1e-12) ** gamma * losses
 
 
-def balanced_softmax(
-    logits: torch.Tensor, targets: torch.Tensor, log_prior: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Cross-entropy of `logits + log n_c`, which leaves unbiased logits (Ren et al., NeurIPS 2020, eq. 3).
+def prior_adjusted(logits: torch.Tensor, log_prior: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of `logits + log_prior`, which leaves the logits themselves unbiased.
 
-    log_prior: (C,) from the counts of *real* training images, also when synthetic ones are added
-    (Fill-Up). Other arguments as in `cross_entropy`. InputError without a prior.
+    With the log class frequencies: balanced softmax (Ren et al., NeurIPS 2020, eq. 3); with tau times these:
+    the loss of logit adjustment (Menon et al., ICLR 2021, eq. 10). log_prior: (C,).
     """
-    if log_prior is None:
-        raise InputError("the loss balanced_softmax needs the class counts of the real training images")
-    return F.cross_entropy(logits + log_prior, targets)
+    return cross_entropy(logits + log_prior)
+
+
+def ldam(logits: torch.Tensor, margins: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy after the margin is taken from the true class's logit (Cao et al., NeurIPS 2019).
+
+    margins: (C,), already times the scale of the logits. Other shapes as in `cross_entropy`.
+    """
+    return F.softplus(margins + _others(logits) - logits)
+
+
+def _others(logits: torch.Tensor) -> torch.Tensor:
+    """log sum_{j != k} exp z_j for every k, (B, C), without the cancellation at a confident class."""
+    top = F.one_hot(logits.argmax(1), logits.shape[1]).bool()
+    share = logits.softmax(1).masked_fill(top, 0)  # at most 1/2
+    without_top = logits.masked_fill(top, -torch.inf).logsumexp(1, keepdim=True)
+    return torch.where(top, without_top, logits.logsumexp(1, keepdim=True) + torch.log1p(-share))
 
 
 def log_prior(counts: Sequence[int]) -> torch.Tensor:
@@ -39,4 +67,72 @@ def log_prior(counts: Sequence[int]) -> torch.Tensor:
     return (frequencies / frequencies.sum()).log().float()
 
 
-LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "balanced_softmax": balanced_softmax}
+def ldam_margins(counts: Sequence[int], largest: float) -> torch.Tensor:
+    """Margins proportional to n^(-1/4), `largest` for the rarest class (Cao et al.). Returns (C,)."""
+    margins = torch.tensor(counts, dtype=torch.float64).clamp(min=1) ** -0.25
+    return (margins * largest / margins.max()).float()
+
+
+def _gamma(settings: Mapping[str, Any], counts: Sequence[int]) -> torch.Tensor:
+    return torch.full((len(counts),), _not_negative("focal_gamma", settings))
+
+
+def _margins(settings: Mapping[str, Any], counts: Sequence[int]) -> torch.Tensor:
+    return COSINE_SCALE * ldam_margins(counts, _not_negative("ldam_margin", settings))
+
+
+def _nothing(settings: Mapping[str, Any], counts: Sequence[int]) -> torch.Tensor:
+    return torch.zeros(len(counts))
+
+
+# Every loss with its constant for each class, from the `train` section and the counts.
+LOSSES: dict[str, tuple[ClassLosses, Callable[[Mapping[str, Any], Sequence[int]], torch.Tensor]]] = {
+    "cross_entropy": (cross_entropy, _nothing),
+    "focal": (focal, _gamma),
+    "balanced_softmax": (prior_adjusted, lambda settings, counts: log_prior(counts)),
+    "logit_adjustment": (
+        prior_adjusted,
+        lambda settings, counts: _not_negative("adjustment_tau", settings) * log_prior(counts),
+    ),
+    "ldam": (ldam, _margins),
+    "group_dro": (cross_entropy, _nothing),
+}
+
+
+def _not_negative(name: str, settings: Mapping[str, Any]) -> float:
+    value = number(f"train.{name}", settings[name])
+    if value < 0:
+        raise InputError(f"train.{name} must not be negative, not {value}; correct it in params.yaml")
+    return value
+
+
+def head_for(loss: str) -> str:
+    """The head that a loss is made for: "cosine" for LDAM, "linear" for all others."""
+    return "cosine" if loss == "ldam" else "linear"
+
+
+def make_objective(settings: Mapping[str, Any], counts: Sequence[int], group_counts: Sequence[int] | None) -> Objective:
+    """Return what training minimises, from the `train` section of params.yaml.
+
+    settings: loss, weighting, and the parameters of the chosen two. counts: *real* training images per class,
+    also when synthetic ones are added (Fill-Up). group_counts: images trained on per group, or None without
+    contexts. InputError for an unknown name, a parameter out of range, or a method by group without groups.
+    """
+    loss, constants = named("loss", LOSSES, settings["loss"])
+    weighting = named("weighting", WEIGHTINGS, settings["weighting"])
+    numbers = constants(settings, counts)
+    if settings["loss"] == "group_dro":
+        if weighting is not None:
+            raise InputError("train.loss group_dro weighs the groups itself; set train.weighting to none")
+        return GroupDRO(
+            loss,
+            numbers,
+            needs_groups("loss", "group_dro", group_counts),
+            _not_negative("group_dro_step", settings),
+            _not_negative("group_dro_adjustment", settings),
+        )
+    if weighting is None:
+        return Objective(loss, numbers)
+    weighted = needs_groups("weighting", settings["weighting"], group_counts) if weighting.by_group else counts
+    weights = weighting.weights(weighted, settings)
+    return Objective(loss, numbers, weights, weighting.by_group, weighting.start(settings))

@@ -1,4 +1,4 @@
-"""Batches blended with a shuffled copy of themselves: mixup and CutMix.
+"""Batches blended with a shuffled copy of themselves, mixup and CutMix, or with another batch, CMO.
 
 One blend weight per batch, as in both papers. Randomness comes from a numpy generator, so that a batch does
 not depend on the device.
@@ -9,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-Mixing = Callable[[torch.Tensor, torch.Tensor, float, np.random.Generator], tuple[torch.Tensor, torch.Tensor]]
+Mixing = Callable[..., tuple[torch.Tensor, torch.Tensor]]
+CMO_SHARE = 0.5  # of the batches; the rest stay as they are, as in the released code
 
 
 def none(
@@ -39,15 +40,44 @@ def cutmix(
     The rectangle is clipped at the border, and the targets follow the area that is left of it. Shapes as in
     `mixup`.
     """
-    height, width = x.shape[-2:]
     side = np.sqrt(1 - generator.beta(alpha, alpha))
     order = generator.permutation(len(x))
+    return _paste(x, targets, x[order], targets[order], side, generator)
+
+
+def cmo(
+    x: torch.Tensor,
+    targets: torch.Tensor,
+    alpha: float,
+    generator: np.random.Generator,
+    *,
+    second: tuple[torch.Tensor, torch.Tensor],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Context-rich minority oversampling (Park et al., CVPR 2022): CutMix whose rectangle shows another batch.
+
+    second: images and targets of the foregrounds, shaped as the first; `minority_sampler` draws them. Half of
+    the batches, at random, stay as they are. Other arguments as in `cutmix`; published with alpha 1.
+    """
+    if generator.random() >= CMO_SHARE:
+        return x, targets
+    return _paste(x, targets, *second, np.sqrt(1 - generator.beta(alpha, alpha)), generator)
+
+
+def _paste(
+    x: torch.Tensor,
+    targets: torch.Tensor,
+    foreground: torch.Tensor,
+    foreground_targets: torch.Tensor,
+    side: float,
+    generator: np.random.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    height, width = x.shape[-2:]
     rows = _span(height, side, generator)
     columns = _span(width, side, generator)
     pasted = x.clone()
-    pasted[:, :, rows, columns] = x[order][:, :, rows, columns]
+    pasted[:, :, rows, columns] = foreground[:, :, rows, columns]
     lam = 1 - (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
-    return pasted, lam * targets + (1 - lam) * targets[order]
+    return pasted, lam * targets + (1 - lam) * foreground_targets
 
 
 def _span(size: int, side: float, generator: np.random.Generator) -> slice:
@@ -55,4 +85,5 @@ def _span(size: int, side: float, generator: np.random.Generator) -> slice:
     return slice(max(centre - half, 0), min(centre + half, size))
 
 
-MIXING: dict[str, Mixing] = {"none": none, "mixup": mixup, "cutmix": cutmix}
+MIXING: dict[str, Mixing] = {"none": none, "mixup": mixup, "cutmix": cutmix, "cmo": cmo}
+NEEDS_SECOND_BATCH = frozenset({"cmo"})  # called with second=(images, targets)

@@ -1,6 +1,7 @@
 """Which images make up a batch: functions of the step number, so that training resumes at any step.
 
 A sampler maps a step to an int64 array of indices; the same seed and step give the same batch everywhere.
+Where something is to be equally often, it goes by keys: the images' classes, or their groups.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from functools import lru_cache
 import numpy as np
 
 from src.errors import InputError
-from src.seeds import numpy_generator
+from src.seeds import derive, numpy_generator
+from src.training.named import named, needs_groups
 
 Sampler = Callable[[int], np.ndarray]
 
@@ -40,24 +42,42 @@ def class_uniform(labels: np.ndarray, batch: int, seed: int) -> Sampler:
     Within a batch the class counts differ by at most one; an image is drawn uniformly from its class.
     Classes without images are passed over. labels: (N,). InputError if it is empty.
     """
-    draw = _class_uniform_draw(labels)
+    draw = _uniform_draw(labels)
     return lambda step: draw(batch, numpy_generator("class_uniform", seed, step))
 
 
+def group_uniform(groups: np.ndarray, batch: int, seed: int) -> Sampler:
+    """Every group equally often, as `class_uniform` does for classes: RWG by sampling (Idrissi et al., CLeaR 2022)."""
+    draw = _uniform_draw(groups)
+    return lambda step: draw(batch, numpy_generator("group_uniform", seed, step))
+
+
+def subsample_uniform(keys: np.ndarray, batch: int, seed: int) -> Sampler:
+    """Every image of a fixed subsample equally often; it has as many of every key as the smallest has.
+
+    With groups as keys SUBG, with classes SUBY (Idrissi et al., CLeaR 2022). keys: (N,); those without images
+    are passed over. InputError if it is empty.
+    """
+    chosen = uniform_subsample(keys, derive("subsample", seed))
+    sample = instance_uniform(chosen, batch, seed)
+    return lambda step: chosen[sample(step)]
+
+
 def half_and_half(
-    real_labels: np.ndarray, synthetic_labels: np.ndarray, batch: int, fraction_real: float, seed: int
+    real_keys: np.ndarray, synthetic_keys: np.ndarray, batch: int, fraction_real: float, seed: int
 ) -> Sampler:
     """Balanced mini-batches of real and synthetic images (Askari-Hemmat et al., TMLR 2024).
 
-    Each batch holds `round(fraction_real * batch)` real images, first, and classes are uniform within both
-    parts. Indices run over real followed by synthetic. real_labels: (N,), synthetic_labels: (M,),
-    fraction_real: in [0, 1]. InputError for a fraction outside, or a part that is needed but empty.
+    Each batch holds `round(fraction_real * batch)` real images, first, and keys, which are classes or groups,
+    are uniform within both parts. Indices run over real followed by synthetic. real_keys: (N,),
+    synthetic_keys: (M,), fraction_real: in [0, 1]. InputError for a fraction outside, or a part that is needed
+    but empty.
     """
     if not 0 <= fraction_real <= 1:
         raise InputError(f"the fraction of real images in a batch lies in [0, 1], not {fraction_real}")
     real = round(fraction_real * batch)
-    parts = [(real_labels, real, 0), (synthetic_labels, batch - real, len(real_labels))]
-    draws = [(_class_uniform_draw(labels), size, first) for labels, size, first in parts if size]
+    parts = [(real_keys, real, 0), (synthetic_keys, batch - real, len(real_keys))]
+    draws = [(_uniform_draw(keys), size, first) for keys, size, first in parts if size]
 
     def sample(step: int) -> np.ndarray:
         generator = numpy_generator("half_and_half", seed, step)
@@ -66,10 +86,27 @@ def half_and_half(
     return sample
 
 
+def minority_sampler(labels: np.ndarray, batch: int, seed: int) -> Sampler:
+    """The foregrounds of CMO (Park et al., CVPR 2022): images drawn independently, weighted by 1 / n_class.
+
+    These are the weights per image of the released code at its alpha of 1; they make the classes equally
+    likely. labels: (N,). InputError if it is empty.
+    """
+    members = _members(labels)
+    order, sizes = np.concatenate(members), np.array([len(indices) for indices in members])
+    cumulative = np.cumsum(np.repeat(1 / sizes, sizes))
+
+    def sample(step: int) -> np.ndarray:
+        places = numpy_generator("minority", seed, step).random(batch) * cumulative[-1]
+        return order[np.searchsorted(cumulative[:-1], places, side="right")]
+
+    return sample
+
+
 def uniform_subsample(labels: np.ndarray, seed: int) -> np.ndarray:
     """Return sorted indices of as many images of every class as the smallest class has, without repetition.
 
-    labels: (N,). Classes without images are passed over. InputError if labels is empty.
+    labels: (N,), or any other keys. Classes without images are passed over. InputError if labels is empty.
     """
     members = _members(labels)
     smallest = min(len(indices) for indices in members)
@@ -77,8 +114,28 @@ def uniform_subsample(labels: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(np.concatenate([generator.choice(m, smallest, replace=False) for m in members]))
 
 
-def _class_uniform_draw(labels: np.ndarray) -> Callable[[int, np.random.Generator], np.ndarray]:
-    members = _members(labels)
+# What each takes as keys: the labels, or the groups where it goes by group.
+SAMPLERS: dict[str, tuple[Callable[[np.ndarray, int, int], Sampler], bool]] = {
+    "instance": (instance_uniform, False),
+    "class": (class_uniform, False),
+    "group": (group_uniform, True),
+    "subsample_class": (subsample_uniform, False),
+    "subsample_group": (subsample_uniform, True),
+}
+
+
+def make_sampler(name: str, labels: np.ndarray, groups: np.ndarray | None, batch: int, seed: int) -> Sampler:
+    """Return the sampler that `train.sampler` names.
+
+    labels, groups: (N,), groups None without contexts. InputError for an unknown name, no images, or a sampler
+    by group without groups.
+    """
+    make, by_group = named("sampler", SAMPLERS, name)
+    return make(needs_groups("sampler", name, groups) if by_group else labels, batch, seed)
+
+
+def _uniform_draw(keys: np.ndarray) -> Callable[[int, np.random.Generator], np.ndarray]:
+    members = _members(keys)
     sizes = np.array([len(indices) for indices in members])
     grouped, first = np.concatenate(members), np.cumsum(sizes) - sizes
 
@@ -90,7 +147,7 @@ def _class_uniform_draw(labels: np.ndarray) -> Callable[[int, np.random.Generato
     return draw
 
 
-def _members(labels: np.ndarray) -> list[np.ndarray]:
-    if len(labels) == 0:
+def _members(keys: np.ndarray) -> list[np.ndarray]:
+    if len(keys) == 0:
         raise InputError("there are no training images to sample from")
-    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    return [np.flatnonzero(keys == key) for key in np.unique(keys)]

@@ -16,7 +16,7 @@ from tests.closure import ROOT
 def repository(tmp_path, monkeypatch):
     """The real params.yaml beside a little code and a generator of one file, as the working directory."""
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    for name in ("src/module.py", "benchmarks/arms.py", "models/tiny_unclip/weights"):
+    for name in ("src/module.py", "benchmarks/arms.py", "benchmarks/seeds.py", "models/tiny_unclip/weights"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     monkeypatch.chdir(tmp_path)
@@ -50,7 +50,7 @@ def test_what_only_the_generators_training_or_a_single_run_reads_is_no_setting()
 
 
 @pytest.mark.parametrize(
-    "change", ["train.rate=1", "nothing=1", "train.lr.x=1", "dataset.digits=1", "a.b.c=1", "seed=1"]
+    "change", ["train.rate=1", "nothing=1", "recipes.digits.lr.x=1", "dataset.digits=1", "a.b.c=1", "seed=1"]
 )
 def test_setting_an_unknown_parameter_is_refused(repository, change):
     with pytest.raises(InputError, match=f"--set {change} names no parameter"):
@@ -66,9 +66,9 @@ def test_results_are_kept_apart_by_settings_weights_code_and_split(repository):
     def folder(change: str = "", split: str = "val") -> str:
         return str(evidence.results_folder(evidence.settings([change] if change else []), split))
 
-    seen = [folder(), folder("train.steps=7"), folder(split="test")]
+    seen = [folder(), folder("recipes.digits.steps=7"), folder(split="test")]
     assert folder() == seen[0]
-    for name in ("src/module.py", "benchmarks/arms.py", "models/tiny_unclip/weights"):
+    for name in ("src/module.py", "benchmarks/arms.py", "benchmarks/seeds.py", "models/tiny_unclip/weights"):
         (repository / name).write_text("changed")
         seen.append(folder())
     assert len(set(seen)) == len(seen)
@@ -86,9 +86,9 @@ def test_a_finished_pair_is_never_computed_again(repository, monkeypatch):
     )
     monkeypatch.setattr(evidence, "generator_of", lambda params: None)
     monkeypatch.setattr(evidence, "run_arm", lambda seed, arm, generator: compute(arm.name))
-    evidence.run_seed({}, 7, "val", ["text", "entropy"], repository)
-    evidence.run_seed({}, 7, "val", ["text", "entropy", "loss"], repository)
-    evidence.run_seed({}, 7, "val", None, repository)
+    evidence.run_seed({}, 7, "val", arms.chosen_arms("text,entropy"), repository)
+    evidence.run_seed({}, 7, "val", arms.chosen_arms("text,entropy,loss"), repository)
+    evidence.run_seed({}, 7, "val", arms.chosen_arms(None), repository)
     assert made == ["base", "text", "entropy", "loss", "synaug", "text_image", "dropout", "hardness"]
     assert read_json(repository / "7-base_ce.json") == {"full": {"overall": 0.5}}
 
@@ -125,3 +125,13 @@ def test_the_arms_are_those_of_the_papers_and_differ_in_one_thing_each():
     assert not named["text_image"].dropout and named["dropout"].dropout
     assert {arm.feedback for arm in arms.ARMS} == {"none", "loss", "entropy", "hardness"}
     assert [arm.name for arm in arms.ARMS if arm.synaug] == ["synaug"]
+
+
+def test_arms_are_asked_for_by_name_or_family_and_an_unknown_one_is_refused():
+    assert [arm.name for arm in arms.chosen_arms("text,loss")] == ["text", "loss"]
+    assert arms.chosen_arms("groups") == list(arms.GROUPS) and arms.chosen_arms(None) == list(arms.ARMS)
+    assert len({arm.name for family in arms.FAMILIES.values() for arm in family}) == sum(
+        map(len, arms.FAMILIES.values())
+    )
+    with pytest.raises(InputError, match="--arms names unknown magic; known: default, baselines, groups, synaug"):
+        arms.chosen_arms("text,magic")

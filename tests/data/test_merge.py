@@ -62,8 +62,79 @@ def test_the_file_holds_what_was_merged(tmp_path):
     write_merged(tmp_path / "arm.csv", merged)
     assert (tmp_path / "arm.csv").read_text().splitlines()[:2] == ["source,position,label", "real,0,0"]
     again = read_merged(tmp_path / "arm.csv")
+    assert again.context is None
     for name in ("synthetic", "position", "label"):
         assert np.array_equal(getattr(again, name), getattr(merged, name))
+
+
+contexts = st.lists(st.integers(0, 2), min_size=40, max_size=40).map(np.array)
+
+
+@given(labels, labels, contexts, contexts)
+def test_by_group_every_group_reaches_the_largest_real_one_or_uses_all_there_is(
+    real, made, real_contexts, made_contexts
+):
+    places = real_contexts[: len(real)], made_contexts[: len(made)]
+    counts, extra = (np.bincount(y * 3 + a, minlength=15) for y, a in zip((real, made), places, strict=True))
+    classes, width = max(real.max(), made.max()) + 1, max(a.max() for a in places) + 1
+    if (counts + extra).reshape(5, 3)[:classes, :width].min() == 0:
+        return
+    merged = merge(real, made, True, *places, balance="group")
+    filled = np.bincount(merged.label * 3 + merged.context, minlength=15)
+    assert filled.tolist() == np.minimum(counts + extra, counts.max()).tolist()
+    assert np.array_equal(merged.context[merged.synthetic], places[1][merged.position[merged.synthetic]])
+
+
+def test_by_group_the_first_images_of_each_group_are_taken():
+    real = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 1])
+    made = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 1, 0, 0, 1])
+    merged = merge(real[0], made[0], True, real[1], made[1], balance="group")
+    assert merged.position[merged.synthetic].tolist() == [1, 3, 5]
+    assert merged.context.tolist() == [0, 0, 1, 0, 1, 1, 0, 1]
+
+
+def test_by_class_contexts_change_nothing_but_are_kept():
+    real, made = np.array([0, 0, 0, 1]), np.array([0, 1, 1, 0, 1])
+    plain = merge(real, made, uniformise=True)
+    known = merge(real, made, True, np.array([0, 1, 0, 1]), np.array([1, 1, 0, 0, 1]))
+    assert np.array_equal(plain.position, known.position) and plain.context is None
+    assert known.context.tolist() == [0, 1, 0, 1, 1, 0]
+    assert merge(real, made, True, np.array([0, 1, 0, 1]), None).context is None
+
+
+@pytest.mark.parametrize(
+    ("made_contexts", "balance", "problem"),
+    [
+        (
+            np.array([0, 1]),
+            "group",
+            "class 1 in context 1 has neither real nor synthetic images; raise synth.per_class",
+        ),
+        (None, "group", "synth.balance=group needs real and synthetic images with contexts; set it to class"),
+        (None, "colour", "unknown synth.balance 'colour'; known: class, group"),
+    ],
+)
+def test_groups_that_cannot_be_merged_are_refused(made_contexts, balance, problem):
+    with pytest.raises(InputError, match=problem):
+        merge(np.array([0, 1]), np.array([1, 0]), True, np.array([0, 0]), made_contexts, balance)
+
+
+def test_the_file_has_a_context_only_if_the_images_have(tmp_path):
+    merged = merge(np.array([0, 1]), np.array([1]), False, np.array([1, 0]), np.array([1]))
+    write_merged(tmp_path / "arm.csv", merged)
+    lines = (tmp_path / "arm.csv").read_text().splitlines()
+    assert lines == ["source,position,label,context", "real,0,0,1", "real,1,1,0", "synthetic,0,1,1"]
+    assert read_merged(tmp_path / "arm.csv").context.tolist() == [1, 0, 1]
+
+
+def test_too_many_images_for_memory_are_read_when_they_are_asked_for(both, monkeypatch):
+    real, made = both
+    merged = merge(real.labels, made.labels, uniformise=False)
+    whole = merged.images(real, made)
+    monkeypatch.setattr("src.data.merge.in_memory", lambda images: images)
+    view = merged.images(real, made)
+    assert isinstance(whole, np.ndarray) and not isinstance(view, np.ndarray)
+    assert view.shape == whole.shape and np.array_equal(view[np.array([8, 0, 5])], whole[[8, 0, 5]])
 
 
 @pytest.mark.parametrize(
@@ -73,6 +144,8 @@ def test_the_file_holds_what_was_merged(tmp_path):
         ({"source": "real", "position": "first", "label": 0}, "damaged"),
         ({"source": "real", "position": 0}, "damaged"),
         ({"source": "real", "position": -1, "label": 0}, "negative"),
+        ({"source": "real", "position": 0, "label": 0, "context": ""}, "damaged"),
+        ({"source": "real", "position": 0, "label": 0, "context": -1}, "negative"),
     ],
 )
 def test_a_damaged_file_is_one_sentence(row, problem, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.data.splits import long_tail, split_hash, split_per_class
+from src.data.splits import long_tail, split_fractions, split_hash, split_per_class
 from src.errors import InputError
 from src.seeds import numpy_generator
 
@@ -47,6 +47,30 @@ def test_the_long_tail_is_a_subset_with_the_asked_counts_and_grows_with_them():
     assert np.bincount(labels[small]).tolist() == [6, 3, 1]
     with pytest.raises(InputError, match="class 0 has 10 training images, not 11"):
         long_tail(labels, train, [11, 1, 1], numpy_generator(0))
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.floats(0, 0.5), st.floats(0, 0.49), st.integers(0, 99))
+def test_shares_of_every_stratum_are_rounded_down_but_leave_none_out(sizes, val, test, seed):
+    strata = [(str(k), "x") for k, size in enumerate(sizes) for _ in range(size)]
+    split = split_fractions(strata, val, test, seed)
+    assert sorted(np.concatenate(list(split.values()))) == list(range(len(strata)))
+    for k, size in enumerate(sizes):
+        train, validate, judge = (sum(strata[i][0] == str(k) for i in split[name]) for name in ("train", "val", "test"))
+        assert train >= 1
+        assert judge == (min(max(1, int(size * test + 1e-9)), size - 1) if test else 0)
+        assert validate == (min(max(1, int(size * val + 1e-9)), size - 1 - judge) if val else 0)
+
+
+def test_a_stratums_split_depends_on_its_own_images_alone():
+    alone, first = split_fractions([("a",)] * 9, 0.2, 0.2, 0), split_fractions([("a",)] * 9 + [("b",)] * 9, 0.2, 0.2, 0)
+    assert all(set(alone[name]) == {i for i in first[name] if i < 9} for name in alone)
+    assert {tuple(split_fractions([("a",)] * 9, 0.2, 0.2, seed)["test"]) for seed in range(9)} != {tuple(alone["test"])}
+
+
+@pytest.mark.parametrize(("val", "test"), [(0.5, 0.5), (-0.1, 0.5), (0, 1)])
+def test_fractions_that_leave_nothing_are_refused(val, test):
+    with pytest.raises(InputError, match="leave nothing to train on"):
+        split_fractions([("a",)] * 9, val, test, 0)
 
 
 def test_a_split_hash_names_the_set_and_not_its_order():

@@ -9,7 +9,13 @@ from sklearn.metrics import confusion_matrix, f1_score
 from torch import nn
 
 from src.data.images import to_tensor
-from src.evaluation.accuracy import accuracy_report, calibration_error, macro_accuracy, predict
+from src.evaluation.accuracy import (
+    accuracy_report,
+    calibration_error,
+    macro_accuracy,
+    predict,
+    worst_group_accuracy,
+)
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -39,6 +45,37 @@ def test_it_agrees_with_scikit_learn() -> None:
 
 def test_the_worst_class_weighs_as_much_as_the_largest() -> None:
     assert macro_accuracy(said([0] * 10), np.array([0] * 9 + [1])) == 0.5
+
+
+def test_contexts_add_groups_and_fairness_and_change_nothing_else() -> None:
+    labels, contexts = np.arange(40) % 4, np.arange(40) // 20
+    probabilities = said([k if k < 2 else 0 for k in labels], confidence=0.8)
+    plain = accuracy_report(probabilities, labels, [200, 50, 50, 5], NAMES)
+    report = accuracy_report(
+        probabilities, labels, [200, 50, 50, 5], NAMES, contexts, ["in", "out"], [150, 50, 25, 25, 50, 0, 0, 5]
+    )
+    assert list(report) == [*plain, "groups", "fairness"] and {name: report[name] for name in plain} == plain
+    assert report["groups"]["mean"] == 0.5 and report["groups"]["worst"] == 0
+    assert report["groups"]["per_group"][5]["train_images"] == 0
+    assert report["fairness"]["equal_opportunity_difference"] == {"max": 0, "mean": 0}
+    json.dumps(report, allow_nan=False)
+
+
+def test_a_matrix_of_thousands_of_classes_is_left_to_the_predictions() -> None:
+    labels = np.arange(101)
+    report = accuracy_report(np.eye(101), labels, [1] * 101, [str(k) for k in labels])
+    assert report["confusion"] is None and report["per_class"]["100"]["test_images"] == 1
+    assert len(accuracy_report(np.eye(100), labels[:100], [1] * 100, NAMES * 25)["confusion"]) == 100
+
+
+def test_contexts_without_names_or_training_groups_are_refused() -> None:
+    with pytest.raises(ValueError, match="names and the training images per group"):
+        accuracy_report(said([0, 1]), np.array([0, 1]), [9, 9, 9, 9], NAMES, np.array([0, 1]), ["in", "out"])
+
+
+def test_the_worst_group_is_that_of_the_groups_that_occur() -> None:
+    labels, groups = np.array([0, 0, 1, 1, 1]), np.array([0, 0, 7, 7, 7])
+    assert worst_group_accuracy(said([0, 1, 1, 1, 1]), labels, groups) == 0.5
 
 
 def test_calibration_is_the_gap_between_confidence_and_accuracy() -> None:

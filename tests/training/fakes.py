@@ -13,10 +13,7 @@ RECIPE = Recipe(
     weight_decay=0.01,
     schedule="cosine",
     warmup=2,
-    loss="cross_entropy",
     label_smoothing=0.0,
-    mixing="none",
-    mixing_alpha=0.2,
     augment="none",
 )
 

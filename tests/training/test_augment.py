@@ -1,10 +1,12 @@
-"""Augmentations: per image, reproducible, and never outside the range of an image."""
+"""Augmentations: per image, reproducible, never outside the range of an image, and torchvision's where they are its."""
 
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms import v2
 
-from src.training.augment import AUGMENTATIONS, shift, standard
+from src.training import augment
+from src.training.augment import AUGMENTATIONS, Rows, cifar, flip, photo, shift, standard
 
 X = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
@@ -14,6 +16,25 @@ def test_shape_and_range_stay_and_the_seed_decides(name: str) -> None:
     one, same = (AUGMENTATIONS[name](X, np.random.default_rng(3)) for _ in range(2))
     assert one.shape == X.shape and one.abs().max() <= 1
     assert torch.equal(one, same)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_larger_images_come_out_at_the_size_that_the_model_sees(name: str) -> None:
+    assert AUGMENTATIONS[name](X, np.random.default_rng(0), 24).shape == (8, 3, 24, 24)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_a_part_of_the_batch_is_changed_as_it_is_within_the_whole(name: str) -> None:
+    mine = np.array([1, 2, 6])
+    whole = AUGMENTATIONS[name](X, np.random.default_rng(3), 24)
+    part = AUGMENTATIONS[name](X[mine], np.random.default_rng(3), 24, Rows(8, mine))
+    assert torch.allclose(part, whole[mine], atol=1e-6)
+
+
+def test_the_global_random_state_is_left_alone() -> None:
+    state = torch.get_rng_state()
+    AUGMENTATIONS["randaugment"](X, np.random.default_rng(0))
+    assert torch.equal(state, torch.get_rng_state())
 
 
 def test_shift_moves_about_half_of_the_images_each_as_a_whole_by_at_most_one_of_32_pixels() -> None:
@@ -33,7 +54,51 @@ def test_shift_moves_about_half_of_the_images_each_as_a_whole_by_at_most_one_of_
     assert abs(unmoved - (0.5 + 0.5 / 9)) < 0.08  # half stay, and one ninth of the others draw no move
 
 
-def test_standard_mirrors_about_half_of_the_images() -> None:
-    ramp = torch.linspace(-1, 1, 32).expand(400, 3, 32, 32)
-    rising = (standard(ramp, np.random.default_rng(0)).diff(dim=-1) >= 0).all((1, 2, 3))
-    assert 0.4 < rising.float().mean() < 0.6
+@pytest.mark.parametrize("change", [flip, standard, cifar, photo])
+def test_about_half_of_the_images_are_mirrored(change) -> None:
+    ramp = torch.linspace(-0.9, 1, 32).expand(400, 3, 32, 32)
+    inner = change(ramp, np.random.default_rng(0))[..., 4:-4]
+    assert 0.4 < (inner.diff(dim=-1) >= 0).all((1, 2, 3)).float().mean() < 0.6
+
+
+def test_the_published_cifar_recipe_pads_with_black() -> None:
+    white = torch.ones(200, 3, 32, 32)
+    padded = cifar(white, np.random.default_rng(0))
+    assert set(padded.unique().tolist()) == {-1.0, 1.0}
+    black_columns = (padded == -1).all(2).all(1).sum(-1)
+    assert black_columns.max() == 4
+    assert torch.equal(standard(white, np.random.default_rng(0)), white)
+
+
+def test_a_resized_crop_is_torchvisions() -> None:
+    made = augment._random_resized_crop(X, 24, 0.08, np.random.default_rng(5), None)
+    corners, sides = augment._boxes(8, 32, 32, 0.08, np.random.default_rng(5))
+    for image, original, (top, left), (height, width) in zip(made, X, corners.T, sides.T, strict=True):
+        expected = v2.functional.resized_crop(original, top, left, height, width, [24, 24], antialias=False)
+        assert torch.allclose(image, expected, atol=1e-5)
+
+
+def test_crops_are_distributed_as_torchvisions() -> None:
+    reference = v2.RandomResizedCrop(24, scale=(0.08, 1))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        drawn = [reference.make_params([torch.zeros(3, 32, 32)]) for _ in range(3000)]
+    expected = np.array([[d["top"], d["left"], d["height"], d["width"]] for d in drawn])
+    ours = np.concatenate(augment._boxes(3000, 32, 32, 0.08, np.random.default_rng(0))).T
+    assert np.abs(ours.mean(0) - expected.mean(0)).max() < 0.5
+    assert np.abs(ours.std(0) - expected.std(0)).max() < 0.5
+    assert (ours[:, :2] + ours[:, 2:]).max() <= 32 and ours.min() >= 0
+
+
+def test_colour_jitter_is_torchvisions_in_the_drawn_order() -> None:
+    x = (X + 1) / 2
+    made = augment._colour_jitter(x, np.random.default_rng(5), None)
+    generator = np.random.default_rng(5)
+    factors = generator.uniform(0.6, 1.4, (3, 8))
+    order = generator.permuted(np.tile(np.arange(3)[:, None], 8), axis=0)
+    adjust = [v2.functional.adjust_brightness, v2.functional.adjust_contrast, v2.functional.adjust_saturation]
+    assert len({tuple(kinds) for kinds in order.T}) > 1
+    for i, image in enumerate(x):
+        for kind in order[:, i]:
+            image = adjust[kind](image, factors[kind, i])
+        assert torch.allclose(made[i], image, atol=1e-5)

@@ -1,16 +1,19 @@
 """The training loop: it learns, repeats itself, resumes as if never stopped, and keeps the best weights."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from src.data.images_of import Images
 from src.errors import InputError
 from src.evaluation.accuracy import macro_accuracy, predict
 from src.scratch import Scratch
 from src.training.loop import fit
-from src.training.losses import log_prior
+from src.training.losses import make_objective
 from src.training.models import build
 from src.training.recipe import Recipe
 from src.training.samplers import class_uniform
@@ -18,20 +21,31 @@ from src.training.samplers import class_uniform
 from .fakes import RECIPE, corners
 
 TRAIN, VALIDATION = corners(32, seed=0), corners(16, seed=1)
-EVERYTHING = replace(RECIPE, loss="balanced_softmax", label_smoothing=0.1, mixing="cutmix", augment="standard")
+GROUPS = np.arange(32) % 4 * 2 + np.arange(32) % 3 // 2
+EVERYTHING = replace(RECIPE, label_smoothing=0.1, augment="standard", parts=2, ema=0.5)
+SGD = replace(RECIPE, optimizer="sgd")
+CROSS_ENTROPY = {"loss": "cross_entropy", "weighting": "none"}
+BALANCED = {"loss": "balanced_softmax", "weighting": "none"}
+GROUP_DRO = {"loss": "group_dro", "weighting": "none", "group_dro_step": 0.1, "group_dro_adjustment": 0}
 
 
-def train(recipe: Recipe = RECIPE, sampler=None, scratch: Scratch | None = None, seed: int = 0):
+def train(
+    recipe: Recipe = RECIPE, sampler=None, scratch: Scratch | None = None, seed: int = 0, loss=CROSS_ENTROPY,
+    images: Images = TRAIN[0], **more: Any,
+):  # fmt: skip
     sampler = sampler or class_uniform(TRAIN[1], recipe.batch, seed)
-    model, prior = build("small_cnn", 4, 16, seed), log_prior([8, 8, 8, 8])
-    return fit(model, *TRAIN, sampler, recipe, VALIDATION, prior, seed, scratch, "test")
+    model = build("small_cnn", 4, 16, seed)
+    objective = make_objective(loss, [8, 8, 8, 8], [4] * 8)
+    return fit(
+        model, images, TRAIN[1], sampler, recipe, VALIDATION, objective, seed, scratch, "test", groups=GROUPS, **more
+    )
 
 
 def weights(model) -> dict[str, bytes]:
     return {name: value.contiguous().numpy().tobytes() for name, value in model.state_dict().items()}
 
 
-def killed_at(step: int):
+def killed_at(step: int) -> Callable[[int], np.ndarray]:
     healthy = class_uniform(TRAIN[1], RECIPE.batch, seed=0)
 
     def sample(now: int) -> np.ndarray:
@@ -42,29 +56,48 @@ def killed_at(step: int):
     return sample
 
 
+@pytest.fixture
+def always_equal(monkeypatch) -> None:
+    """All weights validate the same, so the last ones are kept."""
+    monkeypatch.setattr("src.training.loop.macro_accuracy", lambda *_: 0.5)
+
+
 def test_a_few_steps_learn_an_easy_task() -> None:
     model, curve = train()
     assert macro_accuracy(predict(model, VALIDATION[0]), VALIDATION[1]) > 0.9
     assert [row["step"] for row in curve] == list(range(2, 21, 2))
     assert curve[-1]["epoch"] == 5 and curve[-1]["loss"] < curve[0]["loss"]
+    assert list(curve[0]) == ["step", "epoch", "loss", "learning_rate", "accuracy"]
     assert not model.training
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
-    (one, curve), (same, curve_again), (other, _) = (train(EVERYTHING, seed=seed) for seed in (0, 0, 1))
+    settings = {"loss": BALANCED, "mixing": ("cutmix", 0.2)}
+    runs = [train(EVERYTHING, seed=seed, **settings) for seed in (0, 0, 1)]
+    (one, curve), (same, curve_again), (other, _) = runs
     assert weights(one) == weights(same) and curve == curve_again
     assert weights(one) != weights(other)
 
 
+def test_a_length_in_epochs_is_the_same_length_in_steps() -> None:
+    in_epochs = replace(RECIPE, steps=None, epochs=5, warmup=0.5)
+    assert weights(train(in_epochs)[0]) == weights(train()[0])
+
+
 @pytest.mark.parametrize(
-    "recipe", [EVERYTHING, replace(RECIPE, optimizer="sgd"), replace(RECIPE, optimizer="sgd", momentum=0)]
+    ("recipe", "more"),
+    [
+        (EVERYTHING, {"loss": BALANCED, "mixing": ("cutmix", 0.2)}),
+        (SGD, {"loss": GROUP_DRO}),
+        (replace(SGD, momentum=0), {}),
+    ],
 )
-def test_killed_and_resumed_is_uninterrupted(tmp_path, monkeypatch, recipe) -> None:
+def test_stopped_and_resumed_is_uninterrupted(tmp_path, monkeypatch, recipe, more) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    whole, curve = train(recipe)
+    whole, curve = train(recipe, **more)
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, sampler=killed_at(13), scratch=Scratch("train", {}))
-    resumed, curve_again = train(recipe, sampler=killed_at(11), scratch=Scratch("train", {}))
+        train(recipe, sampler=killed_at(13), scratch=Scratch("train", {}), **more)
+    resumed, curve_again = train(recipe, sampler=killed_at(11), scratch=Scratch("train", {}), **more)
     assert weights(resumed) == weights(whole) and curve_again == curve
 
 
@@ -85,9 +118,92 @@ def test_the_weights_that_validate_best_are_kept(monkeypatch) -> None:
     assert weights(best) == weights(third_check)
 
 
-def test_a_diverging_run_stops_with_advice() -> None:
-    with pytest.raises(InputError, match=r"not finite at step .*; lower the learning rate"):
-        train(replace(RECIPE, lr=1e30, optimizer="sgd", warmup=0))
+@pytest.mark.parametrize("selection", ["worst_group", "overall"])
+def test_the_selection_decides_which_weights_are_kept(monkeypatch, selection) -> None:
+    """The second of three checks is right about class 0 alone, which is the worst group and most of the images."""
+    labels = np.array([0, 0, 0, 1])
+    answers = {"worst_group": [[1, 1, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]], "overall": [[1] * 4, [0] * 4, [0, 1, 1, 1]]}
+    given = iter(np.eye(4)[row] for row in answers[selection])
+    monkeypatch.setattr("src.training.loop.predict", lambda *_: next(given))
+    monkeypatch.setattr("src.training.loop.CHECKS", 3)
+    settings = {"selection": selection, "validation_groups": np.array([0, 0, 0, 3])}
+    recipe = replace(RECIPE, schedule="constant", steps=6, warmup=2)
+    model, objective = build("small_cnn", 4, 16, 0), make_objective(CROSS_ENTROPY, [8] * 4, None)
+    sampler = class_uniform(TRAIN[1], 8, 0)
+    best, curve = fit(
+        model, *TRAIN, sampler, recipe, (VALIDATION[0][:4], labels), objective, 0, None, "test", **settings
+    )
+    column = [row[selection] for row in curve]
+    assert np.argmax(column) == 1 and column == {"worst_group": [0, 1, 0], "overall": [0.25, 0.75, 0.5]}[selection]
+    monkeypatch.undo()
+    monkeypatch.setattr("src.training.loop.macro_accuracy", lambda *_: 0.5)
+    assert weights(best) == weights(train(replace(recipe, steps=4))[0])
+
+
+def test_ema_keeps_the_averaged_weights(always_equal) -> None:
+    recipe = replace(SGD, schedule="constant", warmup=0, ema=0.75)
+    trajectory = [train(replace(recipe, ema=0, steps=steps))[0].state_dict() for steps in (1, 2, 3)]
+    average, _ = train(replace(recipe, steps=3))
+    for name, value in average.state_dict().items():
+        if value.is_floating_point():
+            first, second, third = (state[name] for state in trajectory)
+            by_hand = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
+            assert torch.allclose(value, by_hand, atol=1e-6), name
+
+
+def test_bfloat16_trains_near_to_float32_and_keeps_its_weights_in_float32(always_equal) -> None:
+    (full, curve), (half, half_curve) = (train(replace(SGD, precision=p)) for p in ("float32", "bfloat16"))
+    assert {value.dtype for value in half.parameters()} == {torch.float32}
+    assert weights(half) != weights(full)
+    assert half_curve[-1]["loss"] == pytest.approx(curve[-1]["loss"], abs=0.05)
+    distance = sum((a - b).norm() ** 2 for a, b in zip(full.parameters(), half.parameters(), strict=True)) ** 0.5
+    length = sum(a.norm() ** 2 for a in full.parameters()) ** 0.5
+    assert distance < 0.05 * length
+
+
+def test_images_that_are_read_on_demand_give_the_same_weights() -> None:
+    class Lazy:
+        shape = TRAIN[0].shape
+
+        def __len__(self) -> int:
+            return len(TRAIN[0])
+
+        def __getitem__(self, key: Any) -> np.ndarray:
+            return TRAIN[0][key]
+
+    assert weights(train(images=Lazy())[0]) == weights(train()[0])
+
+
+def test_the_second_batch_of_cmo_is_what_its_sampler_says(always_equal) -> None:
+    common = {"mixing": ("cmo", 1.0)}
+    tail = train(mixing_sampler=lambda step: np.full(8, 3), **common)[0]
+    other = train(mixing_sampler=lambda step: np.full(8, 2), **common)[0]
+    assert weights(tail) != weights(other)
+    with pytest.raises(InputError, match="takes a second batch"):
+        train(**common)
+
+
+def test_a_launchers_first_process_trains_alone_where_the_others_have_left(monkeypatch) -> None:
+    expected = weights(train()[0])
+    for name, value in {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "4", "PMI_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
+    assert weights(train()[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("recipe", "more", "sentence"),
+    [
+        (replace(SGD, lr=1e30, warmup=0), {}, r"not finite at step .*; lower the learning rate"),
+        (replace(RECIPE, precision="float16"), {}, "float16 needs a GPU"),
+        (RECIPE, {"selection": "worst_group"}, "worst_group needs groups"),
+        (RECIPE, {"selection": "best"}, "unknown selection 'best'; choose one of: macro, worst_group, overall"),
+        (RECIPE, {"mixing": ("blend", 0.2)}, "unknown mixing 'blend'"),
+        (RECIPE, {"mixing": ("mixup", 0)}, "mixing_alpha must be positive"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(recipe, more, sentence) -> None:
+    with pytest.raises(InputError, match=sentence):
+        train(recipe, **more)
 
 
 def test_the_setting_of_deterministic_algorithms_is_restored() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.training.mixing import MIXING, cutmix, mixup
+from src.training.mixing import MIXING, NEEDS_SECOND_BATCH, cmo, cutmix, mixup
 
 # Image k is filled with the value k and labelled k, so a target can be read off the pixels.
 VALUES = torch.arange(6.0)
@@ -15,7 +15,8 @@ TARGETS = torch.eye(6)
 @pytest.mark.parametrize("name", MIXING)
 @pytest.mark.parametrize("seed", range(5))
 def test_targets_say_how_much_of_each_image_is_seen(name: str, seed: int) -> None:
-    x, targets = MIXING[name](X, TARGETS, 1.0, np.random.default_rng(seed))
+    more = {"second": (X.flip(0), TARGETS.flip(0))} if name in NEEDS_SECOND_BATCH else {}
+    x, targets = MIXING[name](X, TARGETS, 1.0, np.random.default_rng(seed), **more)
     assert torch.allclose(targets.sum(1), torch.ones(6))
     assert torch.allclose(x.mean((1, 2, 3)), targets @ VALUES, atol=1e-5)
 
@@ -35,3 +36,20 @@ def test_a_small_alpha_hardly_mixes() -> None:
     generator = np.random.default_rng(0)
     largest = torch.stack([mixup(X, TARGETS, 0.01, generator)[1].amax(1).min() for _ in range(50)])
     assert largest.median() > 0.99
+
+
+def test_cmo_pastes_a_rectangle_of_the_second_batch_and_its_targets_follow_the_area() -> None:
+    second = (torch.full_like(X, 9.0), torch.eye(6).roll(1, 0))
+    before, pasted, mixed = X.clone(), second[0].clone(), 0
+    for seed in range(40):
+        x, targets = cmo(X, TARGETS, 1.0, np.random.default_rng(seed), second=second)
+        foreign = (x == 9)[:, 0]  # (B, 16, 16)
+        area = foreign[0].float().mean()
+        assert foreign.equal(foreign[:1].expand(6, -1, -1))
+        rows, columns = foreign[0].any(1).sum(), foreign[0].any(0).sum()
+        assert rows * columns == foreign[0].sum()
+        assert torch.allclose(targets, (1 - area) * TARGETS + area * second[1])
+        assert torch.equal(x.masked_select(~foreign[:, None]), X.masked_select(~foreign[:, None]))
+        mixed += int(area > 0)
+    assert torch.equal(X, before) and torch.equal(second[0], pasted)
+    assert 10 < mixed < 25, "about half of the batches stay as they are, and a few rectangles are empty"

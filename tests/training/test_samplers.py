@@ -6,7 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.errors import InputError
-from src.training.samplers import class_uniform, half_and_half, instance_uniform, uniform_subsample
+from src.training.samplers import (
+    SAMPLERS,
+    class_uniform,
+    group_uniform,
+    half_and_half,
+    instance_uniform,
+    make_sampler,
+    minority_sampler,
+    subsample_uniform,
+    uniform_subsample,
+)
 
 NONE = np.array([], dtype=np.int64)
 label_arrays = st.lists(st.integers(0, 5), min_size=1, max_size=40).map(np.array)
@@ -21,10 +31,11 @@ def test_one_epoch_shows_every_image_once(labels, batch, seed) -> None:
     assert (np.bincount(drawn, minlength=len(labels)) == 3).all()
 
 
+@pytest.mark.parametrize("make", [class_uniform, group_uniform])
 @given(label_arrays, st.integers(1, 17), st.integers(0, 9))
 @settings(max_examples=40, deadline=None)
-def test_class_counts_in_a_batch_differ_by_one_at_most(labels, batch, seed) -> None:
-    drawn = labels[class_uniform(labels, batch, seed)(step=4)]
+def test_class_or_group_counts_in_a_batch_differ_by_one_at_most(make, labels, batch, seed) -> None:
+    drawn = labels[make(labels, batch, seed)(step=4)]
     counts = np.bincount(drawn, minlength=6)[np.unique(labels)]
     assert len(drawn) == batch and counts.max() - counts.min() <= 1
 
@@ -55,7 +66,7 @@ def test_a_class_without_synthetic_images_is_passed_over_in_the_synthetic_half()
     assert np.bincount(synthetic[drawn[6:] - 3]).tolist() == [3, 0, 3]
 
 
-@pytest.mark.parametrize("make", [instance_uniform, class_uniform])
+@pytest.mark.parametrize("make", [instance_uniform, class_uniform, group_uniform, subsample_uniform, minority_sampler])
 def test_a_batch_depends_on_seed_and_step_alone(make) -> None:
     labels = np.arange(30) % 4
     forward = [make(labels, 8, seed=5)(step) for step in range(9)]
@@ -71,8 +82,49 @@ def test_the_uniform_subsample_has_the_smallest_class_of_each() -> None:
     assert np.array_equal(chosen, uniform_subsample(labels, seed=0))
 
 
+@given(label_arrays, st.integers(1, 17), st.integers(0, 9))
+@settings(max_examples=40, deadline=None)
+def test_a_subsample_is_shown_once_per_epoch_and_nothing_else(keys, batch, seed) -> None:
+    sample = subsample_uniform(keys, batch, seed)
+    smallest, kinds = np.bincount(keys)[np.unique(keys)].min(), len(np.unique(keys))
+    drawn = np.concatenate([sample(step) for step in range(-(-smallest * kinds // batch))])[: smallest * kinds]
+    assert len(set(drawn)) == smallest * kinds
+    assert (np.bincount(keys[drawn])[np.unique(keys)] == smallest).all()
+
+
+def test_foregrounds_are_drawn_in_inverse_proportion_to_their_class() -> None:
+    labels = np.array([2] * 6 + [0] * 90 + [1] * 24)[np.random.default_rng(0).permutation(120)]
+    sample = minority_sampler(labels, 64, seed=0)
+    drawn = np.concatenate([sample(step) for step in range(400)])
+    weights = 1 / np.bincount(labels)[labels]
+    expected = len(drawn) * weights / weights.sum()
+    assert (np.abs(np.bincount(drawn, minlength=120) - expected) < 5 * np.sqrt(expected)).all()
+    assert np.allclose(np.bincount(labels[drawn]) / len(drawn), 1 / 3, atol=0.01)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_named_sampler_balances_what_its_name_says(name: str) -> None:
+    labels = np.repeat([0, 0, 1, 1], [40, 10, 6, 4])
+    groups = np.repeat([0, 1, 2, 3], [40, 10, 6, 4])
+    drawn = np.concatenate([make_sampler(name, labels, groups, 20, seed=1)(step) for step in range(300)])
+    shares = np.bincount(groups[drawn]) / len(drawn)
+    if name.endswith("class"):
+        assert np.isclose(shares[:2].sum(), 0.5)
+    else:
+        assert np.allclose(shares, np.array([40, 10, 6, 4]) / 60 if name == "instance" else 0.25)
+    assert len(set(drawn)) == {"subsample_class": 20, "subsample_group": 16}.get(name, 60)
+
+
+def test_samplers_by_group_are_refused_where_there_are_no_contexts() -> None:
+    for name in ("group", "subsample_group"):
+        with pytest.raises(InputError, match=f"train.sampler {name} works by group, and this data set has no contexts"):
+            make_sampler(name, np.array([0, 1]), None, 4, seed=0)
+    with pytest.raises(InputError, match="unknown sampler 'random'; choose one of: instance, class"):
+        make_sampler("random", np.array([0, 1]), None, 4, seed=0)
+
+
 def test_nothing_to_sample_from_is_refused() -> None:
-    for make in (instance_uniform, class_uniform):
+    for make in (instance_uniform, class_uniform, group_uniform, subsample_uniform, minority_sampler):
         with pytest.raises(InputError, match="no training images"):
             make(NONE, 8, seed=0)
     with pytest.raises(InputError, match="no training images"):

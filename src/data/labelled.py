@@ -1,0 +1,48 @@
+"""Images with what is known of them: class, and group where the data has contexts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from src.data.images_of import Images
+from src.data.names import Names
+from src.errors import InputError
+from src.shards import Shards
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """images: uint8 (N, H, W, 3). labels: (N,). groups: (N,) numbers label * contexts + context, None without any."""
+
+    images: Images
+    labels: np.ndarray
+    groups: np.ndarray | None = None
+
+    def keys(self, balance: str) -> np.ndarray:
+        """What is to be uniform: groups where the balance is by "group" and there are any, else labels."""
+        return self.groups if balance == "group" and self.groups is not None else self.labels
+
+    def counts(self, names: Names) -> tuple[list[int], list[int] | None]:
+        """Images per class, and per group where there are contexts."""
+        classes, contexts = len(names.classes), len(names.contexts or ())
+        per_class = np.bincount(self.labels, minlength=classes).tolist()
+        if self.groups is None:
+            return per_class, None
+        return per_class, np.bincount(self.groups, minlength=classes * contexts).tolist()
+
+
+def labelled(shards: Shards, names: Names) -> Labelled:
+    """The images of a shard folder with labels and groups."""
+    return Labelled(shards.images(), shards.labels, group_ids(shards.labels, shards.contexts, names))
+
+
+def group_ids(labels: np.ndarray, contexts: np.ndarray | None, names: Names) -> np.ndarray | None:
+    """Group numbers (N,) of labels (N,) and contexts (N,); None for data without contexts.
+
+    Raises InputError if the data has contexts and these images lack them.
+    """
+    if names.contexts is None:
+        return None
+    if contexts is None:
+        raise InputError("synthetic images lack a context; set the budget's balance=group, or condition on images")
+    return labels * len(names.contexts) + contexts

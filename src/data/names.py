@@ -1,0 +1,52 @@
+"""The names of classes and contexts beside the shards, so that later stages need not know the data set."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.errors import InputError
+from src.files import read_json, write_json
+
+NAMES = "names.json"
+
+
+@dataclass(frozen=True)
+class Names:
+    """classes[y] and contexts[a] are texts, each unique; contexts is None for data without groups."""
+
+    classes: tuple[str, ...]
+    contexts: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for kind, names in (("class", self.classes), ("context", self.contexts or ())):
+            if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+                raise InputError(f"the {kind} name '{twice[0]}' stands for two of them; give each its own")
+
+
+def write_names(folder: Path | str, names: Names) -> None:
+    """Write `folder`/names.json."""
+    contexts = None if names.contexts is None else list(names.contexts)
+    write_json(Path(folder) / NAMES, {"classes": list(names.classes), "contexts": contexts})
+
+
+def read_names(folder: Path | str) -> Names:
+    """What `write_names` wrote; InputError if it is missing or damaged."""
+    path = Path(folder) / NAMES
+    found = read_json(path)
+    classes, contexts = (found.get(key) if isinstance(found, dict) else None for key in ("classes", "contexts"))
+    if not (_texts(classes) and classes) or not (contexts is None or _texts(contexts)):
+        raise InputError(f"{path} is damaged; run `dvc repro` to prepare the data again")
+    return Names(tuple(classes), None if contexts is None else tuple(contexts))
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Each name once, sorted; names that are all whole numbers are sorted as numbers, so that 2 stands before 10."""
+    unique = set(names)
+    if all(re.fullmatch(r"-?[0-9]+", name) for name in unique):
+        return tuple(sorted(unique, key=lambda name: (int(name), name)))
+    return tuple(sorted(unique))
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -1,0 +1,77 @@
+"""CIFAR10-LT and CIFAR100-LT: the exponential profile of Cui et al. (CVPR 2019) in the selection that Cao et al., LDAM
+(NeurIPS 2019) published and others repeat.
+
+The published data have no validation split, and peers select models on the test images. Here the last val_per_class
+images of each class, in the published random order, validate; the long tail takes the first ones. Only where a class
+has no such images to spare do the two meet, and the tail gives way: the head, whose published count is all of its
+images, loses val_per_class, and every other class keeps its published images exactly.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from src.checks import number, whole
+from src.data.imbalance import exponential_counts
+from src.data.published.cifar_files import CIFAR10, CIFAR100, Batch, Layout, read_cifar
+from src.data.raw import missing, raw_folder
+from src.data.sources import Prepared, Source
+from src.errors import InputError
+
+
+def load_cifar10_lt(settings: Mapping[str, Any], seed: int) -> Prepared:
+    """CIFAR-10 with a long tail, from cifar-10-batches-py or cifar-10-batches-bin."""
+    return _load(settings, CIFAR10)
+
+
+def load_cifar100_lt(settings: Mapping[str, Any], seed: int) -> Prepared:
+    """CIFAR-100 with a long tail over its fine classes, from cifar-100-python or cifar-100-binary."""
+    return _load(settings, CIFAR100)
+
+
+def long_tail_and_validation(
+    labels: np.ndarray, factor: float, val_per_class: int, split_seed: int
+) -> dict[str, np.ndarray]:
+    """Return sorted indices {train, val, pool} of the official training images; pool is all but val.
+
+    labels: (N,) of the official training images, the same number of each class. The order within a class is that of
+    the published code: one legacy numpy generator, a shuffle per class in turn. Raises InputError for a val_per_class
+    that leaves a class without a training image.
+    """
+    head = int(np.bincount(labels).min())
+    counts = exponential_counts(head, int(labels.max()) + 1, factor)
+    if val_per_class >= head:
+        raise InputError(f"val_per_class {val_per_class} leaves nothing of {head} images per class; lower it")
+    generator = np.random.RandomState(split_seed)  # legacy, because the published selection is this generator's
+    train, val, pool = [], [], []
+    for label, count in enumerate(counts):
+        members = np.flatnonzero(labels == label)
+        generator.shuffle(members)
+        kept = members[: len(members) - val_per_class]
+        train.append(kept[:count])
+        pool.append(kept)
+        val.append(members[len(kept) :])
+    return {name: np.sort(np.concatenate(part)) for name, part in (("train", train), ("val", val), ("pool", pool))}
+
+
+def _load(settings: Mapping[str, Any], layouts: tuple[Layout, ...]) -> Prepared:
+    where = f"datasets.{settings['name']}"
+    factor = number(f"{where}.imbalance_factor", settings["imbalance_factor"])
+    val_per_class = whole(f"{where}.val_per_class", settings["val_per_class"], 1)
+    split_seed = whole(f"{where}.split_seed", settings["split_seed"], 0)
+    root = raw_folder(settings)
+    data = read_cifar(root, layouts)
+    if data is None:
+        raise missing(root, [" or ".join(f"{layout.folder}/" for layout in layouts)], settings)
+    parts = long_tail_and_validation(data.train[1], factor, val_per_class, split_seed)
+    official = _source(data.train, "train")
+    splits = {name: official.subset(parts[name]) for name in ("train", "val")}
+    return Prepared({**splits, "test": _source(data.test, "test"), "pool": official.subset(parts["pool"])}, data.names)
+
+
+def _source(batch: Batch, split: str) -> Source:
+    images, labels = batch
+    return Source(
+        tuple(f"{split}/{i:05d}" for i in range(len(labels))), labels, lambda i: np.ascontiguousarray(images[i])
+    )

@@ -1,0 +1,182 @@
+"""CIFAR's on-disk formats (Krizhevsky, 2009): binary, and pickled batches opened with nothing but numpy allowed.
+
+A pickle may call any function that it names, so an unknown one is a program. The batches need five names; every other
+is refused.
+"""
+
+import io
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.errors import InputError
+
+Batch = tuple[np.ndarray, np.ndarray]
+
+PIXELS = 3 * 32 * 32
+# An array names the function that rebuilds it; asking it spares us numpy's private module, which has moved once.
+_REBUILD: Any = np.empty(0).__reduce__()[0]
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _REBUILD,
+    ("numpy._core.multiarray", "_reconstruct"): _REBUILD,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("_codecs", "encode"): lambda text, _encoding: text.encode("latin1"),
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One format of one CIFAR. names: the bytes of `names_file` to class names; batch: a file's bytes to its images,
+    uint8 (N, 3, 32, 32), and labels, int64 (N,). Both raise ValueError for bytes that are something else."""
+
+    folder: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    names_file: str
+    names: Callable[[bytes], list[str]]
+    batch: Callable[[bytes], Batch]
+
+
+@dataclass(frozen=True)
+class Cifar:
+    """The official splits: images uint8 (N, 32, 32, 3), labels int64 (N,); class names by label."""
+
+    train: Batch
+    test: Batch
+    names: tuple[str, ...]
+
+
+def read_cifar(root: Path, layouts: tuple[Layout, ...]) -> Cifar | None:
+    """The data below `root` in the first layout whose folder is there, None if none is.
+
+    Raises InputError naming a file that is missing, damaged, or asks for more than numpy.
+    """
+    for layout in layouts:
+        folder = root / layout.folder
+        if folder.is_dir():
+            names = _read(folder / layout.names_file, layout.names)
+            train, test = (
+                _join([_read(folder / file, layout.batch) for file in files], folder, len(names))
+                for files in (layout.train, layout.test)
+            )
+            return Cifar(train, test, tuple(name.replace("_", " ") for name in names))
+    return None
+
+
+def unpickle(data: bytes) -> dict[str, Any]:
+    """The dictionary of a pickled batch; ValueError if it is damaged or names anything but numpy's arrays."""
+    try:
+        content = _Unpickler(io.BytesIO(data), encoding="latin1").load()
+    except Exception as error:  # damaged bytes can fail in any opcode, with whatever that raises
+        raise ValueError(str(error) or type(error).__name__) from None
+    if not isinstance(content, dict):
+        raise ValueError("it holds no dictionary")
+    return content
+
+
+def pickled_batch(labels_key: str) -> Callable[[bytes], Batch]:
+    """A reader of pickled batches whose labels have this key: `labels`, or `fine_labels`."""
+
+    def read(data: bytes) -> Batch:
+        content = unpickle(data)
+        pixels, labels = content.get("data"), content.get(labels_key)
+        if not isinstance(pixels, np.ndarray) or not isinstance(labels, list) or pixels.dtype != np.uint8:
+            raise ValueError(f"it holds no `data` and `{labels_key}`")
+        if pixels.shape != (len(labels), PIXELS):
+            raise ValueError(f"its `data` is {pixels.shape}, not {(len(labels), PIXELS)}")
+        if not all(isinstance(label, int) for label in labels):
+            raise ValueError("a label is no whole number")
+        return pixels.reshape(-1, 3, 32, 32), np.array(labels, np.int64)
+
+    return read
+
+
+def binary_batch(label_bytes: int) -> Callable[[bytes], Batch]:
+    """A reader of binary batches: each image after so many bytes of labels, the last of which is the fine one."""
+
+    def read(data: bytes) -> Batch:
+        length = label_bytes + PIXELS
+        if len(data) % length:
+            raise ValueError(f"its {len(data)} bytes are no whole number of {length}-byte images")
+        records = np.frombuffer(data, np.uint8).reshape(-1, length)
+        return records[:, label_bytes:].reshape(-1, 3, 32, 32), records[:, label_bytes - 1].astype(np.int64)
+
+    return read
+
+
+def pickled_names(key: str) -> Callable[[bytes], list[str]]:
+    """A reader of the class names in the pickled `meta`."""
+
+    def read(data: bytes) -> list[str]:
+        names = unpickle(data).get(key)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"it holds no list `{key}`")
+        return names
+
+    return read
+
+
+def text_names(data: bytes) -> list[str]:
+    """The class names of the binary version: a line each."""
+    return data.decode("utf-8").split()
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR file needs")
+        return _ALLOWED[module, name]
+
+
+def _read(path: Path, parse: Callable[[bytes], Any]) -> Any:
+    try:
+        return parse(path.read_bytes())
+    except (FileNotFoundError, IsADirectoryError):
+        raise InputError(f"{path} is missing; unpack the archive again") from None
+    except ValueError as error:
+        raise InputError(f"{path} is no CIFAR file ({error}); unpack the archive again") from None
+
+
+def _join(batches: list[Batch], folder: Path, classes: int) -> Batch:
+    images = np.concatenate([images for images, _ in batches]).transpose(0, 2, 3, 1)
+    labels = np.concatenate([labels for _, labels in batches])
+    if set(labels.tolist()) != set(range(classes)):
+        raise InputError(f"{folder} has labels that do not fit its {classes} class names; unpack the archive again")
+    return images, labels
+
+
+_TEN = tuple(f"data_batch_{k}" for k in range(1, 6))
+CIFAR10 = (
+    Layout(
+        "cifar-10-batches-py",
+        _TEN,
+        ("test_batch",),
+        "batches.meta",
+        pickled_names("label_names"),
+        pickled_batch("labels"),
+    ),
+    Layout(
+        "cifar-10-batches-bin",
+        tuple(f"{name}.bin" for name in _TEN),
+        ("test_batch.bin",),
+        "batches.meta.txt",
+        text_names,
+        binary_batch(1),
+    ),
+)
+CIFAR100 = (
+    Layout(
+        "cifar-100-python",
+        ("train",),
+        ("test",),
+        "meta",
+        pickled_names("fine_label_names"),
+        pickled_batch("fine_labels"),
+    ),
+    Layout("cifar-100-binary", ("train.bin",), ("test.bin",), "fine_label_names.txt", text_names, binary_batch(2)),
+)

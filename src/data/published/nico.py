@@ -1,0 +1,83 @@
+"""NICO++ (Zhang et al., CVPR 2023) in the split of SubpopBench (Yang et al., Change is Hard, ICML 2023): 60 classes in
+six contexts, groups from hundreds of training images down to none.
+
+Per group, shuffled, the first 75 images or as many as there are go to validation (a third) and test, the rest to
+training. The reference implementation shuffles what the file system lists, in whatever order that is, so its split
+is another on each machine; here the names are sorted first, and the split's hash names the result.
+"""
+
+import json
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from src.checks import whole
+from src.data.published.shared import grouped_source, require_disjoint
+from src.data.raw import missing, raw_folder
+from src.data.sources import Prepared
+from src.errors import InputError
+
+CONTEXTS = ("autumn", "dim", "grass", "outdoor", "rock", "water")
+MAPPING = "dg_label_id_mapping.json"
+IMAGES = "public_dg_0416/train"
+SPLITS = ("train", "val", "test")
+
+Image = tuple[str, int, int]  # path, label, context
+
+
+def load_nico(settings: Mapping[str, Any], seed: int) -> Prepared:
+    """NICO++, group = 6 * class + context. Groups of at most held_out images have none to train on.
+
+    settings: held_out, images per group for validation and test together (75); split_seed (666).
+    Raises InputError for a mapping that is no list of classes, or a folder that it does not know.
+    """
+    where = f"datasets.{settings['name']}"
+    held_out = whole(f"{where}.held_out", settings["held_out"], 3)
+    split_seed = whole(f"{where}.split_seed", settings["split_seed"])
+    root = raw_folder(settings)
+    if absent := [name for name in (MAPPING, f"{IMAGES}/") if not (root / name).exists()]:
+        raise missing(root, absent, settings)
+    mapping = _mapping(root / MAPPING)
+    _refuse_unknown(root / IMAGES, mapping)
+    parts: dict[str, list[Image]] = {split: [] for split in SPLITS}
+    shuffle = random.Random(split_seed).shuffle
+    for context, context_name in enumerate(CONTEXTS):
+        for class_name, label in mapping.items():
+            found = _images(root, f"{IMAGES}/{context_name}/{class_name}")
+            shuffle(found)
+            held = min(len(found), held_out)
+            for split, part in zip(SPLITS, (found[held:], found[: held // 3], found[held // 3 : held]), strict=True):
+                parts[split] += [(path, label, context) for path in part]
+    require_disjoint(str(root), {split: [path for path, _, _ in part] for split, part in parts.items()})
+    sources = {split: grouped_source(root, sorted(part)) for split, part in parts.items()}
+    names = sorted(mapping, key=mapping.__getitem__)
+    return Prepared({**sources, "pool": sources["train"]}, tuple(name.replace("_", " ") for name in names), CONTEXTS)
+
+
+def _mapping(path: Path) -> dict[str, int]:
+    """Class folder to label, in the file's order, which is that of the shuffles."""
+    try:
+        mapping = json.loads(path.read_bytes())
+    except ValueError:
+        raise InputError(f"{path} is not valid JSON; download it again") from None
+    labels = list(mapping.values()) if isinstance(mapping, dict) else []
+    if not labels or not all(type(label) is int for label in labels) or sorted(labels) != list(range(len(labels))):
+        raise InputError(f"{path} does not number its classes 0, 1, ... once each; download it again")
+    return mapping
+
+
+def _refuse_unknown(images: Path, mapping: Mapping[str, int]) -> None:
+    """A folder that is read by nobody would be data lost in silence."""
+    for folder in sorted(path for path in images.iterdir() if path.is_dir()):
+        if folder.name not in CONTEXTS:
+            raise InputError(f"{folder} is none of the contexts {', '.join(CONTEXTS)}; move it away")
+        for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
+            if inner.name not in mapping:
+                raise InputError(f"{inner} is none of the classes in {MAPPING}; move it away")
+
+
+def _images(root: Path, folder: str) -> list[str]:
+    if not (root / folder).is_dir():
+        return []
+    return sorted(f"{folder}/{path.name}" for path in (root / folder).iterdir() if path.suffix.lower() == ".jpg")

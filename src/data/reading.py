@@ -1,0 +1,128 @@
+"""Image files as people have them, read into one form: upright 8-bit RGB, or refused by the file's name."""
+
+import io
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from src.errors import InputError
+from src.parallel import is_main
+
+# Twice Pillow's warning level, its own border of what it refuses: a file of a few bytes may claim gigabytes of pixels.
+LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
+LISTED = 10
+
+# They name no file; what matters of them becomes an error here, which does.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+Image.init()
+# Raster formats alone: Pillow would hand PostScript, for one, to an interpreter.
+FORMATS = tuple(
+    sorted({"AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP"} & set(Image.OPEN))
+)
+
+
+def inside(root: Path, relative: str | Path) -> Path:
+    """The resolved path of an entry of the data set at `root`.
+
+    Raises InputError, naming the entry, if it is absolute or leaves `root` by `..` or by a symbolic link.
+    """
+    base = root.resolve()
+    try:
+        path = (base / relative).resolve()
+    except (OSError, RuntimeError, ValueError):  # a name too long, a loop of links, a zero byte
+        raise InputError(f"{str(relative)!r} is no path that can be followed; correct the entry") from None
+    if Path(relative).is_absolute() or not path.is_relative_to(base):
+        raise InputError(f"'{relative}' leads out of {root}; copy the file into it and name it by its relative path")
+    return path
+
+
+def read_image(relative: str | Path, root: Path) -> np.ndarray:
+    """Image `relative` below `root` as uint8 (H, W, 3), as a viewer shows it.
+
+    Told by content, not by extension. EXIF orientation is applied; the first frame of an animation is taken;
+    transparency is laid on white; greyscale, palettes and CMYK become RGB; 16-bit grey is scaled to 8 bits.
+    Raises InputError naming the file if it leaves `root`, cannot be decoded whole, or claims too many pixels.
+    """
+    path, shown = inside(root, relative), root / relative
+    if not path.is_file():
+        raise InputError(f"{shown} is missing; put it back, or take its entry out")
+    data = io.BytesIO(path.read_bytes())  # a fault of the disk is no fault of the image, and keeps its own error
+    try:
+        with Image.open(data, formats=FORMATS) as image:
+            image.load()
+            return np.array(_rgb(_upright(image), shown))
+    except (InputError, MemoryError):
+        raise
+    except Image.DecompressionBombError:
+        raise InputError(f"{shown} claims more than {LIMIT // 10**6} megapixels; shrink it or take it out") from None
+    except Exception:  # damaged files make the decoders raise errors of every kind
+        raise InputError(f"{shown} cannot be read as an image; mend it or take it out") from None
+
+
+def shrink(image: np.ndarray, size: int) -> np.ndarray:
+    """The central square of an image, uint8 (H, W, 3), resampled (Lanczos, antialiased) to (size, size, 3).
+
+    The same as bringing the shorter side to `size` and cropping, without ever holding a huge long side.
+    """
+    height, width = image.shape[:2]
+    if height == width == size:
+        return image
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = Image.fromarray(image[top : top + side, left : left + side])
+    return np.array(square.resize((size, size), Image.Resampling.LANCZOS))
+
+
+def files(root: Path, relative_paths: Sequence[str]) -> Callable[[int], np.ndarray]:
+    """`Source.read` for images in files below `root`."""
+    return lambda i: read_image(relative_paths[i], root)
+
+
+def unreadable(root: Path, relative_paths: Sequence[str]) -> dict[str, str]:
+    """Which of the files cannot be read, each with what is wrong, as half a sentence; every file is decoded once."""
+
+    def problem(relative: str) -> str | None:
+        try:
+            read_image(relative, root)
+        except InputError as error:
+            return str(error).partition(";")[0]
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        found = tqdm(
+            pool.map(problem, relative_paths), "reading every image once", len(relative_paths), leave=False,
+            disable=not is_main(), delay=2, mininterval=2, unit="image",
+        )  # fmt: skip
+        return {path: said for path, said in zip(relative_paths, found, strict=True) if said is not None}
+
+
+def listed(items: Iterable[str], separator: str = ", ") -> str:
+    """The first ten items, and how many more there are."""
+    every = list(items)
+    more = f" and {len(every) - LISTED} more" if len(every) > LISTED else ""
+    return separator.join(every[:LISTED]) + more
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # malformed EXIF says nothing about the pixels
+        return image
+
+
+def _rgb(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image)
+        if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+            raise InputError(f"{path} holds pixels beyond 16 bits, whose range is unknown; convert it to 8 bits")
+        return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "P" or image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")

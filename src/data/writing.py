@@ -1,0 +1,79 @@
+"""A data set's splits into shards: every image is read once, shrunk and stored, and no more than a shard is held."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from src.data.images_of import ShardImages
+from src.data.reading import shrink
+from src.data.sources import Prepared, Source
+from src.data.splits import split_hash
+from src.files import atomic_write, read_bytes
+from src.parallel import is_main
+from src.shards import Shards, encode, shard_name, write_encoded, write_index
+
+SHARD_SIZE = 1000
+TOGETHER = 256  # images decoded at a time where a split is hashed
+
+
+def fingerprint(data: Prepared) -> str:
+    """Names what is to be written, before any image is read: which image stands where, with which label and context."""
+    digest = hashlib.sha256()
+    for name, source in data.splits.items():
+        contexts = None if source.contexts is None else source.contexts.tolist()
+        digest.update(json.dumps([name, source.ids, source.labels.tolist(), contexts]).encode())
+    return digest.hexdigest()
+
+
+def write_splits(data: Prepared, size: int, folder: Path, with_ids: bool) -> dict[str, str]:
+    """Write each split into `folder`/<split> as images uint8 (size, size, 3); return the hash of each split's pixels.
+
+    with_ids: whether the shards record what the source calls each image. Shards that are there already are kept, so
+    that an interrupted run continues. Raises InputError for the first image that cannot be read, naming it.
+    """
+    written: dict[int, str] = {}
+    with (
+        ThreadPoolExecutor() as pool,
+        tqdm(total=sum(map(len, data.splits.values())), desc="images", unit="image", mininterval=2, delay=2,
+             leave=False, disable=not is_main()) as bar,
+    ):  # fmt: skip
+        for name, source in data.splits.items():
+            parts = [range(i, min(i + SHARD_SIZE, len(source))) for i in range(0, len(source), SHARD_SIZE)]
+            twin = written.setdefault(id(source), name)
+            for k, part in enumerate(parts):
+                path = folder / name / shard_name(k)
+                if path.exists():
+                    bar.update(len(part))
+                elif twin != name:
+                    atomic_write(path, read_bytes(folder / twin / shard_name(k)))
+                    bar.update(len(part))
+                else:
+                    write_encoded(path, part.start, list(_samples(source, size, part, with_ids, pool, bar)))
+            write_index(folder / name)
+    hashes = {name: _pixel_hash(Shards(folder / name)) for name in written.values()}
+    return {name: hashes[written[id(source)]] for name, source in data.splits.items()}
+
+
+def _samples(
+    source: Source, size: int, part: range, with_ids: bool, pool: ThreadPoolExecutor, bar: tqdm
+) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    for i, png in zip(part, pool.map(lambda i: encode(shrink(source.read(i), size)), part), strict=True):
+        meta: dict[str, Any] = {"label": int(source.labels[i])}
+        if source.contexts is not None:
+            meta["context"] = int(source.contexts[i])
+        if with_ids:
+            meta["id"] = source.ids[i]
+        bar.update()
+        yield png, meta
+
+
+def _pixel_hash(shards: Shards) -> str:
+    # Read back rather than noted while writing: the same for a resumed run, and a proof that the shards are sound.
+    images = ShardImages(shards)
+    starts = range(0, len(images), TOGETHER)
+    return split_hash(image.tobytes() for first in starts for image in images[first : first + TOGETHER])

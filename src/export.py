@@ -1,0 +1,144 @@
+"""A data set to take away: plain folders `<class>/<source>-<position>.png` and a table of how every image came about.
+
+The table, images.csv, is what the loader of an own CSV reads, so that an export is a data set again.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from src.data.merge import SOURCES, Merged
+from src.data.names import Names
+from src.errors import InputError
+from src.files import atomic_write, hash_file, read_json, write_csv, write_json
+from src.parallel import is_main
+from src.shards import Shards, encode
+
+TABLE, MARKER = "images.csv", "export.json"
+
+# What no common file system forbids in a name; \w holds the letters of every script.
+_UNSAFE = re.compile(r"[^\w .()+,&'-]")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # no folders on Windows
+_LONGEST = 100  # bytes; file systems allow 255
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image to export: `position` in `shards`, which are real or synthetic (`source`)."""
+
+    shards: Shards
+    position: int
+    source: str
+
+
+def folder_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return a folder name for each name: no separators, no hidden or parent folder, unique even where case is lost."""
+    taken, safe = {TABLE, MARKER}, []
+    for name in names:
+        plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).lstrip(" .-")
+        plain = plain.encode()[:_LONGEST].decode(errors="ignore").rstrip(" .") or "class"
+        plain = f"_{plain}" if _DEVICES.fullmatch(plain) else plain
+        unique, number = plain, 1
+        while unique.casefold() in taken:
+            number += 1
+            unique = f"{plain}-{number}"
+        taken.add(unique.casefold())
+        safe.append(unique)
+    return tuple(safe)
+
+
+def merged_entries(merged: Merged, real: Shards, made: Shards) -> list[Entry]:
+    """Return the images of a balanced set. Raises InputError if its index and the shards disagree."""
+    for shards, chosen in ((real, ~merged.synthetic), (made, merged.synthetic)):
+        places = merged.position[chosen]
+        beyond = len(places) and places.max() >= len(shards)
+        if beyond or not np.array_equal(shards.labels[places], merged.label[chosen]):
+            raise InputError(f"the merged index does not fit {shards.folder}; run `dvc repro` to merge again")
+    pairs = zip(merged.synthetic, merged.position, strict=True)
+    return [Entry(made if synthetic else real, int(i), SOURCES[int(synthetic)]) for synthetic, i in pairs]
+
+
+def shard_entries(shards: Shards) -> list[Entry]:
+    """Return all images of a folder of shards; those that were made for a prompt are synthetic."""
+    return [Entry(shards, i, SOURCES["prompt" in shards.meta(i)]) for i in range(len(shards))]
+
+
+def export(entries: Sequence[Entry], names: Names, real: Shards, folder: Path) -> int:
+    """Write the images and the table into `folder`; return how many images were not there before.
+
+    real: the training images that synthetic ones were conditioned on. An export that was interrupted is completed, and
+    a complete one stays as it is. Raises InputError if the folder holds anything else.
+    """
+    for shards in {entry.shards.folder: entry.shards for entry in entries}.values():
+        if shards.labels.max() >= len(names.classes):
+            raise InputError(f"{shards.folder} has a class without a name; run `dvc repro` to prepare the data again")
+    _claim(folder, _digest(entries, names))
+    folders, rows, written = folder_names(names.classes), [], 0
+    for entry in tqdm(entries, "export", unit="image", mininterval=2, delay=2, leave=False, disable=not is_main()):
+        row = _row(entry, names, folders, real)
+        rows.append(row)
+        path = folder / row["path"]
+        if not path.exists():
+            atomic_write(path, encode(entry.shards.image(entry.position)))
+            written += 1
+    for unfinished in folder.glob("*/.*.tmp"):
+        unfinished.unlink()
+    write_csv(folder / TABLE, rows)
+    return written
+
+
+def _row(entry: Entry, names: Names, folders: Sequence[str], real: Shards) -> dict[str, Any]:
+    meta = entry.shards.meta(entry.position)
+    label, context, origin = int(meta["label"]), meta.get("context"), meta.get("source")
+    group = {} if names.contexts is None else {"group": "" if context is None else names.contexts[context]}
+    return {
+        "path": f"{folders[label]}/{entry.source}-{entry.position:08d}.png",
+        "label": names.classes[label],
+        **group,
+        "source": entry.source,
+        "prompt": meta.get("prompt"),
+        "seed": meta.get("seed"),
+        "source_image": _name(entry.shards, entry.position) if entry.source == SOURCES[0] else _name(real, origin),
+        "criterion_before": meta.get("criterion_before"),
+        "criterion_after": meta.get("criterion_after"),
+    }
+
+
+def _name(shards: Shards, position: int | None) -> str | None:
+    """What the user calls a real image, or its number among the training images where it has no name."""
+    return None if position is None else shards.meta(position).get("id", f"{position:08d}")
+
+
+def _digest(entries: Sequence[Entry], names: Names) -> str:
+    """Names what is exported by its contents: the indexes hold the hash of every image."""
+    indexes = {entry.shards.folder: "" for entry in entries}
+    hashes = [hash_file(folder / "index.jsonl") for folder in indexes]
+    order = {folder: k for k, folder in enumerate(indexes)}
+    listed = [[order[entry.shards.folder], entry.position, entry.source] for entry in entries]
+    return hashlib.sha256(json.dumps([names.classes, names.contexts, hashes, listed]).encode()).hexdigest()
+
+
+def _claim(folder: Path, digest: str) -> None:
+    """Make the folder this export's, which is only possible where nothing or the same export lies."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; give the export a folder of its own")
+    present = next(_visible(folder), None)
+    if present is None:
+        write_json(folder / MARKER, {"sha256": digest})
+    elif not (folder / MARKER).is_file():
+        raise InputError(f"{folder} holds files of yours, such as {present}; give the export a new or empty folder")
+    elif read_json(folder / MARKER) != {"sha256": digest}:
+        raise InputError(f"{folder} holds the export of other images; delete it, or give this one another folder")
+
+
+def _visible(folder: Path) -> Iterator[str]:
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return (path.name for path in paths if not path.name.startswith("."))

@@ -1,0 +1,135 @@
+"""The batches of a training: read ahead, augmented and mixed as a whole, cut into parts.
+
+All that is random is drawn for the whole batch from (seed, step), so every process draws the same numbers, and the
+image in a place of the batch does not depend on how many processes there are.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from src.data.images_of import Images
+from src.errors import InputError
+from src.seeds import numpy_generator
+from src.training.augment import AUGMENTATIONS, Rows
+from src.training.mixing import MIXING, NEEDS_SECOND_BATCH
+from src.training.named import named
+from src.training.recipe import Recipe
+from src.training.samplers import Sampler
+
+
+class Part(NamedTuple):
+    """x: (b, 3, H, W) in [-1, 1]; targets: (b, C) probabilities; groups: (b,) or None."""
+
+    x: Tensor
+    targets: Tensor
+    groups: Tensor | None
+
+
+class Read(NamedTuple):
+    """Rows of one step's batch before anything is changed; images: uint8 (b, H, W, 3)."""
+
+    indices: np.ndarray
+    images: np.ndarray
+    second_indices: np.ndarray | None = None
+    second_images: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Batches:
+    """One process's share of every batch: the parts rank, rank + processes, ...
+
+    images: uint8 (N, H, W, 3). labels, groups: (N,), groups None without contexts. size: pixels that the model sees.
+    mixing: a name in MIXING and its alpha. mixing_sampler: step -> indices of the second batch, where one is needed.
+    Augmentation is done on this process's rows alone; mixing needs the images of the whole batch on every process.
+    """
+
+    images: Images
+    labels: np.ndarray
+    groups: np.ndarray | None
+    classes: int
+    size: int
+    sampler: Sampler
+    recipe: Recipe
+    mixing: tuple[str, float]
+    mixing_sampler: Sampler | None
+    seed: int
+    device: torch.device
+    rank: int = 0
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        named("mixing", MIXING, self.mixing[0])
+        if not self.mixing[1] > 0:
+            raise InputError(f"train.mixing_alpha must be positive, not {self.mixing[1]}; correct it in params.yaml")
+        if self.mixing[0] in NEEDS_SECOND_BATCH and self.mixing_sampler is None:
+            raise InputError(f"mixing {self.mixing[0]} takes a second batch, and this arm has no sampler for it")
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The places in the batch of this process's parts, in order."""
+        places = np.arange(self.recipe.batch).reshape(self.recipe.parts, -1)
+        return places[self.rank :: self.processes].flatten()
+
+    def ahead(self, first: int, last: int) -> Iterator[tuple[int, Read]]:
+        """Yield the steps first to last - 1, each with its images, while a thread reads those of the next."""
+        with ThreadPoolExecutor(1) as pool:
+            coming = [pool.submit(self.read, step) for step in range(first, last)[:1]]
+            for step in range(first, last):
+                read = coming.pop().result()
+                coming = [pool.submit(self.read, later) for later in range(step + 1, last)[:1]]
+                yield step, read
+
+    def read(self, step: int) -> Read:
+        """Return what is needed of the step's batch: all of it for mixing, this process's rows otherwise."""
+        indices = self.sampler(step)
+        if self.processes > 1 and self.mixing[0] == "none":
+            indices = indices[self.rows]
+        if self.mixing[0] not in NEEDS_SECOND_BATCH or self.mixing_sampler is None:
+            return Read(indices, self.images[indices])
+        second = self.mixing_sampler(step)
+        return Read(indices, self.images[indices], second, self.images[second])
+
+    def parts(self, step: int, read: Read) -> list[Part]:
+        """Return this process's parts of the step's batch, on the device."""
+        generator = numpy_generator("train step", self.seed, step)
+        name, alpha = self.mixing
+        alone = self.processes == 1 or name == "none"
+        rows = Rows(self.recipe.batch, self.rows) if self.processes > 1 and alone else None
+        x, targets = self._examples(read.images, read.indices, generator, rows)
+        more = {}
+        if read.second_images is not None and read.second_indices is not None:
+            other = numpy_generator("second batch", self.seed, step)
+            more["second"] = self._examples(read.second_images, read.second_indices, other, None)
+        x, targets = MIXING[name](x, targets, alpha, generator, **more)
+        groups = None
+        if self.groups is not None:
+            groups = torch.from_numpy(self.groups[read.indices]).long().to(self.device)
+        if not alone:
+            mine = torch.from_numpy(self.rows).to(self.device)
+            x, targets, groups = x[mine], targets[mine], None if groups is None else groups[mine]
+        count = self.recipe.parts // self.processes
+        cut_groups = [None] * count if groups is None else groups.chunk(count)
+        return [Part(*part) for part in zip(x.chunk(count), targets.chunk(count), cut_groups, strict=True)]
+
+    def _examples(
+        self, images: np.ndarray, indices: np.ndarray, generator: np.random.Generator, rows: Rows | None
+    ) -> tuple[Tensor, Tensor]:
+        x = AUGMENTATIONS[self.recipe.augment](pixels(images, self.device), generator, self.size, rows)
+        labels = torch.from_numpy(self.labels[indices]).long().to(x.device)
+        targets = F.one_hot(labels, self.classes).float()  # (b, C)
+        smoothing = self.recipe.label_smoothing
+        return x, (1 - smoothing) * targets + smoothing / self.classes
+
+
+def pixels(images: np.ndarray, device: torch.device) -> Tensor:
+    """`to_tensor` of uint8 images, made on the device, to which a quarter of the bytes travel."""
+    x = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float()
+    # Divided by a tensor, because a GPU would multiply by the reciprocal of a number and round otherwise.
+    return x.div_(torch.tensor(127.5, device=device)).sub_(1)

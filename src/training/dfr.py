@@ -1,0 +1,74 @@
+"""Deep feature re-weighting: the last layer as a logistic regression on group-balanced validation features.
+
+Kirichenko et al. (ICLR 2023), "DFR on validation", with the settings of their released code.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from src.errors import InputError
+from src.seeds import derive, numpy_generator
+from src.training.samplers import uniform_subsample
+
+Layer = tuple[np.ndarray, np.ndarray]
+
+
+def reweight(
+    train_features: np.ndarray, features: np.ndarray, labels: np.ndarray, keys: np.ndarray, classes: int,
+    strengths: Sequence[float], fits: int, seed: int,
+) -> Layer:  # fmt: skip
+    """Return the weight (C, D) and bias (C,) of a linear layer on unscaled features.
+
+    train_features: (N, D), which only standardise. features: (M, D) of validation images. labels, keys: (M,);
+    the keys, groups or else classes, are what a subset balances. strengths: candidates for scikit-learn's C,
+    of which the best for the worst key wins, the first of equals: fitted on half of every key's images, judged
+    on the rest. Then the mean of `fits` layers, each on another balanced subset of all images.
+    InputError for a class without validation images.
+    """
+    if missing := sorted(set(range(classes)) - set(labels.tolist())):
+        raise InputError(
+            f"train.second_stage dfr needs validation images of every class, and class {missing[0]} has none"
+        )
+    scaler = StandardScaler().fit(train_features)
+    x = scaler.transform(features)
+    part, rest = _halves(keys, seed)
+    chosen = part[uniform_subsample(keys[part], derive("dfr", seed))]
+    worst = [
+        _worst(_fit(x[chosen], labels[chosen], classes, strength, seed), x[rest], labels[rest], keys[rest])
+        for strength in strengths
+    ]
+    strength = strengths[int(np.argmax(worst))]
+    layers = []
+    for i in range(fits):
+        chosen = uniform_subsample(keys, derive("dfr", seed, i))
+        layers.append(_fit(x[chosen], labels[chosen], classes, strength, derive("dfr", seed, i)))
+    weight, bias = (np.mean(arrays, axis=0) for arrays in zip(*layers, strict=True))
+    weight = weight / scaler.scale_
+    return weight, bias - weight @ scaler.mean_
+
+
+def _halves(keys: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    # Every key is halved by itself, so that a rare one is on both sides; a single image is fitted on.
+    generator = numpy_generator("dfr halves", seed)
+    members = [generator.permutation(np.flatnonzero(keys == key)) for key in np.unique(keys)]
+    sides = [np.array_split(indices, 2) for indices in members]
+    return np.concatenate([first for first, _ in sides]), np.concatenate([second for _, second in sides])
+
+
+def _worst(layer: Layer, x: np.ndarray, labels: np.ndarray, keys: np.ndarray) -> float:
+    right = (x @ layer[0].T + layer[1]).argmax(1) == labels
+    return min((float(right[keys == key].mean()) for key in np.unique(keys)), default=0.0)
+
+
+def _fit(x: np.ndarray, labels: np.ndarray, classes: int, strength: float, seed: int) -> Layer:
+    """L1 logistic regression; one class against the rest where there are more than two, as liblinear does it."""
+    positives = [1] if classes == 2 else range(classes)
+    weight, bias = np.zeros((classes, x.shape[1])), np.zeros(classes)
+    for k in positives:
+        model = LogisticRegression(C=strength, l1_ratio=1.0, solver="liblinear", random_state=seed % 2**32)
+        model.fit(x, labels == k)
+        weight[k], bias[k] = model.coef_[0], model.intercept_[0]
+    return weight, bias

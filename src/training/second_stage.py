@@ -1,0 +1,171 @@
+"""Second stages: the head of a trained classifier is made again or rescaled for balance, the backbone stays.
+
+cRT, LWS and tau-normalisation: Kang et al. (ICLR 2020). DFR: Kirichenko et al. (ICLR 2023). All work on
+features that are computed once, from images as they are; published cRT and LWS augment these images.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from src.checks import number, whole
+from src.data.images_of import Images
+from src.errors import InputError
+from src.evaluation.accuracy import macro_accuracy
+from src.evaluation.features import classifier_features, extract
+from src.seeds import derive
+from src.training.dfr import reweight
+from src.training.last_layer import train_on_features
+from src.training.models import Classifier
+from src.training.named import named
+from src.training.recipe import Recipe
+from src.training.samplers import class_uniform
+
+Pair = tuple[Images, np.ndarray]
+TAUS = np.arange(41) / 20  # 0 to 2, twice as fine as the published search
+CHUNK = 2048  # images whose features are extracted at once, in float64
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a second stage has to work with; `settings` are its own of `second_stages` in params.yaml."""
+
+    images: Images
+    labels: np.ndarray
+    validation: Pair
+    validation_groups: np.ndarray | None
+    recipe: Recipe
+    settings: Mapping[str, Any]
+    seed: int
+
+
+def second_stage(
+    name: str,
+    model: Classifier,
+    images: Images,
+    labels: np.ndarray,
+    *,
+    validation: Pair,
+    groups: np.ndarray | None,
+    validation_groups: np.ndarray | None,
+    recipe: Recipe,
+    settings: Mapping[str, Any],
+    seed: int,
+) -> Classifier:
+    """Change `model.head` in place by the stage called `name`, and return the model in evaluation mode.
+
+    images, labels: what the first stage was trained on. validation: images and labels that choose tau and that
+    DFR fits on. groups, validation_groups: (N,), (M,) or None; DFR alone balances groups, those of validation,
+    and classes where there are none. recipe: the first stage's. settings: the stage's own of `second_stages` in
+    params.yaml. The backbone, batch-normalisation statistics included, does not change. InputError for an unknown
+    name, or LWS and tau-normalisation of a cosine head.
+    """
+    stage = named("second stage", SECOND_STAGES, name)
+    task = Task(images, labels, validation, validation_groups, recipe, settings, derive(name, seed))
+    stage(model, task)
+    return model.eval()
+
+
+def none(model: Classifier, task: Task) -> None:
+    """Leave the model as it is."""
+
+
+def crt(model: Classifier, task: Task) -> None:
+    """Classifier re-training: a new head, of random weights, trained with class-uniform batches."""
+    device = model.head.weight.device
+    head = copy.deepcopy(model.head).cpu()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(task.seed)
+        head.reset_parameters()
+    model.head = head.to(device)
+    _train(model, task, list(model.head.parameters()), model.head)
+
+
+def lws(model: Classifier, task: Task) -> None:
+    """Learnable weight scaling: one factor per class on the frozen head's logits, then folded into the head."""
+    _needs_linear("lws", model)
+    scale = nn.Parameter(torch.ones(model.head.out_features, device=model.head.weight.device))
+    _train(model, task, [scale], lambda features: scale * model.head(features))
+    with torch.no_grad():
+        model.head.weight.mul_(scale[:, None])
+        model.head.bias.mul_(scale)
+
+
+def tau_norm(model: Classifier, task: Task) -> None:
+    """w_k / |w_k|^tau without bias, tau by macro accuracy on validation, the smallest of equals."""
+    _needs_linear("tau_norm", model)
+    weight = model.head.weight.detach().double().cpu().numpy()  # (C, D)
+    norms = np.linalg.norm(weight, axis=1).clip(min=np.finfo(np.float32).tiny)
+    logits = _features(model, task.validation[0]) @ weight.T  # (M, C)
+    best = TAUS[int(np.argmax([macro_accuracy(logits / norms**tau, task.validation[1]) for tau in TAUS]))]
+    _set_head(model, weight / norms[:, None] ** best, np.zeros(len(weight)))
+
+
+def dfr(model: Classifier, task: Task) -> None:
+    """Deep feature re-weighting; see `src.training.dfr`. A cosine head becomes a linear one."""
+    images, labels = task.validation
+    keys = labels if task.validation_groups is None else task.validation_groups
+    strengths = [number("second_stages.dfr.strengths", c) for c in task.settings["strengths"]]
+    fits = whole("second_stages.dfr.fits", task.settings["fits"], least=1)
+    features = _features(model, images)
+    classes = model.head.out_features
+    _set_head(
+        model, *reweight(_features(model, task.images), features, labels, keys, classes, strengths, fits, task.seed)
+    )
+
+
+SECOND_STAGES: dict[str, Callable[[Classifier, Task], None]] = {
+    "none": none,
+    "crt": crt,
+    "lws": lws,
+    "tau_norm": tau_norm,
+    "dfr": dfr,
+}
+
+
+def _train(
+    model: Classifier, task: Task, parameters: list[nn.Parameter], logits: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    """Class-uniform batches of fixed features, cosine decay to 0, all else as in the first stage."""
+    sampler = class_uniform(task.labels, task.recipe.batch, task.seed)
+    length = number("second_stages: length", task.settings["length"])
+    if length <= 0:
+        raise InputError(f"second_stages: length must be positive, not {length}; correct it in params.yaml")
+    steps = max(1, round(length * task.recipe.steps_for(len(task.labels))))
+    lr = task.recipe.lr if task.settings["lr"] is None else number("second_stages: lr", task.settings["lr"])
+    recipe = replace(
+        task.recipe, epochs=None, steps=steps, lr=lr, schedule="cosine", warmup=0, milestones=(), factors=()
+    )
+    device = model.head.weight.device
+    features = torch.from_numpy(_features(model, task.images)).to(device)
+    targets = torch.from_numpy(task.labels).long().to(device)
+    train_on_features(parameters, logits, features, targets, sampler, recipe)
+
+
+def _features(model: Classifier, images: Images) -> np.ndarray:
+    """Penultimate features, float32 (N, D); in chunks, because `extract` returns twice that precision."""
+    extractor = classifier_features(model)
+    starts = range(0, len(images), CHUNK)
+    return np.concatenate([extract(extractor, images[i : i + CHUNK]).astype(np.float32) for i in starts])
+
+
+def _set_head(model: Classifier, weight: np.ndarray, bias: np.ndarray) -> None:
+    old = model.head.weight
+    model.head = nn.Linear(weight.shape[1], len(weight)).to(old)
+    model.config = {name: value for name, value in model.config.items() if name != "head"}
+    with torch.no_grad():
+        model.head.weight.copy_(torch.from_numpy(weight))
+        model.head.bias.copy_(torch.from_numpy(bias))
+
+
+def _needs_linear(name: str, model: Classifier) -> None:
+    if model.config.get("head", "linear") != "linear":
+        raise InputError(
+            f"train.second_stage {name} rescales a linear head, and train.loss ldam trains a cosine head, whose "
+            f"weights have no length; choose crt, dfr or none"
+        )

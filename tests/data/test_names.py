@@ -1,0 +1,43 @@
+"""Names survive the way to the next stage, in an order that people expect."""
+
+import pytest
+
+from src.data.names import Names, in_order, read_names, write_names
+from src.errors import InputError
+
+
+@pytest.mark.parametrize("names", [Names(("a", "b")), Names(("über", 'q"', "7"), ("on water", "on land"))])
+def test_names_return_as_written(names, tmp_path):
+    write_names(tmp_path, names)
+    assert read_names(tmp_path) == names
+
+
+def test_the_file_is_plain_json(tmp_path):
+    write_names(tmp_path, Names(("a", "b")))
+    assert (
+        tmp_path / "names.json"
+    ).read_text() == '{\n  "classes": [\n    "a",\n    "b"\n  ],\n  "contexts": null\n}\n'
+
+
+def test_numbers_are_sorted_as_numbers_and_words_as_words():
+    assert in_order(["10", "9", "2", "2", "-1"]) == ("-1", "2", "9", "10")
+    assert in_order(["10", "9", "a"]) == ("10", "9", "a")
+    assert in_order(["7", "07"]) == ("07", "7")
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"classes": []}', '{"classes": [1]}', '{"classes": ["a"], "contexts": "b"}']
+)
+def test_a_damaged_or_missing_file_is_one_sentence(text, tmp_path):
+    with pytest.raises(InputError, match=r"names.json is missing"):
+        read_names(tmp_path)
+    (tmp_path / "names.json").write_text(text)
+    with pytest.raises(InputError, match=r"names.json is (damaged|not valid JSON)"):
+        read_names(tmp_path)
+
+
+def test_a_name_for_two_classes_is_refused():
+    with pytest.raises(InputError, match="class name 'crane' stands for two"):
+        Names(("crane", "heron", "crane"))
+    with pytest.raises(InputError, match="context name 'x' stands for two"):
+        Names(("crane", "heron"), ("x", "x"))

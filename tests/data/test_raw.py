@@ -1,0 +1,48 @@
+"""Raw data is looked for where the preset says, and a queued experiment finds the main repository's."""
+
+import pytest
+
+from src.data.raw import missing, raw_folder
+
+
+@pytest.fixture
+def two(tmp_path, monkeypatch):
+    """A main repository, and the temporary copy that an experiment runs in."""
+    copy = tmp_path / "copy"
+    for root in (tmp_path / "main", copy):
+        (root / "data/raw/birds").mkdir(parents=True)
+        (root / "data/raw/birds/SOURCE.md").write_text("get it")
+    monkeypatch.chdir(copy)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return tmp_path / "main", copy
+
+
+def test_the_folder_is_named_after_the_preset_unless_it_has_a_path(two):
+    assert str(raw_folder({"name": "birds"})) == "data/raw/birds"
+    assert str(raw_folder({"name": "birds", "path": None})) == "data/raw/birds"
+    assert str(raw_folder({"name": "birds", "path": "elsewhere/birds"})) == "elsewhere/birds"
+
+
+def test_an_experiments_copy_falls_back_to_the_main_repository(two, monkeypatch):
+    main, copy = two
+    monkeypatch.setenv("DVC_ROOT", str(main))
+    assert str(raw_folder({"name": "birds"})) == "data/raw/birds"  # neither holds more than its guide
+    (main / "data/raw/birds/metadata.csv").touch()
+    assert raw_folder({"name": "birds"}) == main / "data/raw/birds"
+    (copy / "data/raw/birds/.hidden").touch()
+    assert raw_folder({"name": "birds"}) == main / "data/raw/birds"
+    (copy / "data/raw/birds/metadata.csv").touch()
+    assert str(raw_folder({"name": "birds"})) == "data/raw/birds"
+
+
+def test_an_absolute_path_is_taken_as_it_is(two, tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(two[0]))
+    assert raw_folder({"name": "birds", "path": str(tmp_path / "x")}) == tmp_path / "x"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert raw_folder({"name": "birds", "path": "~/x"}) == tmp_path / "x"
+
+
+def test_what_is_missing_is_said_with_where_it_belongs_and_where_to_get_it(two):
+    said = str(missing(raw_folder({"name": "birds"}), ["metadata.csv", "forest/"], {"name": "birds"}))
+    for part in ("metadata.csv, forest/", "data/raw/birds;", "data/raw/birds/SOURCE.md", "datasets.birds.path"):
+        assert part in said

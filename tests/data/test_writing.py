@@ -1,0 +1,95 @@
+"""Splits become shards: streamed, the same bytes after an interruption, hashed as they are stored."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.data import writing
+from src.data.sources import Prepared, Source
+from src.data.splits import split_hash
+from src.data.writing import fingerprint, write_splits
+from src.errors import InputError
+from src.shards import Shards
+from tests.data.pictures import noise
+from tests.micro import digests
+
+
+def source(name: str, count: int, read=None, contexts: bool = True) -> Source:
+    return Source(
+        tuple(f"{name}/{i}" for i in range(count)),
+        np.arange(count) % 3,
+        read or (lambda i: noise(seed=i)),
+        np.arange(count) % 2 if contexts else None,
+    )
+
+
+def data(count: int = 23, **how) -> Prepared:
+    train = source("train", count, **how)
+    splits = {"train": train, "val": source("val", 4), "test": source("test", 3), "pool": train}
+    return Prepared(splits, ("a", "b", "c"), ("x", "y"))
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(writing, "SHARD_SIZE", 5)
+    monkeypatch.setattr(writing, "TOGETHER", 4)
+
+
+def test_every_image_is_stored_in_order_at_one_size_with_what_is_known_of_it(tmp_path):
+    write_splits(data(), 8, tmp_path, with_ids=True)
+    shards = Shards(tmp_path / "train")
+    assert shards.images().shape == (23, 8, 8, 3)
+    assert np.array_equal(shards.image(7), writing.shrink(noise(seed=7), 8))
+    assert shards.meta(7) == {"label": 1, "context": 1, "id": "train/7"}
+    assert shards.contexts.tolist() == (np.arange(23) % 2).tolist()
+    assert len(list((tmp_path / "train").glob("*.tar"))) == 5
+
+
+def test_without_ids_and_contexts_only_the_label_is_stored(tmp_path):
+    write_splits(data(contexts=False), 8, tmp_path, with_ids=False)
+    assert Shards(tmp_path / "train").meta(7) == {"label": 1} and Shards(tmp_path / "train").contexts is None
+
+
+def test_the_hash_is_that_of_the_stored_pixels_whatever_their_order(tmp_path):
+    hashes = write_splits(data(), 8, tmp_path, with_ids=True)
+    for name in ("train", "val", "test", "pool"):
+        assert hashes[name] == split_hash(image.tobytes() for image in Shards(tmp_path / name).images()[::-1])
+    assert hashes["pool"] == hashes["train"] != hashes["val"]
+
+
+def test_a_pool_that_is_the_training_split_is_read_once(tmp_path):
+    read = []
+    write_splits(data(read=lambda i: read.append(i) or noise(seed=i)), 8, tmp_path, with_ids=True)
+    assert sorted(read) == list(range(23))
+    assert list(digests(tmp_path / "pool").values()) == list(digests(tmp_path / "train").values())
+
+
+def test_an_interrupted_run_continues_and_ends_with_the_same_bytes(tmp_path):
+    read = []
+
+    def fails(i: int) -> np.ndarray:
+        if i == 17:
+            raise InputError("17.jpg cannot be read")
+        return noise(seed=i)
+
+    with pytest.raises(InputError, match=r"17.jpg"):
+        write_splits(data(read=fails), 8, tmp_path / "part", with_ids=True)
+    assert len(list((tmp_path / "part" / "train").iterdir())) == 3
+    again = write_splits(data(read=lambda i: read.append(i) or noise(seed=i)), 8, tmp_path / "part", with_ids=True)
+    assert min(read) == 15
+    assert again == write_splits(data(), 8, tmp_path / "whole", with_ids=True)
+    whole = {str(Path(k).relative_to(tmp_path / "whole")): v for k, v in digests(tmp_path / "whole").items()}
+    assert {str(Path(k).relative_to(tmp_path / "part")): v for k, v in digests(tmp_path / "part").items()} == whole
+
+
+def test_a_fingerprint_names_images_labels_and_contexts_and_reads_nothing():
+    def never(i: int) -> np.ndarray:
+        raise AssertionError
+
+    base = fingerprint(data(read=never))
+    assert base == fingerprint(data())
+    assert len({base, fingerprint(data(22)), fingerprint(data(contexts=False))}) == 3
+    relabelled = data()
+    relabelled.splits["train"].labels[0] = 2
+    assert fingerprint(relabelled) != base

@@ -1,0 +1,83 @@
+"""A training in a process of its own, for tests that kill it or start several: `python -m tests.training.worker`."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from src.errors import InputError
+from src.parallel import rank, together
+from src.scratch import Scratch, save_checkpoint
+from src.training.loop import fit
+from src.training.losses import make_objective
+from src.training.models import build
+from src.training.samplers import class_uniform
+
+from .fakes import RECIPE, corners
+
+DRO = {"loss": "group_dro", "weighting": "none", "group_dro_step": 0.1, "group_dro_adjustment": 0.0}
+IN_PARTS = {
+    "plain": ({"loss": "cross_entropy", "weighting": "none"}, {"augment": "standard"}, ("none", 0.2)),
+    "mixed": ({"loss": "balanced_softmax", "weighting": "none"}, {"parts": 4, "ema": 0.5}, ("mixup", 0.2)),
+    "group_dro": (DRO, {"parts": 4}, ("none", 0.2)),
+}
+
+
+def train(
+    case: str, scratch: Scratch | None = None, sampler: Callable[[int], np.ndarray] | None = None, parts: int = 2
+):
+    """Return the model and the curve of a case of IN_PARTS."""
+    images, labels = corners(32, seed=0)
+    groups = labels * 2 + np.arange(32) % 3 // 2
+    loss, changes, mixing = IN_PARTS[case]
+    recipe = replace(RECIPE, **{"optimizer": "sgd", "batch": 32, "parts": parts, **changes})
+    objective = make_objective(loss, [8] * 4, [4] * 8)
+    return fit(
+        build("small_cnn", 4, 16, 0), images, labels, sampler or class_uniform(labels, 32, 0), recipe,
+        corners(16, seed=1), objective, 0, scratch, case, groups=groups, mixing=mixing,
+        validation_groups=np.arange(16) % 4 * 2,
+    )  # fmt: skip
+
+
+def dying(step: int) -> Callable[[int], np.ndarray]:
+    """A sampler under which the process is killed when it reads the step's batch."""
+    healthy = class_uniform(corners(32, seed=0)[1], 32, 0)
+
+    def sample(now: int) -> np.ndarray:
+        if now == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return healthy(now)
+
+    return sample
+
+
+def store(path: Path, model, curve) -> None:
+    save_checkpoint(path, dict(model.state_dict()), {"curve": curve})
+
+
+def main() -> None:
+    task, folder = sys.argv[1], Path(sys.argv[2])
+    if task == "die":
+        train("group_dro", Scratch("train", {}), dying(13))
+    elif task == "finish":
+        assert (Scratch("train", {}).path / "training.safetensors").exists()
+        store(folder / "resumed", *train("group_dro", Scratch("train", {})))
+        store(folder / "whole", *train("group_dro"))
+    else:
+        with together():
+            for case in IN_PARTS:
+                store(folder / f"{case}-{rank()}", *train(case))
+            try:
+                train("plain", parts=1)
+            except InputError as error:
+                (folder / f"refused-{rank()}").write_text(str(error))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
