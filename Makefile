@@ -52,9 +52,22 @@ evidence: env ## all arms on ten fresh seeds at full and half budget; writes the
 	$(BIN)/python -m benchmarks.evidence --seeds 100-109 --split test --out metrics/evidence.json
 	$(BIN)/python -m benchmarks.table metrics/evidence.json --readme README.md
 
-benchmarks: env ## measure sampling and metrics on this machine; writes benchmarks/results
-	$(BIN)/python -m benchmarks.metrics --out benchmarks/results/metrics.json
+baselines: env ## long-tail baselines on five fresh seeds of the digits; writes the README's table (resumable)
+	$(BIN)/python -m benchmarks.evidence --arms baselines --seeds 300-304 --split test --out metrics/baselines.json
+	$(BIN)/python -m benchmarks.method_table metrics/baselines.json --readme README.md --name baselines
+
+groups: env ## group methods on five fresh seeds of the three group benchmarks; writes the README's tables (resumable)
+	for name in digits_waterbirds digits_fair digits_nico; do \
+		$(BIN)/python -m benchmarks.evidence --arms groups --seeds 300-304 --split test --set dataset=$$name \
+			--out metrics/groups/$$name.json || exit; \
+	done
+	$(BIN)/python -m benchmarks.method_table metrics/groups/digits_waterbirds.json metrics/groups/digits_fair.json \
+		metrics/groups/digits_nico.json --readme README.md --name groups
+
+benchmarks: env ## measure sampling and metrics on this machine (half an hour, leave it alone); writes benchmarks/results
+	$(BIN)/python -m benchmarks.metrics --large --out benchmarks/results/metrics.json
 	$(BIN)/python -m benchmarks.sampling --out benchmarks/results/sampling.json
+	$(BIN)/python -m benchmarks.levers --out benchmarks/results/levers.json
 	$(BIN)/python -m benchmarks.plot
 
 tiny-decoder: env ## distil the shipped generator's decoder, for feedback decoder=tiny

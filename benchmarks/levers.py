@@ -3,7 +3,8 @@
     python -m benchmarks.levers --out benchmarks/results/levers.json
 
 Ratios are the engine's median time over the changed one's, both guided as by default and unguided: above 1 the change
-would be faster. `compile` and `bfloat16` also say how far the images move, as a share of the pixels' range.
+would be faster; `mean_change` is how far the images move, as a share of the pixels' range. Compiling takes minutes for
+every shape, so `--compile` asks for it.
 """
 
 import argparse
@@ -58,6 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     preset = yaml.safe_load(read_bytes("params.yaml"))["generators"]["tiny_unclip"]
@@ -67,7 +69,7 @@ def main() -> None:
         return Bench(load({**preset, **changes}, CPU), settings, schedule, options.images)
 
     plain = bench()
-    compiled, half = bench(compile=True), bench(precision="bfloat16")
+    half = bench(precision="bfloat16")
     changes: dict[str, tuple[Bench, Callable[[], AbstractContextManager[Any]]]] = {
         "as it is": (plain, nullcontext),
         "one thread": (plain, lambda: threads(1)),
@@ -75,17 +77,18 @@ def main() -> None:
         "convolutions that store their input": (plain, lambda: thawed(plain.model)),
         "without oneDNN": (plain, lambda: torch.backends.mkldnn.flags(enabled=False)),
         "denormals flushed": (plain, denormals),
-        "compile": (compiled, nullcontext),
         "bfloat16": (half, nullcontext),
     }
+    if options.compile:
+        changes["compile"] = (bench(compile=True), nullcontext)
     report: dict[str, Any] = {"machine": machine(), "images": options.images}
     for guided in (True, False):
         rows = dict(changes)
         if not guided:
             rows["inference_mode"] = (plain, torch.inference_mode)
         contestants = {name: run(b, around, guided) for name, (b, around) in rows.items()}
-        for name in ("compile", "bfloat16"):
-            contestants[name]()  # compilation is not what is timed
+        if options.compile:
+            contestants["compile"]()  # compilation is not what is timed
         times = alternate(contestants, options.repeats)
         exact = pixels(contestants["as it is"]())
         report["guided" if guided else "unguided"] = {

@@ -4,14 +4,14 @@ python -m benchmarks.method_table metrics/baselines.json metrics/groups/*.json -
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.table import write_into
-from src.errors import run_stage
+from benchmarks.table import by_seed, interval, write_into
+from src.errors import InputError, run_stage
 from src.files import read_json
-from src.report import markdown_table, mean_ci, paired
+from src.report import markdown_table, paired
 
 TITLES = {
     "ce": "cross-entropy",
@@ -57,19 +57,24 @@ FAIRNESS: dict[str, Read] = {
 
 
 def table(report: Mapping[str, Any]) -> str:
-    """One report of benchmarks.evidence: a row per arm; the last column is its difference to the first arm, paired."""
-    grouped = "groups" in next(iter(report["arms"]["base_ce"].values()))["full"]
+    """One report of benchmarks.evidence: a row per arm; the last column is its difference to the first arm, paired.
+
+    Raises InputError for a report of other arms.
+    """
+    known = [name for name in TITLES if name in report["arms"]]
+    if not known:
+        raise InputError("the report has none of the methods; run benchmarks.evidence with --arms baselines or groups")
+    grouped = "groups" in next(iter(report["arms"][known[0]].values()))["full"]
     columns = {**BY_GROUP, **FAIRNESS} if grouped else SHOTS
     main = "worst group" if grouped else "few"
-    known = [name for name in TITLES if name in report["arms"]]
-    rows = []
+    first, rows = _full(report, known[0], columns[main]), []
     for name in [*known, "all_real"]:
         cells: dict[str, Any] = {"method": TITLES.get(name, "all real images (bound)")}
         for column, read in columns.items():
-            cells[column] = _interval(_values(report, name, read))
-        if name != known[0]:
-            pair = _values(report, name, columns[main]), _values(report, known[0], columns[main])
-            mean, half = paired(*pair)
+            cells[column] = interval(_full(report, name, read), 100, 1)
+        own = _full(report, name, columns[main])
+        if name != known[0] and own is not None and first is not None and len(first) > 1:
+            mean, half = paired(own, first)
             cells[f"{main}, gain"] = f"{100 * mean:+.1f} ± {100 * half:.1f}"
         rows.append(cells)
     seeds = report["seeds"]
@@ -80,15 +85,8 @@ def table(report: Mapping[str, Any]) -> str:
     return caption + markdown_table(rows, ["method", *columns, f"{main}, gain"])
 
 
-def _values(report: Mapping[str, Any], arm: str, read: Read) -> list[float]:
-    return [read(report["arms"][arm][str(seed)]["full"]) for seed in report["seeds"]]
-
-
-def _interval(values: Sequence[float | None]) -> str | None:
-    if None in values:
-        return None
-    mean, half = mean_ci([value for value in values if value is not None])
-    return f"{100 * mean:.1f} ± {100 * half:.1f}"
+def _full(report: Mapping[str, Any], arm: str, read: Read) -> list[float] | None:
+    return by_seed(report, arm, lambda seed: read(seed["full"]))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The benchmarks' results as one picture: the levers, guided against unguided, growth with batch and resolution.
+"""The benchmarks' results as pictures: levers, guided against unguided, growth of sampling; metrics beside libraries.
 
 python -m benchmarks.plot
 """
@@ -27,8 +27,14 @@ def _bars(axes: Any, values: dict[str, float], title: str, unit: str) -> None:
     axes.margins(x=0.15)
 
 
-def main() -> None:
-    report = read_json(RESULTS / "sampling.json")
+def _save(figure: Any, report: dict[str, Any], title: str, name: str) -> None:
+    figure.suptitle(f"{title} on {report['machine'].get('cpu', '')}, {report['machine']['cores']} cores")
+    png = io.BytesIO()
+    figure.savefig(png, dpi=90, metadata={"Software": None})
+    atomic_write(RESULTS / name, png.getvalue())
+
+
+def sampling(report: dict[str, Any]) -> None:
     figure, axes = plt.subplots(2, 2, figsize=(13, 7), layout="constrained")
     order = {name: row["speedup"] for name, row in report["against_the_plain_order"].items()}
     _bars(axes[0, 0], order, f"{report['images']} guided images, times the plain order", "speed-up")
@@ -42,10 +48,36 @@ def main() -> None:
         row.set_xlabel(label)
         row.set_ylabel("seconds per image")
         row.grid(alpha=0.3)
-    figure.suptitle(f"{report['shapes']} on {report['machine'].get('cpu', '')}, {report['device']}")
-    png = io.BytesIO()
-    figure.savefig(png, dpi=90, metadata={"Software": None})
-    atomic_write(RESULTS / "sampling.png", png.getvalue())
+    _save(figure, report, f"Guided sampling, {report['shapes']}", "sampling.png")
+
+
+def metrics(report: dict[str, Any]) -> None:
+    figure, axes = plt.subplots(1, 3, figsize=(15, 4), layout="constrained")
+    ratios = {}
+    for row in report["neighbours"]:
+        name = f"{row['features']}, {row['dtype']}"
+        for what in ("density_coverage", "all_four"):
+            ratios[f"{what}, {name}"] = row["median"]["prdc"] / row["median"][what]
+    first = report["neighbours"][0]
+    _bars(axes[0], ratios, f"{first['count']} x {first['count']} x {first['dimensions']}, prdc = 1", "speed-up")
+    frechet = {}
+    for row in report["frechet"]:
+        for what in ("torch_fidelity", "scipy_sqrtm"):
+            frechet[f"{what}, {row['count']} images"] = row["median"][what] / row["median"]["ours"]
+    _bars(axes[1], frechet, "FID, times faster than", "speed-up")
+    for what in ("all_four", "fid", "prdc"):
+        points = [(row["count"], row["median"][what]) for row in report["growth"] if what in row["median"]]
+        axes[2].loglog(*zip(*points, strict=True), "o-", label=what)
+    axes[2].set_xlabel("images on each side")
+    axes[2].set_ylabel("seconds")
+    axes[2].legend()
+    axes[2].grid(alpha=0.3)
+    _save(figure, report, "Metrics", "metrics.png")
+
+
+def main() -> None:
+    sampling(read_json(RESULTS / "sampling.json"))
+    metrics(read_json(RESULTS / "metrics.json"))
 
 
 if __name__ == "__main__":

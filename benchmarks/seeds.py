@@ -151,14 +151,13 @@ class Seed:
         """Accuracies of the classifier that the arm's paper trains on real and these synthetic images."""
         real, balance = self.splits["train"], self.budget["balance"]
         labels, contexts, real_contexts = np.array([meta["label"] for meta in provenance]), None, None
-        if self.names.contexts and real.groups is not None:
+        if self.names.contexts and real.groups is not None and all("context" in meta for meta in provenance):
             real_contexts = real.groups % len(self.names.contexts)
             contexts = np.array([meta["context"] for meta in provenance])
         merged = merge(real.labels, labels, arm.synaug, real_contexts, contexts, balance)
-        data = Labelled(
-            np.concatenate([real.images, images[merged.position[merged.synthetic]]]), merged.label,
-            group_ids(merged.label, merged.context, self.names),
-        )  # fmt: skip
+        groups = None if merged.context is None else group_ids(merged.label, merged.context, self.names)
+        everything = np.concatenate([real.images, images[merged.position[merged.synthetic]]])
+        data = Labelled(everything, merged.label, groups)
         method = {**self.method, **arm.method}
         retrain = {**self.params["retrain"], "second_stage": arm.method.get("second_stage", "none")}
         setting = replace(self.setting, method=method)

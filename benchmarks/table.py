@@ -32,16 +32,18 @@ PAIRS = (
 MARKS = ("<!-- {}:begin -->\n", "<!-- {}:end -->")
 
 
-def _values(report: Mapping[str, Any], arm: str, read: Callable[[Mapping[str, Any]], float]) -> list[float] | None:
+def by_seed(report: Mapping[str, Any], arm: str, read: Callable[[Mapping[str, Any]], float]) -> list[float] | None:
+    """One number per seed; None if the arm lacks a seed, or a seed the number (a shot without classes)."""
     seeds = report["arms"].get(arm, {})
     try:
-        values = [read(seeds[str(seed)]) for seed in report["seeds"]]
+        found = [read(seeds[str(seed)]) for seed in report["seeds"]]
     except KeyError:
         return None
-    return None if None in values else values  # a shot without classes has no accuracy
+    return None if None in found else found
 
 
-def _interval(values: Sequence[float] | None, scale: float, digits: int) -> str | None:
+def interval(values: Sequence[float] | None, scale: float, digits: int) -> str | None:
+    """Mean and 95 % interval as text; the value alone for one seed."""
     if values is None or len(values) < 2:
         return None if values is None else f"{scale * values[0]:.{digits}f}"
     mean, half = mean_ci(values)
@@ -56,12 +58,12 @@ def accuracy_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         cells: dict[str, Any] = {"arm": TITLES.get(arm, arm)}
         for budget in ("full", "half"):
             for shot in ("overall", "few"):
-                values = _values(report, arm, lambda r, b=budget, s=shot: r[b][s])  # type: ignore[misc]
-                cells[f"{shot}, {budget}"] = _interval(values, 100, 1)
+                values = by_seed(report, arm, lambda r, b=budget, s=shot: r[b][s])  # type: ignore[misc]
+                cells[f"{shot}, {budget}"] = interval(values, 100, 1)
         for name, digits in (("fid", 1), ("density", 2), ("coverage", 2)):
-            cells[name] = _interval(_values(report, arm, lambda r, n=name: r["quality"][n]), 1, digits)  # type: ignore[misc]
-        agreement = _values(report, arm, lambda r: r["quality"]["class_agreement"]["overall"])
-        cells["class agreement"] = _interval(agreement, 100, 1)
+            cells[name] = interval(by_seed(report, arm, lambda r, n=name: r["quality"][n]), 1, digits)  # type: ignore[misc]
+        agreement = by_seed(report, arm, lambda r: r["quality"]["class_agreement"]["overall"])
+        cells["class agreement"] = interval(agreement, 100, 1)
         rows.append(cells)
     return rows
 
@@ -77,7 +79,7 @@ def difference_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
                 pair = []
                 for arm in (a, b):
                     kept = "full" if arm.startswith("base") else budget  # a base has no budget
-                    pair.append(_values(report, arm, lambda r, k=kept, s=shot: r[k][s]))  # type: ignore[misc]
+                    pair.append(by_seed(report, arm, lambda r, k=kept, s=shot: r[k][s]))  # type: ignore[misc]
                 if all(values is not None and len(values) > 1 for values in pair):
                     mean, half = paired(pair[0], pair[1])  # type: ignore[arg-type]
                     cells[f"{shot}, {budget}"] = f"{100 * mean:+.1f} ± {100 * half:.1f}"
@@ -92,7 +94,7 @@ def criterion_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     for arm in sorted(set(report["arms"]) - {"dropout"}):
         cells: dict[str, Any] = {"arm": TITLES.get(arm, arm)}
         for name in ("loss", "entropy", "hardness"):
-            pair = [_values(report, a, lambda r, n=name: r["criteria"][n]) for a in (arm, "dropout")]  # type: ignore[misc]
+            pair = [by_seed(report, a, lambda r, n=name: r["criteria"][n]) for a in (arm, "dropout")]  # type: ignore[misc]
             if all(values is not None and len(values) > 1 for values in pair):
                 mean, half = paired(pair[0], pair[1])  # type: ignore[arg-type]
                 cells[name] = f"{mean:+.3f} ± {half:.3f}"

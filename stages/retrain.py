@@ -8,20 +8,24 @@ from src.data.merge import read_merged
 from src.data.names import read_names
 from src.errors import run_stage
 from src.files import hash_tree, write_csv
-from src.parallel import device, is_main, together
+from src.parallel import device, is_main, rank, together, workers
 from src.params import load
 from src.scratch import Scratch
 from src.shards import Shards
-from src.training.arms import Setting, train_guided, train_synaug
+from src.training.arms import Setting, optimisation, train_guided, train_synaug
 from src.training.models import save
 
 
 def main() -> None:
     arm = sys.argv[1]
     params = load("retrain")
+    processes = workers(optimisation(params.recipe.as_dict()).parts)
+    if rank() >= processes:
+        return
     names, real, made = read_names("data/real"), Shards("data/real/train"), Shards(f"data/synth/{arm}")
     merged = read_merged(Path(f"data/merged/{arm}.csv"))
-    data = Labelled(merged.images(real, made), merged.label, group_ids(merged.label, merged.context, names))
+    groups = None if merged.context is None else group_ids(merged.label, merged.context, names)
+    data = Labelled(merged.images(real, made), merged.label, groups)
     counts = labelled(real, names).counts(names)
     inputs = [hash_tree(p) for p in ("data/real/train", "data/real/val", f"data/synth/{arm}", f"data/merged/{arm}.csv")]
     scratch = Scratch(f"retrain-{arm}", {"inputs": inputs, **params.as_dict()})
@@ -31,7 +35,7 @@ def main() -> None:
         params.seed, device(),
     )  # fmt: skip
     common, balance = (setting, data, merged.synthetic, params.retrain.as_dict()), params.budget.balance
-    with together():
+    with together(processes):
         if arm == "guided":
             model, curve = train_guided(*common, balance, scratch)
         else:

@@ -9,11 +9,11 @@ from src.data.labelled import labelled
 from src.data.names import read_names
 from src.errors import run_stage
 from src.files import hash_tree, write_csv
-from src.parallel import device, is_main, together
+from src.parallel import device, is_main, rank, together, workers
 from src.params import load
 from src.scratch import Scratch
 from src.shards import Shards
-from src.training.arms import Setting, plain, train_real
+from src.training.arms import Setting, optimisation, plain, train_real
 from src.training.models import save
 
 
@@ -21,13 +21,16 @@ def main() -> None:
     params = load("train_base")
     names, validation = read_names("data/real"), labelled(Shards("data/real/val"), read_names("data/real"))
     recipe, method = params.recipe.as_dict(), params.train.as_dict()
+    processes = workers(optimisation(params.recipe.as_dict()).parts)
+    if rank() >= processes:
+        return
     for name, split, how in (("base", "train", method), ("reference", "pool", plain(method))):
         data = labelled(Shards(f"data/real/{split}"), names)
         key = {"arm": name, "data": [hash_tree(f"data/real/{s}") for s in (split, "val")], **params.as_dict()}
         scratch = Scratch("train_base", key)
         stages = params.second_stages.as_dict()
         setting = Setting(recipe, method, stages, validation, *data.counts(names), params.seed, device())
-        with together():
+        with together(processes):
             model, curve = train_real(setting, data, how, scratch, name)
         if is_main():
             save(model, scratch.path / "model")

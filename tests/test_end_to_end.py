@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmarks.arms import ARMS
+from benchmarks.arms import KNOWN
 from benchmarks.evidence import settings
 from benchmarks.seeds import Seed, generator_of
 from src.files import read_json
@@ -124,7 +125,7 @@ def test_another_feedback_reruns_what_it_must_and_the_way_back_costs_nothing(rep
 def test_a_wrong_setting_stops_dvc_with_a_sentence_and_the_way_back_costs_nothing(reproduced):
     first = lock(reproduced), digests(*(reproduced / folder for folder in RESULTS))
     for setting, wrong, right, sentence in [
-        ("dataset", "imagenet", "digits", "Parameters 'datasets.imagenet' are missing from 'params.yaml'"),
+        ("dataset", "imagenet", "digits", "data/raw/imagenet"),  # where its files would be: it has no such preset
         ("generator", "dalle", "tiny_unclip", "Parameters 'generators.dalle' are missing from 'params.yaml'"),
         ("feedback", "applause", "entropy", "Parameters 'feedbacks.applause' are missing from 'params.yaml'"),
         ("datasets.digits.imbalance_factor", 61, 60, "error: imbalance factor 61 leaves class 9 without"),
@@ -174,12 +175,7 @@ def test_the_whole_pipeline_runs_with_a_stable_unclip_in_place_of_the_hubs(works
         workspace,
         {"generator": "sd21_unclip", **{f"generators.sd21_unclip.{name}": value for name, value in preset.items()}},
     )
-    stages = {name: stage for name, stage in yaml.safe_load(Path("dvc.yaml").read_text())["stages"].items()}
-    del stages["train_generator"]
-    for name, stage in stages.items():
-        for arm in arms(stage):
-            monkeypatch.setattr(sys, "argv", [name, *filter(None, [arm])])
-            importlib.import_module(f"stages.{name}").main()
+    stages = run_all(monkeypatch)
     assert [path for stage in stages.values() for _, path, _ in outputs(stage) if not Path(path).exists()] == []
     for arm in ("synaug", "guided"):
         made = Shards(f"data/synth/{arm}")
@@ -190,16 +186,49 @@ def test_the_whole_pipeline_runs_with_a_stable_unclip_in_place_of_the_hubs(works
     assert list(read_json("metrics/accuracy.json")) == ["base", "synaug", "guided", "all_real"]
 
 
+def run_all(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run all stages but train_generator here, in this process; returns them as dvc.yaml has them."""
+    stages = dict(yaml.safe_load(Path("dvc.yaml").read_text())["stages"])
+    del stages["train_generator"]
+    for name, stage in stages.items():
+        for arm in arms(stage):
+            monkeypatch.setattr(sys, "argv", [name, *filter(None, [arm])])
+            importlib.import_module(f"stages.{name}").main()
+    return stages
+
+
 @pytest.mark.parametrize("name", ["entropy", "synaug"])
 def test_the_evidence_does_what_the_pipeline_does(name, workspace):
-    params, arm = settings([]), next(arm for arm in ARMS if arm.name == name)
+    same_as_evidence(name)
+
+
+def test_the_evidence_does_what_the_pipeline_does_with_groups_and_their_methods(workspace, monkeypatch):
+    """`second_stage` here and `retrain.second_stage` there."""
+    chosen = "digits_waterbirds"
+    changes = {
+        "dataset": chosen, f"budgets.{chosen}.fill": "add", f"budgets.{chosen}.per_class": 2,
+        **{f"recipes.{chosen}.{name}": SETTINGS[f"recipes.digits.{name}"] for name in ("steps", "batch", "warmup")},
+        "train.loss": "group_dro", "retrain.second_stage": "dfr",
+    }  # fmt: skip
+    set_parameters(workspace, changes)
+    run_all(monkeypatch)
+    for name in ("g_entropy", "g_synaug"):
+        same_as_evidence(name, base_is_plain=False, loss="group_dro", second_stage="dfr")
+
+
+def same_as_evidence(name: str, base_is_plain: bool = True, **method: Any) -> None:
+    """The arm's images, classifier and quality by the benchmark are those that the stages left."""
+    params, arm = settings([]), replace(KNOWN[name], method=method)
     seed = Seed(params, 0, "test")
+    if not base_is_plain:  # the feedback's classifier, which the evidence trains without the method
+        seed.base = seed.train(params["train"])
     images, provenance = seed.synthesise(arm, generator_of(params))
     stage = "synaug" if arm.synaug else "guided"
     made = Shards(f"data/synth/{stage}")
     assert np.array_equal(images, made.images()) and provenance == [made.meta(i) for i in range(len(made))]
     measured = read_json("metrics/accuracy.json")
-    for model, report in (("base", seed.accuracy(seed.base)), (stage, seed.retrain(arm, images, made.labels))):
+    for model, report in (("base", seed.accuracy(seed.base)), (stage, seed.retrain(arm, images, provenance))):
+        measured[model].get("groups", {}).pop("per_group", None)
         assert report == {key: measured[model][key] for key in report}
     judged, saved = seed.judge(images, made.labels), read_json("metrics/fid_density_coverage.json")[stage]
     assert judged.pop("class_agreement") == saved["class_agreement"]

@@ -68,6 +68,15 @@ def test_each_process_takes_its_own_gpu_or_the_only_one_it_sees(alone):
     assert parallel.device() == torch.device("cpu")
 
 
+@given(st.integers(1, 64), st.integers(1, 16))
+def test_a_training_takes_the_most_processes_that_divide_its_parts(parts, world):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORLD_SIZE", str(world))
+        taken = parallel.workers(parts)
+    assert parts % taken == 0 and taken <= world
+    assert all(parts % n for n in range(taken + 1, world + 1))
+
+
 def test_one_process_has_nobody_to_join_or_to_wait_for():
     with parallel.together():
         assert not parallel.joined() and not torch.distributed.is_initialized()

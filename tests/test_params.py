@@ -18,6 +18,9 @@ stages:
     matrix: {arm: [synaug, guided]}
     cmd: python -m stages.arms ${item.arm}
     params: ['datasets.${dataset}', 'dataset', 'train', "recipes.${synth.recipe}"]
+  family:
+    cmd: python -m stages.family
+    params: ['budgets.${dataset}', 'datasets.${dataset}']
   each:
     foreach: [a, b]
     do:
@@ -41,6 +44,7 @@ datasets:
 train: {lr: 0.05, loss: cross_entropy, decay: 0.0001, mixing: null}
 synth: {recipe: short}
 recipes: {short: {steps: 5}, long: {steps: 50}}
+budgets: {digits: {per_class: 5}}
 """
 
 
@@ -93,6 +97,16 @@ def test_a_field_that_the_preset_lacks_names_the_preset(root):
     replace(root, "dataset: digits", "dataset: cifar")
     with pytest.raises(InputError, match=r"'dataset.pose', which 'datasets.cifar' in params.yaml lacks; add it there"):
         _ = params.load("arms", root).dataset.pose
+
+
+def test_a_selector_chooses_from_every_family_that_names_it(root):
+    p = params.load("family", root)
+    assert p.budget.as_dict() == {"name": "digits", "per_class": 5} and p.dataset.classes == 10
+    with pytest.raises(InputError, match=r"'budget.fill', which 'budgets.digits' in params.yaml lacks; add it there"):
+        _ = p.budget.fill
+    replace(root, "dataset: digits", "dataset: cifar")
+    with pytest.raises(InputError, match=r"unknown budget 'cifar'; params.yaml knows digits"):
+        params.load("family", root)
 
 
 def test_any_other_template_is_resolved_where_it_stands(root):

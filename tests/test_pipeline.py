@@ -2,12 +2,14 @@
 
 import ast
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import dvc.api
 import pytest
 import yaml
+from dvc.utils.serialize import modify_yaml
 
 from src import params
 from tests.closure import ROOT, import_closure
@@ -22,6 +24,10 @@ NAMES = {
     "train_generator", "prepare_lt", "train_base", "synth_guided", "synth_synaug", "merge_balance", "retrain",
     "eval_fid_density_coverage", "eval_acc",
 }  # fmt: skip
+CHOSEN = {family: PARAMS[selector] for family, selector in {
+    "datasets": "dataset", "recipes": "dataset", "budgets": "dataset", "generators": "generator",
+    "feedbacks": "feedback",
+}.items()}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +43,12 @@ def tracked() -> dict[str, dict[str, Any]]:
 def instances(name: str) -> list[str]:
     """The stage's names as DVC sees them, one per arm."""
     return [f"{name}@{arm}" if arm else name for arm in arms(STAGES[name])]
+
+
+def presets(name: str) -> dict[str, str]:
+    """Families of presets that the stage declares, as its code calls them: {"recipe": "recipes"}."""
+    found = (re.fullmatch(r"(\w+)s\.\$\{\w+\}", entry) for entry in STAGES[name].get("params", []))
+    return {match[1]: f"{match[1]}s" for match in found if match}
 
 
 def test_the_stages_are_the_nine_of_the_method_and_each_says_what_it_does():
@@ -57,11 +69,17 @@ def test_a_stage_declares_exactly_the_code_that_it_imports(name):
     assert {path.split("/")[0] for path in set(STAGES[name]["deps"]) - set(declared)} <= {"data", "models", "prompts"}
 
 
-def test_every_module_belongs_to_a_stage_and_package_files_hold_no_code():
-    """Importing a module runs its packages' files too; empty ones need not be dependencies."""
+def test_every_module_belongs_to_a_stage_or_a_command_and_package_files_hold_no_code():
+    """A command is a script beside the stages' that dvc.yaml does not run.
+
+    Importing a module runs its packages' files too; empty ones need not be dependencies.
+    """
     packages = set((ROOT / "src").rglob("__init__.py"))
     modules = {path.relative_to(ROOT).as_posix() for path in set((ROOT / "src").rglob("*.py")) - packages}
-    assert modules <= {path for stage in STAGES.values() for path in stage["deps"]}
+    commands = [path for path in (ROOT / "stages").glob("*.py") if path.stem not in {"__init__", *STAGES}]
+    of_stages = {path for stage in STAGES.values() for path in stage["deps"]}
+    of_commands = {path for script in commands for path in import_closure(script)}
+    assert modules <= of_stages | of_commands
     for path in packages:
         assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body), path
 
@@ -69,11 +87,10 @@ def test_every_module_belongs_to_a_stage_and_package_files_hold_no_code():
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_stage_sees_the_parameters_that_dvc_tracks_for_it(name, tracked):
     seen = params.load(name, ROOT).as_dict()
-    for selector in ("dataset", "generator", "feedback"):
-        if isinstance(seen.get(selector), dict):
-            preset = seen.pop(selector)
-            assert preset.pop("name") == PARAMS[selector]
-            seen[f"{selector}s"] = {PARAMS[selector]: preset}
+    for one, family in presets(name).items():
+        preset = seen.pop(one)
+        assert preset.pop("name") == CHOSEN[family]
+        seen[family] = {CHOSEN[family]: preset}
     assert seen == tracked[name]
 
 
@@ -83,21 +100,51 @@ def test_a_stage_sees_the_parameters_that_dvc_tracks_for_it(name, tracked):
         ("seed", {"prepare_lt", "train_base", "synth_guided", "synth_synaug", "retrain"}),
         (f"datasets.{PARAMS['dataset']}.imbalance_factor", {"prepare_lt"}),
         ("train.loss", {"train_base", "retrain"}),
+        ("second_stages.crt.length", {"train_base", "retrain"}),
+        (f"recipes.{PARAMS['dataset']}.lr", {"train_base", "retrain"}),
         (f"feedbacks.{PARAMS['feedback']}.scale", {"synth_guided"}),
         ("synth.conditioning", {"synth_guided"}),
         ("synth.image_dropout", {"synth_guided"}),
-        ("synth.per_class", {"synth_guided", "synth_synaug"}),
+        (
+            f"budgets.{PARAMS['dataset']}.per_class",
+            {"synth_guided", "synth_synaug", "merge_balance", "retrain"},
+        ),
         (f"generators.{PARAMS['generator']}.steps", {"synth_guided", "synth_synaug", "eval_fid_density_coverage"}),
         ("retrain.fraction_real", {"retrain"}),
+        ("retrain.second_stage", {"retrain"}),
+        ("synaug.last_layer.lr", {"retrain"}),
         ("evaluation.nearest_k", {"eval_fid_density_coverage"}),
         ("tiny.unet.steps", {"train_generator"}),
-        *((f"feedbacks.{other}.scale", set()) for other in PARAMS["feedbacks"] if other != PARAMS["feedback"]),
     ],
 )
 def test_an_ablation_touches_only_the_stages_that_it_concerns(parameter, stages, tracked):
-    """What follows from these runs too. A preset that is not chosen concerns nobody."""
+    """What follows from these runs too."""
     assert parameter in leaves(PARAMS)
     assert {name for name, values in tracked.items() if parameter in leaves(values)} == stages
+
+
+@pytest.mark.parametrize("family", CHOSEN)
+def test_a_preset_that_is_not_chosen_concerns_no_stage(family, tracked):
+    assert CHOSEN[family] in PARAMS[family] and len(PARAMS[family]) > 1
+    for name, values in tracked.items():
+        assert set(values.get(family, {})) <= {CHOSEN[family]}, name
+    assert any(CHOSEN[family] in values.get(family, {}) for values in tracked.values())
+
+
+def test_every_data_set_has_a_recipe_a_budget_prompts_and_a_place_for_its_files():
+    """They are chosen by its name."""
+    assert set(PARAMS["datasets"]) == set(PARAMS["recipes"]) == set(PARAMS["budgets"])
+    for name in PARAMS["datasets"]:
+        assert (ROOT / f"prompts/{name}.yaml").is_file() and (ROOT / f"data/raw/{name}/SOURCE.md").is_file(), name
+
+
+@pytest.mark.parametrize("family", CHOSEN)
+def test_presets_of_a_family_that_code_reads_alike_have_the_same_settings(family):
+    """A data set's own are its kind's."""
+    sorts: dict[str, set[frozenset[str]]] = {}
+    for preset in PARAMS[family].values():
+        sorts.setdefault(preset["kind"] if family == "datasets" else family, set()).add(frozenset(preset))
+    assert {sort: len(found) for sort, found in sorts.items() if len(found) > 1} == {}
 
 
 @pytest.mark.slow
@@ -106,13 +153,14 @@ def test_declared_parameters_are_read_parameters(name, micro):
     """The reads are those of a run of the stage in all its arms (`tests.recording`).
 
     A preset is declared whole, because its name chooses it: there it is enough that some of it is read. Of all else,
-    every declared value must be. That no undeclared one is read, src.params sees to at every run.
+    every declared value must be. That no undeclared one is read, src.params sees to at every run. What becomes of the
+    parts that a stage takes whole (`train`, `second_stages`), tests/training/test_arms.py says.
     """
     declared, read = leaves(params.load(name, micro.root).as_dict()), set(micro.reads[name])
-    presets = {entry.split("s.${")[0] for entry in STAGES[name].get("params", []) if "${" in entry}
+    families = set(presets(name))
     assert read <= declared
-    assert presets <= {path.split(".")[0] for path in read}
-    assert {path for path in declared - read if path.split(".")[0] not in presets} == set()
+    assert families <= {path.split(".")[0] for path in read}
+    assert {path for path in declared - read if path.split(".")[0] not in families} == set()
 
 
 def test_no_parameter_is_text_that_was_meant_as_a_number_and_all_numbers_are_finite():
@@ -130,10 +178,15 @@ def test_no_parameter_is_text_that_was_meant_as_a_number_and_all_numbers_are_fin
         assert not isinstance(value, float) or math.isfinite(value), name
 
 
-def test_params_are_in_block_style_without_anchors_because_experiments_rewrite_them():
-    unwanted = (yaml.AnchorToken, yaml.AliasToken, yaml.FlowMappingStartToken, yaml.FlowSequenceStartToken)
-    tokens = yaml.scan((ROOT / "params.yaml").read_text())
-    assert [token.start_mark.line + 1 for token in tokens if isinstance(token, unwanted)] == []
+def test_an_experiment_that_rewrites_params_changes_its_value_and_nothing_else(tmp_path):
+    """Comments and lists stay as they are written. With anchors another value would change too."""
+    text, path = (ROOT / "params.yaml").read_text(), tmp_path / "params.yaml"
+    path.write_text(text)
+    with modify_yaml(path) as values:
+        values["retrain"]["fraction_real"] = 0.25
+    assert path.read_text() == text.replace("fraction_real: 0.5 ", "fraction_real: 0.25", 1) != text
+    anchors = (yaml.AnchorToken, yaml.AliasToken)
+    assert [token.start_mark.line + 1 for token in yaml.scan(text) if isinstance(token, anchors)] == []
 
 
 def test_the_test_split_is_read_by_eval_acc_alone():

@@ -14,6 +14,7 @@ from tests.micro import RESULTS, digests, set_parameters
 
 pytestmark = pytest.mark.slow
 WEIGHTS = Path("models/tiny_unclip/unet/diffusion_pytorch_model.safetensors")
+SHORT = {"budgets.digits.fill": "up_to", "budgets.digits.per_class": 30}
 
 
 def cut_in_half(path: Path) -> None:
@@ -58,16 +59,35 @@ def stopped(stage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         ("prepare_lt", {"datasets.digits.imbalance_factor": float("nan")}, "imbalance_factor' is nan; give it"),
         ("prepare_lt", {"datasets.digits.head_count": 500}, "lower the head count"),
         ("prepare_lt", {"datasets.digits.test_per_class": 200}, "lower test_per_class"),
-        ("train_base", {"train.lr": "1e-4"}, "'train.lr' is the text '1e-4', not a number; write 0.0001"),
-        ("train_base", {"train.model": "vgg"}, "unknown model 'vgg'; choose one of: small_cnn"),
-        ("train_base", {"train.loss": "focal"}, "unknown loss 'focal'; choose one of: cross_entropy, balanced_softmax"),
+        ("train_base", {"recipes.digits.lr": "1e-4"}, "lr' is the text '1e-4', not a number; write 0.0001"),
+        ("train_base", {"recipes.digits.model": "vgg"}, "unknown model 'vgg'; choose one of: small_cnn"),
+        ("train_base", {"recipes.digits.epochs": 2}, "give the length either as epochs or as steps"),
+        ("train_base", {"recipes.digits.schedule": "zigzag"}, "unknown schedule 'zigzag'; choose one of: "),
+        ("train_base", {"recipes.digits.augment": "smudge"}, "unknown augment 'smudge'; choose one of: none, shift"),
+        ("train_base", {"recipes.digits.selection": "luck"}, "unknown selection 'luck'; choose one of: macro"),
+        ("train_base", {"recipes.digits.selection": "worst_group"}, "worst_group needs groups"),
+        ("train_base", {"train.loss": "hinge"}, "unknown loss 'hinge'; choose one of: cross_entropy, focal"),
+        ("train_base", {"train.weighting": "fair"}, "unknown weighting 'fair'; choose one of: none, class_balanced"),
+        ("train_base", {"train.sampler": "dice"}, "unknown sampler 'dice'; choose one of: instance, class"),
+        ("train_base", {"train.second_stage": "third"}, "unknown second stage 'third'; choose one of: none, crt"),
+        ("train_base", {"train.loss": "group_dro"}, "train.loss group_dro works by group, and this data set has no"),
+        ("train_base", {"train.sampler": "group"}, "train.sampler group works by group, and this data set has no"),
+        ("train_base", {"train.weighting": "inverse_group"}, "train.weighting inverse_group works by group"),
+        ("train_base", {"train.loss": "focal", "train.focal_gamma": -1}, "train.focal_gamma must not be negative"),
+        ("retrain guided", {"train.loss": "group_dro"}, "train.loss group_dro works by group, and this data set"),
+        ("retrain synaug", {"retrain.second_stage": "third"}, "unknown second stage 'third'; choose one of: none, crt"),
         ("train_base", {"train.mixing": "blend"}, "unknown mixing 'blend'; choose one of: none, mixup, cutmix"),
         ("retrain synaug", {"synaug.mixing": "blend"}, "unknown mixing 'blend'; choose one of: none, mixup, cutmix"),
         ("retrain guided", {"retrain.fraction_real": 1.5}, "lies in [0, 1], not 1.5"),
-        ("synth_guided", {"synth.fill": "up_to", "synth.per_class": 30}, "is below the head count 60"),
-        ("synth_synaug", {"synth.fill": "up_to", "synth.per_class": 30}, "is below the head count 60"),
-        ("synth_guided", {"synth.fill": "sideways"}, "unknown synth.fill 'sideways'; known: add, up_to"),
-        ("synth_guided", {"synth.per_class": 0}, "set it to at least 1"),
+        ("synth_guided", SHORT, "per_class=30 is below the head count 60"),
+        ("synth_synaug", SHORT, "per_class=30 is below the head count 60"),
+        ("synth_guided", {"budgets.digits.fill": "sideways"}, "unknown budget fill 'sideways'; known: add, up_to"),
+        ("synth_guided", {"budgets.digits.per_class": 0}, "set it to at least 1"),
+        ("synth_guided", {"budgets.digits.balance": "mood"}, "unknown budget balance 'mood'; known: class, group"),
+        ("synth_guided", {"budgets.digits.empty_group": "x"}, "unknown budget empty_group 'x'; known: class, text"),
+        ("synth_guided", {"budgets.digits.balance": "group"}, "this data has no contexts; set the budget's balance"),
+        ("synth_synaug", {"budgets.digits.name_context": True}, "this data has no contexts; set the budget's balance"),
+        ("merge_balance guided", {"budgets.digits.balance": "group"}, "needs real and synthetic images with contexts"),
         ("synth_guided", {"synth.shard_size": 0}, "must be at least 1"),
         ("synth_guided", {"synth.conditioning": "smell"}, "choose one of text, image, text_image"),
         ("synth_guided", {"synth.image_dropout": 1.5}, "synth.image_dropout=1.5 must lie in [0, 1)"),
@@ -80,6 +100,7 @@ def stopped(stage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         ("eval_fid_density_coverage", {"evaluation.nearest_k": 20}, "below the 20 images of 'synaug'"),
         ("synth_guided", {"generators.tiny_unclip.path": "models/absent"}, "no model_index.json"),
         ("synth_guided", {"generators.tiny_unclip.precision": "float16"}, "precision=float16 needs a GPU"),
+        ("synth_guided", {"generators.tiny_unclip.compile": "yes"}, "compile must be true or false, not 'yes'"),
         ("synth_synaug", {"generators.tiny_unclip.precision": "int8"}, "'int8' is unknown; choose one of auto"),
         ("synth_synaug", {"generators.tiny_unclip.image_size": 36}, "image_size=36 must be a multiple of 8"),
         ("synth_guided", {"feedbacks.entropy.decoder": "quarter"}, "choose one of full, half, tiny"),
@@ -136,6 +157,7 @@ def test_a_shard_with_a_corrupt_image_is_named_with_the_image(folder, stages, wo
         ("data/merged/guided.csv", "retrain guided"),
         ("data/synth/guided/index.jsonl", "merge_balance guided"),
         ("prompts/digits.yaml", "synth_synaug"),
+        ("data/real/names.json", "train_base"),
     ],
 )
 def test_a_damaged_or_missing_input_is_named(path, stage, workspace, capsys, monkeypatch):

@@ -64,7 +64,7 @@ class Prompts:
             template, words = f"{template}_context", {**words, "context": self._contexts[context]}
         if template not in self._templates:
             raise InputError(
-                f"{self._path} needs `{template}` to name a context; add it, or set synth.name_context=false"
+                f"{self._path} needs `{template}` to name a context; add it, or set the budget's name_context=false"
             )
         return self._templates[template].format(**{"class": self._classes[label]}, **words)
 

@@ -92,8 +92,16 @@ class Synthesiser:
         if settings.conditioning != "text":
             if real is None or all(p.source is None for p in plan):
                 raise InputError(f"synth.conditioning={settings.conditioning} needs real images to condition on.")
-            if settings.conditioning == "image" and any(p.source is None for p in plan):
-                raise InputError("synth.conditioning=image cannot make images of an empty group; set it to text_image")
+            if any(p.source is None for p in plan):
+                if settings.conditioning == "image":
+                    raise InputError(
+                        "synth.conditioning=image cannot make images of an empty group; set it to text_image"
+                    )
+                if not generator.no_image(1):  # an adapter's tokens for no image would still be tokens
+                    raise InputError(
+                        "this generator cannot leave the image out for an empty group alone; set the budget's "
+                        "empty_group=class, or synth.conditioning=text"
+                    )
             self._embeddings = generator.image_embeddings(real)
         generator.release_encoders()
         self.fit = measured_fit(generator, self.decode, self.condition(plan[:1]), len(plan))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from src.data.labelled import Labelled
+from src.errors import InputError
 from src.scratch import Scratch
 from src.seeds import derive
 from src.training.last_layer import retrain_last_layer
@@ -17,7 +18,7 @@ from src.training.mixing import NEEDS_SECOND_BATCH
 from src.training.models import Classifier, build
 from src.training.recipe import Recipe
 from src.training.samplers import Sampler, class_uniform, half_and_half, make_sampler, minority_sampler
-from src.training.second_stage import second_stage
+from src.training.second_stage import check_second_stage, second_stage
 
 Trained = tuple[Classifier, list[dict[str, Any]]]
 BESIDE = ("name", "model", "weights", "image_size", "selection")  # what a recipe preset says besides the optimisation
@@ -46,11 +47,16 @@ class Setting:
         self, data: Labelled, sampler: Sampler, method: Mapping[str, Any], scratch: Scratch | None, describe: str
     ) -> Trained:
         """A fresh classifier, trained on the sampler's batches under the method's loss and mixing."""
-        size = self.recipe["image_size"] or data.images.shape[1]
+        size, head = self.recipe["image_size"] or data.images.shape[1], head_for(method["loss"])
+        check_second_stage(method["second_stage"], head)  # now, not after hours of training
+        if method["loss"] == "group_dro" and data.groups is None and self.group_counts is not None:
+            raise InputError(
+                "train.loss=group_dro needs to know the context of synthetic images; set the budget's balance=group, "
+                "or condition on images"
+            )
         network = build(
-            self.recipe["model"], len(self.counts), size, derive("weights", self.seed), head_for(method["loss"]),
-            self.recipe["weights"],
-        )  # fmt: skip
+            self.recipe["model"], len(self.counts), size, derive("weights", self.seed), head, self.recipe["weights"]
+        )
         recipe, second, groups = optimisation(self.recipe), None, None
         if data.groups is not None and self.group_counts is not None:  # of what is trained on, synthetic images too
             groups = np.bincount(data.groups, minlength=len(self.group_counts)).tolist()

@@ -115,7 +115,7 @@ class _Judge:
         named("selection", SELECTIONS, selection)
         if selection == "worst_group" and groups is None:
             raise InputError(
-                "train.selection worst_group needs groups, and these images have no contexts; choose macro or overall"
+                "the recipe's selection=worst_group needs groups, and there are none here; set it to macro or overall"
             )
         self.images: Any = validation[0]
         self.labels = validation[1]

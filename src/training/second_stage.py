@@ -65,10 +65,20 @@ def second_stage(
     params.yaml. The backbone, batch-normalisation statistics included, does not change. InputError for an unknown
     name, or LWS and tau-normalisation of a cosine head.
     """
-    stage = named("second stage", SECOND_STAGES, name)
+    check_second_stage(name, str(model.config.get("head", "linear")))
     task = Task(images, labels, validation, validation_groups, recipe, settings, derive(name, seed))
-    stage(model, task)
+    SECOND_STAGES[name](model, task)
     return model.eval()
+
+
+def check_second_stage(name: str, head: str) -> None:
+    """InputError for an unknown name, or for a stage that rescales a linear head if this one is none."""
+    named("second stage", SECOND_STAGES, name)
+    if name in NEED_LINEAR and head != "linear":
+        raise InputError(
+            f"train.second_stage {name} rescales a linear head, and train.loss ldam trains a cosine head, whose "
+            f"weights have no length; choose crt, dfr or none"
+        )
 
 
 def none(model: Classifier, task: Task) -> None:
@@ -88,7 +98,6 @@ def crt(model: Classifier, task: Task) -> None:
 
 def lws(model: Classifier, task: Task) -> None:
     """Learnable weight scaling: one factor per class on the frozen head's logits, then folded into the head."""
-    _needs_linear("lws", model)
     scale = nn.Parameter(torch.ones(model.head.out_features, device=model.head.weight.device))
     _train(model, task, [scale], lambda features: scale * model.head(features))
     with torch.no_grad():
@@ -98,7 +107,6 @@ def lws(model: Classifier, task: Task) -> None:
 
 def tau_norm(model: Classifier, task: Task) -> None:
     """w_k / |w_k|^tau without bias, tau by macro accuracy on validation, the smallest of equals."""
-    _needs_linear("tau_norm", model)
     weight = model.head.weight.detach().double().cpu().numpy()  # (C, D)
     norms = np.linalg.norm(weight, axis=1).clip(min=np.finfo(np.float32).tiny)
     logits = _features(model, task.validation[0]) @ weight.T  # (M, C)
@@ -126,6 +134,7 @@ SECOND_STAGES: dict[str, Callable[[Classifier, Task], None]] = {
     "tau_norm": tau_norm,
     "dfr": dfr,
 }
+NEED_LINEAR = frozenset({"lws", "tau_norm"})
 
 
 def _train(
@@ -161,11 +170,3 @@ def _set_head(model: Classifier, weight: np.ndarray, bias: np.ndarray) -> None:
     with torch.no_grad():
         model.head.weight.copy_(torch.from_numpy(weight))
         model.head.bias.copy_(torch.from_numpy(bias))
-
-
-def _needs_linear(name: str, model: Classifier) -> None:
-    if model.config.get("head", "linear") != "linear":
-        raise InputError(
-            f"train.second_stage {name} rescales a linear head, and train.loss ldam trains a cosine head, whose "
-            f"weights have no length; choose crt, dfr or none"
-        )

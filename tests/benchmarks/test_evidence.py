@@ -58,8 +58,8 @@ def test_setting_an_unknown_parameter_is_refused(repository, change):
 
 
 def test_setting_no_value_is_refused(repository):
-    with pytest.raises(InputError, match=r"write train\.lr=<value>"):
-        evidence.settings(["train.lr"])
+    with pytest.raises(InputError, match=r"write recipes\.digits\.lr=<value>"):
+        evidence.settings(["recipes.digits.lr"])
 
 
 def test_results_are_kept_apart_by_settings_weights_code_and_split(repository):

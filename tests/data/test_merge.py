@@ -53,7 +53,7 @@ def test_uniformised_classes_reach_the_largest_real_one_or_use_all_there_is(real
 
 
 def test_a_class_without_any_image_is_named():
-    with pytest.raises(InputError, match=r"class 1 has neither real nor synthetic images; raise synth.per_class"):
+    with pytest.raises(InputError, match="class 1 has neither real nor synthetic images; raise the budget's per_class"):
         merge(np.array([0, 0]), np.array([0, 2]), uniformise=False)
 
 
@@ -108,10 +108,10 @@ def test_by_class_contexts_change_nothing_but_are_kept():
         (
             np.array([0, 1]),
             "group",
-            "class 1 in context 1 has neither real nor synthetic images; raise synth.per_class",
+            "class 1 in context 1 has neither real nor synthetic images; raise the budget's per_class",
         ),
-        (None, "group", "synth.balance=group needs real and synthetic images with contexts; set it to class"),
-        (None, "colour", "unknown synth.balance 'colour'; known: class, group"),
+        (None, "group", "the budget's balance=group needs real and synthetic images with contexts; set it to class"),
+        (None, "colour", "unknown budget balance 'colour'; known: class, group"),
     ],
 )
 def test_groups_that_cannot_be_merged_are_refused(made_contexts, balance, problem):

@@ -62,10 +62,10 @@ def test_modifiers_vary_over_the_images_of_a_class(prompts):
 @pytest.mark.parametrize(
     ("counts", "per_class", "fill", "problem"),
     [
-        (COUNTS, 5, "up_to", r"synth.per_class=5 is below the head count 6"),
-        (COUNTS, 0, "add", r"synth.per_class=0 makes no images"),
+        (COUNTS, 5, "up_to", "the budget's per_class=5 is below the head count 6"),
+        (COUNTS, 0, "add", "the budget's per_class=0 makes no images"),
         ([6, 6, 6], 6, "up_to", "images already"),
-        (COUNTS, 6, "top_up", "unknown synth.fill 'top_up'; known: add, up_to"),
+        (COUNTS, 6, "top_up", "unknown budget fill 'top_up'; known: add, up_to"),
         ([6, 3], 6, "add", "names 3 classes, the data has 2"),
         ([6, 3, 0], 6, "add", "class 2 has no real image to condition on"),
     ],
@@ -170,12 +170,12 @@ def test_contexts_that_no_prompt_names_change_nothing_else_of_a_plan_by_class(na
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"balance": "colour"}, "unknown synth.balance 'colour'; known: class, group"),
-        ({"empty_group": "skip"}, "unknown synth.empty_group 'skip'; known: class, text"),
-        ({"contexts": None}, "this data has no contexts; set synth.balance=class and synth.name_context=false"),
+        ({"balance": "colour"}, "unknown budget balance 'colour'; known: class, group"),
+        ({"empty_group": "skip"}, "unknown budget empty_group 'skip'; known: class, text"),
+        ({"contexts": None}, "this data has no contexts; set the budget's balance=class and name_context=false"),
         ({"balance": "class", "name_context": True, "contexts": None}, "this data has no contexts"),
         ({"name_context": True, "context_count": 3}, "the prompts know 2 contexts, the data has 3"),
-        ({"fill": "up_to", "per_class": 3}, "synth.per_class=3 is below the largest group's 4.*for every group"),
+        ({"fill": "up_to", "per_class": 3}, "the budget's per_class=3 is below the largest group's 4.*for every group"),
         ({"labels": LABELS * (LABELS < 2)}, "class 2 has no real image to condition on"),
     ],
 )

@@ -120,7 +120,7 @@ def test_a_file_that_names_classes_must_agree_with_the_data(tmp_path):
 
 
 def test_what_a_file_lacks_is_asked_for_when_it_is_needed(tmp_path):
-    with pytest.raises(InputError, match=r"needs `template_context` to name a context; .* synth.name_context=false"):
+    with pytest.raises(InputError, match=r"needs `template_context` to name a context; .* budget's name_context=false"):
         Prompts(write(tmp_path, GOOD), ["cat", "dog"], ["grass"]).plain(0, 0)
     with pytest.raises(InputError, match="does not name the classes; run `dvc repro prepare_lt`"):
         Prompts(write(tmp_path, GENERAL))

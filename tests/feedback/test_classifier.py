@@ -36,6 +36,26 @@ def test_other_sizes_are_resized_to_the_classifiers() -> None:
     assert torch.equal(criterion_value(model, criterion("entropy"))(x, labels), expected)
 
 
+def test_a_larger_stored_image_is_resized_to_its_stored_size_and_the_classifier_sees_its_centre() -> None:
+    """As recipes that crop see it: stored at 24 pixels, of which the model, here of 16, sees the middle."""
+    model, labels = classifier(), torch.arange(6) % 3
+    x = to_tensor(pixels(48)).requires_grad_()
+    value = criterion_value(model, criterion("loss"), stored_size=24)(x, labels)
+    stored = F.interpolate(x, size=(24, 24), mode="bilinear", antialias=True)
+    expected = F.cross_entropy(model(stored[:, :, 4:20, 4:20]), labels, reduction="none")
+    assert torch.allclose(value, expected, rtol=0, atol=1e-6)
+    assert not torch.allclose(value, criterion_value(model, criterion("loss"))(x, labels), rtol=0, atol=1e-4)
+    (gradient,) = torch.autograd.grad(value.sum(), x)
+    assert gradient[:, :, 12:36, 12:36].any() and not gradient[:, :, :6].any()  # nothing flows from beyond the crop
+
+
+@pytest.mark.parametrize("size", [16, 24])
+def test_feedback_sees_images_at_the_size_of_the_real_ones(size: int) -> None:
+    model, x, labels = classifier(), to_tensor(pixels(32)), torch.arange(6) % 3
+    value = feedback_value(FEEDBACK, model, pixels(size), np.arange(6) % 3, CPU)
+    assert torch.equal(value(x, labels), criterion_value(model, criterion("loss"), stored_size=size)(x, labels))
+
+
 def test_pixels_out_of_range_are_judged_as_stored_and_still_have_a_gradient() -> None:
     model, labels = classifier(), torch.arange(6) % 3
     x = (3 * to_tensor(pixels(16))).requires_grad_()

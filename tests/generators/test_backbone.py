@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import CLIPTokenizer
 
+from src.errors import InputError
 from src.generators.backbone import Backbone
 from src.generators.loading import load
 from tests.generators import miniatures, parts
@@ -84,6 +85,41 @@ def test_checkpoints_with_the_names_and_files_of_their_publication_are_the_same_
     after = load({"path": str(tmp_path / "today"), "revision": None}, CPU)
     assert torch.equal(before.text(PROMPTS)["states"], after.text(PROMPTS)["states"])
     assert torch.equal(before.decode(noise(before)), after.decode(noise(after)))
+
+
+def test_compile_without_a_compiler_is_one_sentence_and_nothing_is_compiled(
+    presets: dict[str, Preset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: compiled.append(module))
+    monkeypatch.setattr("src.generators.backbone.shutil.which", lambda name: None)
+    for given, name in (({}, "g++"), ({"CXX": "clang++-99"}, "clang++-99")):
+        monkeypatch.delenv("CXX", raising=False)
+        for variable, value in given.items():
+            monkeypatch.setenv(variable, value)
+        with pytest.raises(InputError) as error:
+            load({**presets["sd15"], "compile": True}, CPU)
+        assert str(error.value) == f"the generator preset's compile=true needs the C++ compiler {name}; install it"
+    assert compiled == []
+
+
+def test_compile_is_of_the_networks_that_every_step_runs_and_only_if_asked_for(
+    presets: dict[str, Preset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: compiled.append(module))
+    monkeypatch.setattr("src.generators.backbone.shutil.which", lambda name: f"/bin/{name}")
+    for absent in ({}, {"compile": False}):
+        load({**presets["sd15"], **absent}, CPU)
+    assert compiled == []
+    pipeline = load({**presets["sd15"], "compile": True}, CPU).pipeline
+    assert [id(module) for module in compiled] == [id(pipeline.unet), id(pipeline.vae.decoder)]
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None, "true"])
+def test_compile_is_true_or_false(presets: dict[str, Preset], value: object) -> None:
+    with pytest.raises(InputError, match=f"the generator preset's compile must be true or false, not {value!r}"):
+        load({**presets["sd15"], "compile": value}, CPU)
 
 
 @pytest.mark.parametrize("name", ["unclip", "sd15", "sdxl"])

@@ -1,12 +1,14 @@
 """What each synthetic image is told, what is recorded of it, and what does not change it."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from src.data.plan import PlannedImage
 from src.errors import InputError
 from src.feedback.guidance import RULES, Schedule
 from src.feedback.sampling import SCHEDULERS
@@ -124,6 +126,54 @@ def test_text_alone_needs_no_real_images_and_others_say_that_they_do(scene: Scen
     assert len(Synthesiser(scene.generator, change(conditioning="text"), scene.plan)(scene.plan[:2])) == 2
     with pytest.raises(InputError, match="conditioning=text_image needs real images"):
         Synthesiser(scene.generator, SETTINGS, scene.plan)
+
+
+def partly_alone(scene: Scene) -> list[PlannedImage]:
+    """The scene's plan, every third image of an empty group: without a real image to be conditioned on."""
+    return [replace(p, context=i % 3, source=None if i % 3 == 1 else p.source) for i, p in enumerate(scene.plan)]
+
+
+def test_an_image_of_an_empty_group_is_told_what_text_alone_tells_and_the_others_what_they_were(scene: Scene) -> None:
+    plan = partly_alone(scene)
+    whole, mixed = scene.synthesiser(), scene.synthesiser(plan=plan)
+    text = scene.synthesiser(change(conditioning="text"))
+    told_each = (rows_of(maker, made) for maker, made in ((mixed, plan), (text, plan), (whole, scene.plan)))
+    for told, alone, usual in zip(*told_each, strict=True):
+        expected = alone if told["source"] is None else usual
+        assert all(torch.equal(told[name], expected[name]) for name in ("states", "class_labels"))
+    only = [p for p in plan if p.source is None]
+    nothing = scene.generator.no_image(len(only))["class_labels"]
+    assert only and torch.equal(mixed.condition(only)["class_labels"], nothing)
+
+
+def rows_of(maker: Synthesiser, plan: list[PlannedImage]) -> list[dict[str, Any]]:
+    """What the denoiser is told about each image, and its source."""
+    told = maker.condition(plan)
+    return [{"source": p.source, **{name: value[i] for name, value in told.items()}} for i, p in enumerate(plan)]
+
+
+@pytest.mark.parametrize("schedule", [None, GUIDED])
+def test_images_of_empty_groups_are_those_of_text_alone_among_others(scene: Scene, schedule: Schedule | None) -> None:
+    plan = partly_alone(scene)
+    mixed = scene.synthesiser(schedule=schedule, plan=plan)(plan)
+    text = scene.synthesiser(change(conditioning="text"), schedule=schedule, plan=plan)(plan)
+    for planned, (image, meta), (alone, _) in zip(plan, mixed, text, strict=True):
+        difference = np.abs(image.astype(int) - alone).max()
+        # A pixel at the edge between two bytes may fall to the other side among other batch mates.
+        assert difference <= 1 if planned.source is None else difference > 1
+        assert meta["source"] == planned.source and meta["context"] == planned.context
+
+
+def test_a_plan_with_empty_groups_needs_text_and_a_generator_that_can_leave_an_image_out(
+    scene: Scene, generators: dict[str, Backbone]
+) -> None:
+    plan = partly_alone(scene)
+    with pytest.raises(InputError, match="image cannot make images of an empty group; set it to text_image"):
+        scene.synthesiser(change(conditioning="image"), plan=plan)
+    with pytest.raises(InputError, match="cannot leave the image out for an empty group alone; set the budget's"):
+        scene.of(generators["sdxl"]).synthesiser(plan=plan)
+    with pytest.raises(InputError, match="text_image needs real images to condition on"):
+        scene.synthesiser(plan=[replace(p, source=None) for p in plan])
 
 
 @pytest.mark.parametrize("conditioning", ["image", "text_image"])

@@ -62,7 +62,7 @@ def places_lt(root: Path) -> dict[str, Any]:
 def cifar10_lt(root: Path, binary: bool = False) -> dict[str, Any]:
     """CIFAR10-LT with three of the classes, in five batches."""
     names = ["airplane", "automobile", "bird"]
-    pixels, labels = _cifar_images(len(names), 40)
+    pixels, labels = _cifar_images(len(names), 40, first=1000)
     order = np.random.default_rng(0).permutation(len(labels))
     batches = [(f"data_batch_{k}", part) for k, part in enumerate(np.array_split(order, 5), 1)]
     parts = [(name, pixels[part], labels[part]) for name, part in batches]
@@ -79,7 +79,7 @@ def cifar10_lt(root: Path, binary: bool = False) -> dict[str, Any]:
 def cifar100_lt(root: Path, binary: bool = False) -> dict[str, Any]:
     """CIFAR100-LT with four of the fine classes."""
     names = ["apple", "aquarium_fish", "baby", "bear"]
-    parts = [("train", *_cifar_images(len(names), 40)), ("test", *_cifar_images(len(names), 8, first=100))]
+    parts = [("train", *_cifar_images(len(names), 40, first=1000)), ("test", *_cifar_images(len(names), 8, first=100))]
     if binary:
         folder = root / "cifar-100-binary"
         write_binary(folder, parts, coarse=True)
@@ -141,13 +141,14 @@ def utkface(root: Path) -> dict[str, Any]:
                 time += 1
                 name = f"{ages[number % 2]}_{number // 2 % 2}_{race}_{time}.jpg.chip.jpg"
                 write_image(root / "UTKFace" / name, group, race, number)
-    for name in (
+    odd = (
         "24_0_1_20170116220224657 .jpg.chip.jpg",
         "39_1_20170116174525125.jpg.chip.jpg",
         "61_1_20170109142408075.jpg.chip.jpg",
         "61_1_20170109150557335.jpg.chip.jpg",
-    ):
-        write_image(root / "UTKFace" / name, 0)
+    )
+    for number, name in enumerate(odd, 1000):
+        write_image(root / "UTKFace" / name, 0, number=number)
     return {
         "name": "utkface", "kind": "utkface", "path": str(root), "image_size": IMAGE_SIZE, "target": "age",
         "sensitive": "race", "drop_races": [4], "val_fraction": 0.2, "test_fraction": 0.2,
