@@ -48,19 +48,18 @@ def my_share(n: int) -> range:
 
 
 def workers(parts: int) -> int:
-    """Return how many of the processes share out a training in `parts` equal parts: the most that divide them."""
-    return max(n for n in range(1, world_size() + 1) if parts % n == 0)
+    """Return how many processes share out a training in `parts` equal parts: all if they divide them, else one."""
+    return world_size() if parts % world_size() == 0 else 1
 
 
 @contextmanager
 def together(count: int | None = None) -> Iterator[None]:
-    """Join the launcher's first `count` processes (None: all) into one group, inside which a training divides its
-    batches; nothing for one. The other processes are not to come here.
+    """Join the launcher's processes into one group, inside which a training divides its batches; nothing for one.
 
-    Under torchrun all is set; under srun the address of the first process must be, and InputError says so.
+    count: how many take part, all (None) or one; the others are not to come here. Under torchrun all is set; under srun
+    the address of the first process must be, and InputError says so.
     """
-    count = world_size() if count is None else count
-    if count == 1:
+    if 1 in (count, world_size()):
         yield
         return
     import torch
@@ -69,7 +68,7 @@ def together(count: int | None = None) -> Iterator[None]:
 
     if missing := [name for name in ("MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]:
         raise InputError(
-            f"{count} processes cannot find each other, because {' and '.join(missing)} is not set; export the "
+            f"{world_size()} processes cannot find each other, because {' and '.join(missing)} is not set; export the "
             "first node's name as MASTER_ADDR and a free port as MASTER_PORT, or launch with torchrun"
         )
     here = device()
@@ -78,17 +77,12 @@ def together(count: int | None = None) -> Iterator[None]:
         torch.cuda.set_device(here)
         backend = "cpu:gloo,cuda:nccl"
     # Under torchrun's names, which accelerate reads too.
-    names = {"RANK": rank(), "WORLD_SIZE": count, "LOCAL_RANK": _first("LOCAL_RANK", "SLURM_LOCALID", default=0)}
-    before = {name: os.environ.get(name) for name in names}
+    names = {"RANK": rank(), "WORLD_SIZE": world_size(), "LOCAL_RANK": _first("LOCAL_RANK", "SLURM_LOCALID", default=0)}
     os.environ.update({name: str(value) for name, value in names.items()})
-    torch.distributed.init_process_group(backend, rank=rank(), world_size=count)
+    torch.distributed.init_process_group(backend, rank=rank(), world_size=world_size())
     yield
     # Not after an error: the other processes would never come to the end that this waits for.
     torch.distributed.destroy_process_group()
-    for name, value in before.items():
-        os.environ.pop(name)
-        if value is not None:
-            os.environ[name] = value
 
 
 def joined() -> bool:

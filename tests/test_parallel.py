@@ -69,18 +69,23 @@ def test_each_process_takes_its_own_gpu_or_the_only_one_it_sees(alone):
 
 
 @given(st.integers(1, 64), st.integers(1, 16))
-def test_a_training_takes_the_most_processes_that_divide_its_parts(parts, world):
+def test_a_training_takes_all_processes_if_they_divide_its_parts_and_one_otherwise(parts, world):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORLD_SIZE", str(world))
         taken = parallel.workers(parts)
-    assert parts % taken == 0 and taken <= world
-    assert all(parts % n for n in range(taken + 1, world + 1))
+    assert taken == (world if parts % world == 0 else 1)
 
 
 def test_one_process_has_nobody_to_join_or_to_wait_for():
     with parallel.together():
         assert not parallel.joined() and not torch.distributed.is_initialized()
         parallel.barrier()
+
+
+def test_a_training_that_one_process_does_joins_nobody_under_a_launcher(alone):
+    alone.setenv("WORLD_SIZE", "3")
+    with parallel.together(1):
+        assert not parallel.joined()
 
 
 def test_processes_that_cannot_find_each_other_say_what_is_missing(alone):
