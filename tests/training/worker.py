@@ -68,6 +68,9 @@ def main() -> None:
         assert (Scratch("train", {}).path / "training.safetensors").exists()
         store(folder / "resumed", *train("group_dro", Scratch("train", {})))
         store(folder / "whole", *train("group_dro"))
+    elif task == "alone":
+        for case in IN_PARTS:
+            store(folder / f"{case}-alone", *train(case))
     else:
         with together():
             for case in IN_PARTS:
