@@ -63,7 +63,8 @@ class Seed:
     def train(self, method: Mapping[str, Any], split: str = "train") -> Classifier:
         """A classifier on real images alone, by a method as in `train` of params.yaml."""
         data = self.splits[split]
-        setting = replace(self.setting, counts=data.counts(self.names)[0], group_counts=data.counts(self.names)[1])
+        counts, group_counts = data.counts(self.names)
+        setting = replace(self.setting, counts=counts, group_counts=group_counts)
         return train_real(setting, data, method, None, split)[0]
 
     def accuracy(self, model: Classifier) -> dict[str, Any]:

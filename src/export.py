@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from src.data.merge import SOURCES, Merged
@@ -57,11 +56,7 @@ def folder_names(names: Iterable[str]) -> tuple[str, ...]:
 
 def merged_entries(merged: Merged, real: Shards, made: Shards) -> list[Entry]:
     """Return the images of a balanced set. Raises InputError if its index and the shards disagree."""
-    for shards, chosen in ((real, ~merged.synthetic), (made, merged.synthetic)):
-        places = merged.position[chosen]
-        beyond = len(places) and places.max() >= len(shards)
-        if beyond or not np.array_equal(shards.labels[places], merged.label[chosen]):
-            raise InputError(f"the merged index does not fit {shards.folder}; run `dvc repro` to merge again")
+    merged.check(real, made)
     pairs = zip(merged.synthetic, merged.position, strict=True)
     return [Entry(made if synthetic else real, int(i), SOURCES[int(synthetic)]) for synthetic, i in pairs]
 

@@ -4,8 +4,7 @@
 the imbalanced training split already holds all of them, it is marked `"bound": false`.
 """
 
-import numpy as np
-
+from src.data.labelled import image_counts
 from src.data.names import read_names
 from src.errors import run_stage
 from src.evaluation.accuracy import accuracy_report, predict
@@ -25,11 +24,9 @@ ARMS = {
 def main() -> None:
     names = read_names("data/real")
     train, test = Shards("data/real/train"), Shards("data/real/test")
-    classes, contexts = len(names.classes), len(names.contexts or ())
-    counts = np.bincount(train.labels, minlength=classes).tolist()
+    counts, group_counts = image_counts(train, names)
     truth, groups = {"actual": [names.classes[y] for y in test.labels]}, {}
     if names.contexts:
-        group_counts = np.bincount(train.labels * contexts + train.contexts, minlength=classes * contexts).tolist()
         groups = {"contexts": test.contexts, "context_names": names.contexts, "group_counts": group_counts}
         truth["context"] = [names.contexts[a] for a in test.contexts]
     images, report = test.images(), {}

@@ -3,8 +3,7 @@
 Feature spaces are those that `evaluation.features` lists; features are kept between runs.
 """
 
-import numpy as np
-
+from src.data.labelled import image_counts
 from src.data.names import read_names
 from src.errors import run_stage
 from src.evaluation.accuracy import predict
@@ -24,8 +23,7 @@ ARMS = ("synaug", "guided")
 
 def main() -> None:
     params = load("eval_fid_density_coverage")
-    classes = len(read_names("data/real").classes)
-    counts = np.bincount(Shards("data/real/train").labels, minlength=classes).tolist()
+    counts = image_counts(Shards("data/real/train"), read_names("data/real"))[0]
     shards = {"real": Shards("data/real/val"), **{arm: Shards(f"data/synth/{arm}") for arm in ARMS}}
     labels = {name: part.labels for name, part in shards.items()}
     images = {name: part.images() for name, part in shards.items()}

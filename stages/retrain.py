@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from src.data.labelled import Labelled, group_ids, labelled
+from src.data.labelled import Labelled, group_ids, image_counts, labelled
 from src.data.merge import read_merged
 from src.data.names import read_names
 from src.errors import run_stage
@@ -26,7 +26,7 @@ def main() -> None:
     merged = read_merged(Path(f"data/merged/{arm}.csv"))
     groups = None if merged.context is None else group_ids(merged.label, merged.context, names)
     data = Labelled(merged.images(real, made), merged.label, groups)
-    counts = labelled(real, names).counts(names)
+    counts = image_counts(real, names)
     inputs = [hash_tree(p) for p in ("data/real/train", "data/real/val", f"data/synth/{arm}", f"data/merged/{arm}.csv")]
     scratch = Scratch(f"retrain-{arm}", {"inputs": inputs, **params.as_dict()})
     validation = labelled(Shards("data/real/val"), names)

@@ -24,16 +24,25 @@ class Labelled:
 
     def counts(self, names: Names) -> tuple[list[int], list[int] | None]:
         """Images per class, and per group where there are contexts."""
-        classes, contexts = len(names.classes), len(names.contexts or ())
-        per_class = np.bincount(self.labels, minlength=classes).tolist()
-        if self.groups is None:
-            return per_class, None
-        return per_class, np.bincount(self.groups, minlength=classes * contexts).tolist()
+        return _counts(self.labels, self.groups, names)
 
 
 def labelled(shards: Shards, names: Names) -> Labelled:
     """The images of a shard folder with labels and groups."""
     return Labelled(shards.images(), shards.labels, group_ids(shards.labels, shards.contexts, names))
+
+
+def image_counts(shards: Shards, names: Names) -> tuple[list[int], list[int] | None]:
+    """Images of a shard folder per class, and per group where there are contexts; none is read."""
+    return _counts(shards.labels, group_ids(shards.labels, shards.contexts, names), names)
+
+
+def _counts(labels: np.ndarray, groups: np.ndarray | None, names: Names) -> tuple[list[int], list[int] | None]:
+    classes, contexts = len(names.classes), len(names.contexts or ())
+    per_class = np.bincount(labels, minlength=classes).tolist()
+    if groups is None:
+        return per_class, None
+    return per_class, np.bincount(groups, minlength=classes * contexts).tolist()
 
 
 def group_ids(labels: np.ndarray, contexts: np.ndarray | None, names: Names) -> np.ndarray | None:

@@ -26,11 +26,8 @@ class Merged:
     label: np.ndarray
     context: np.ndarray | None = None
 
-    def images(self, real: Shards, made: Shards) -> Images:
-        """All entries' images, uint8 (N, H, W, 3): an array, or a lazy view of too many for one.
-
-        Raises InputError if the index and the shards disagree.
-        """
+    def check(self, real: Shards, made: Shards) -> None:
+        """InputError if the index and the shards disagree."""
         for shards, chosen in ((real, ~self.synthetic), (made, self.synthetic)):
             position = self.position[chosen]
             if len(position) and position.max() >= len(shards):
@@ -42,6 +39,13 @@ class Merged:
                 raise InputError(
                     f"the merged index and {shards.folder} disagree on labels; run `dvc repro` to merge again"
                 )
+
+    def images(self, real: Shards, made: Shards) -> Images:
+        """All entries' images, uint8 (N, H, W, 3): an array, or a lazy view of too many for one.
+
+        Raises InputError if the index and the shards disagree.
+        """
+        self.check(real, made)
         return in_memory(Chosen([ShardImages(real), ShardImages(made)], self.synthetic, self.position))
 
 

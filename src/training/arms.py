@@ -1,7 +1,7 @@
 """How each arm is trained: real images alone, feedback-guided images in balanced batches, or SYNAuG's three steps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,16 +76,16 @@ class Setting:
         name = method["second_stage"]
         network = second_stage(
             name, network, real.images, real.labels,
-            validation=(self.validation.images, self.validation.labels), groups=real.groups,
+            validation=(self.validation.images, self.validation.labels),
             validation_groups=self.validation.groups, recipe=optimisation(self.recipe),
             settings=self.second_stages.get(name, {}), seed=derive("second stage", self.seed),
         )  # fmt: skip
         return network, curve
 
 
-def optimisation(recipe: Mapping[str, Any], **changes: Any) -> Recipe:
+def optimisation(recipe: Mapping[str, Any]) -> Recipe:
     """The optimisation that a recipe preset of params.yaml describes."""
-    return replace(Recipe(**{name: value for name, value in recipe.items() if name not in BESIDE}), **changes)
+    return Recipe(**{name: value for name, value in recipe.items() if name not in BESIDE})
 
 
 def plain(method: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from tqdm import tqdm
 
 from src.data.images_of import Images
 from src.errors import InputError
-from src.evaluation.accuracy import macro_accuracy, predict
-from src.evaluation.groups import mean_by
+from src.evaluation.accuracy import macro_accuracy, predict, worst_group_accuracy
 from src.parallel import is_main
 from src.scratch import Scratch
 from src.training.batches import Batches
@@ -123,12 +122,11 @@ class _Judge:
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
         probabilities = predict(model, self.images)
-        right = probabilities.argmax(1) == self.labels
         scores = {"accuracy": macro_accuracy(probabilities, self.labels)}
         if self.groups is not None:
-            scores["worst_group"] = float(np.nanmin(mean_by(right, self.groups, int(self.groups.max()) + 1)))
+            scores["worst_group"] = worst_group_accuracy(probabilities, self.labels, self.groups)
         if self.selection == "overall":
-            scores["overall"] = float(right.mean())
+            scores["overall"] = float((probabilities.argmax(1) == self.labels).mean())
         return scores
 
 

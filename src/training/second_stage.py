@@ -51,7 +51,6 @@ def second_stage(
     labels: np.ndarray,
     *,
     validation: Pair,
-    groups: np.ndarray | None,
     validation_groups: np.ndarray | None,
     recipe: Recipe,
     settings: Mapping[str, Any],
@@ -60,10 +59,10 @@ def second_stage(
     """Change `model.head` in place by the stage called `name`, and return the model in evaluation mode.
 
     images, labels: what the first stage was trained on. validation: images and labels that choose tau and that
-    DFR fits on. groups, validation_groups: (N,), (M,) or None; DFR alone balances groups, those of validation,
-    and classes where there are none. recipe: the first stage's. settings: the stage's own of `second_stages` in
-    params.yaml. The backbone, batch-normalisation statistics included, does not change. InputError for an unknown
-    name, or LWS and tau-normalisation of a cosine head.
+    DFR fits on. validation_groups: (M,) or None; DFR alone balances groups, and classes where there are none.
+    recipe: the first stage's. settings: the stage's own of `second_stages` in params.yaml. The backbone,
+    batch-normalisation statistics included, does not change. InputError for an unknown name, or LWS and
+    tau-normalisation of a cosine head.
     """
     check_second_stage(name, str(model.config.get("head", "linear")))
     task = Task(images, labels, validation, validation_groups, recipe, settings, derive(name, seed))

@@ -54,7 +54,7 @@ def imbalanced() -> tuple[np.ndarray, np.ndarray]:
 
 def run(name: str, model: Classifier, recipe: Recipe = RECIPE, seed: int = 0, **changes: Any) -> Classifier:
     settings = SETTINGS.get(name, {})
-    arguments = {"validation": corners(40, seed=1), "groups": None, "validation_groups": None, "settings": settings}
+    arguments = {"validation": corners(40, seed=1), "validation_groups": None, "settings": settings}
     return second_stage(name, model, *imbalanced(), recipe=recipe, seed=seed, **{**arguments, **changes})
 
 

@@ -1,0 +1,207 @@
+"""What each arm follows of the method (`train` of params.yaml), and that nothing of it is idle."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from src.errors import InputError
+from src.seeds import derive
+from src.training import arms
+from src.training.arms import train_real, train_synaug
+from src.training.losses import LOSSES, log_prior, make_objective
+from src.training.models import build
+from src.training.samplers import class_uniform, half_and_half, minority_sampler
+from src.training.second_stage import SECOND_STAGES, second_stage
+from src.training.weighting import WEIGHTINGS
+
+from .fakes import RECIPE
+from .scene import (
+    ARMS,
+    COUNTS,
+    LAST,
+    MADE,
+    METHOD,
+    PARAMS,
+    RETRAIN,
+    STAGES,
+    SYNTHETIC,
+    batches,
+    everything,
+    real_part,
+    run,
+    same_batches,
+    setting,
+)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_arm_has_the_methods_loss_whose_prior_is_that_of_the_real_counts(seen, arm, loss):
+    """Also where synthetic images are added (Fill-Up); the head is the one that the loss is made for."""
+    run(arm, setting(groups=True, loss=loss))
+    objective, expected = seen["fit"]["objective"], make_objective({**METHOD, "loss": loss}, COUNTS, [1] * 8)
+    assert type(objective) is type(expected) and objective.loss is expected.loss
+    assert torch.equal(objective.constants, expected.constants)
+    if loss == "balanced_softmax":
+        assert torch.equal(objective.constants, log_prior(COUNTS))
+    assert seen["fit"]["model"].config.get("head", "linear") == ("cosine" if loss == "ldam" else "linear")
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_groups_are_counted_among_what_is_trained_on_synthetic_images_too(seen, arm):
+    run(arm, setting(groups=True))
+    data = everything(groups=True)[0]
+    trained_on = real_part(data) if arm == "base" else data
+    assert seen["make_objective"]["group_counts"] == np.bincount(trained_on.groups, minlength=8).tolist()
+    assert seen["make_objective"]["counts"] == COUNTS
+    assert np.array_equal(seen["fit"]["groups"], trained_on.groups)
+    run(arm, setting())
+    assert seen["make_objective"]["group_counts"] is None and seen["fit"]["groups"] is None
+
+
+def test_synthetic_images_of_unknown_context_are_trained_on_by_class_and_a_method_by_group_is_refused(seen):
+    """Of text alone, by a budget that neither balances nor names contexts; validation keeps its groups."""
+    data, synthetic = everything()
+    here = setting(groups=True)
+    train_synaug(here, data, synthetic, RETRAIN, LAST, "group", None)
+    assert seen["make_objective"]["group_counts"] is None and seen["fit"]["groups"] is None
+    assert np.array_equal(seen["fit"]["validation_groups"], here.validation.groups)
+    assert np.bincount(data.labels[np.concatenate(batches(seen["fit"]))]).tolist() == [10] * 4
+    with pytest.raises(InputError, match=r"train\.loss=group_dro needs to know the context of synthetic images"):
+        train_synaug(setting(groups=True, loss="group_dro"), data, synthetic, RETRAIN, LAST, "group", None)
+
+
+@pytest.mark.parametrize("name", WEIGHTINGS)
+def test_a_weighting_is_the_bases_alone_because_synthetic_batches_are_uniform_already(seen, name):
+    here = setting(groups=True, weighting=name)
+    run("base", here)
+    expected = make_objective(here.method, COUNTS, here.group_counts)
+    assert (seen["fit"]["objective"].weights is None) == (expected.weights is None) == (name == "none")
+    assert expected.weights is None or torch.equal(seen["fit"]["objective"].weights, expected.weights)
+    for arm in SYNTHETIC:
+        run(arm, here)
+        assert seen["fit"]["objective"].weights is None
+
+
+@pytest.mark.parametrize("arm", SYNTHETIC)
+def test_a_sampler_is_the_bases_alone_because_synthetic_arms_have_their_own(seen, arm):
+    """By group, on data without any, it would be an error if it were made."""
+    data, synthetic = everything()
+    run(arm, setting(seed=2, sampler="subsample_group"))
+    ours = {
+        "guided": half_and_half(data.labels[~synthetic], data.labels[synthetic], 8, 0.5, derive("batches", 2)),
+        "synaug": class_uniform(data.labels, 8, derive("batches", 2)),
+    }
+    assert same_batches(seen["fit"], ours[arm])
+
+
+def test_images_are_mixed_as_the_method_says_and_synaugs_as_it_says_itself(seen):
+    here = setting(mixing="cutmix", mixing_alpha=1.0)
+    for arm, expected in (("base", ("cutmix", 1.0)), ("guided", ("cutmix", 1.0)), ("synaug", ("mixup", 0.2))):
+        run(arm, here)
+        assert seen["fit"]["mixing"] == expected and seen["fit"]["mixing_sampler"] is None
+
+
+@pytest.mark.parametrize("arm", ["base", "guided"])
+def test_cmo_takes_its_foregrounds_from_what_is_trained_on_rare_classes_most(seen, arm):
+    run(arm, setting(seed=4, mixing="cmo"))
+    labels = seen["fit"]["labels"]
+    second, expected = seen["fit"]["mixing_sampler"], minority_sampler(labels, 8, derive("minority", 4))
+    assert all(np.array_equal(second(step), expected(step)) for step in range(5))
+    assert len(labels) == sum(COUNTS) + (4 * MADE if arm == "guided" else 0)
+
+
+@pytest.mark.parametrize("name", SECOND_STAGES)
+def test_the_second_stage_is_the_methods_for_the_base_and_retrains_for_synthetic_arms_on_real_images(seen, name):
+    for arm in ARMS:
+        if arm == "base":
+            here = setting(groups=True, seed=5, second_stage=name)
+            run(arm, here)
+        else:
+            here = setting(groups=True, seed=5, second_stage="crt" if name != "crt" else "dfr")
+            run(arm, here, second_stage=name)
+        call, real = seen["second_stage"], real_part(everything(groups=True)[0])
+        assert call["name"] == name and call["settings"] == STAGES.get(name, {})
+        assert np.array_equal(call["images"], real.images) and np.array_equal(call["labels"], real.labels)
+        assert np.array_equal(call["validation"][1], here.validation.labels)
+        assert np.array_equal(call["validation_groups"], here.validation.groups)
+        assert call["recipe"] == RECIPE and call["seed"] == derive("second stage", 5)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_a_second_stage_that_cannot_be_is_refused_before_anything_is_trained(seen, arm):
+    def method(loss: str, name: str) -> None:
+        run(arm, setting(loss=loss, second_stage=name if arm == "base" else "none"), second_stage=name)
+
+    with pytest.raises(InputError, match="unknown second stage 'magic'; choose one of: none, crt"):
+        method("cross_entropy", "magic")
+    with pytest.raises(InputError, match=r"lws rescales a linear head, and train\.loss ldam trains a cosine head"):
+        method("ldam", "lws")
+    assert "fit" not in seen
+
+
+def test_the_reference_meets_the_imbalance_by_nothing():
+    mended = {
+        "loss": "ldam", "weighting": "drw", "sampler": "class", "second_stage": "crt", "mixing": "mixup"
+    }  # fmt: skip
+    assert arms.plain({**METHOD, **mended}) == {**METHOD, "mixing": "mixup"}
+
+
+class Watched(dict):
+    """A mapping that notes the names that are looked up."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+
+# What is read of `train` always, and what only under the choice that it belongs to.
+ALWAYS = {"loss", "weighting", "sampler", "mixing", "mixing_alpha", "second_stage"}
+ONLY_WITH = {
+    "focal_gamma": {"loss": "focal"},
+    "adjustment_tau": {"loss": "logit_adjustment"},
+    "ldam_margin": {"loss": "ldam"},
+    "balance_beta": {"weighting": "class_balanced"},
+    "drw_from": {"weighting": "drw"},
+    "group_dro_step": {"loss": "group_dro"},
+    "group_dro_adjustment": {"loss": "group_dro"},
+}
+
+
+def test_a_parameter_of_train_is_always_read_or_belongs_to_one_choice(seen):
+    assert {*ALWAYS, *ONLY_WITH} == set(PARAMS["train"]) and not ALWAYS & set(ONLY_WITH)
+    method = Watched(METHOD)
+    train_real(setting(), real_part(everything()[0]), method, None, "base")
+    assert method.read == ALWAYS
+
+
+@pytest.mark.parametrize("name", ONLY_WITH)
+def test_a_parameter_of_one_choice_is_read_where_it_is_chosen(seen, name):
+    method = Watched({**METHOD, **ONLY_WITH[name]})
+    train_real(setting(groups=True), real_part(everything(groups=True)[0]), method, None, "base")
+    assert name in method.read
+    for arm in SYNTHETIC:  # they follow the loss and have no weighting
+        changed = {**METHOD, **ONLY_WITH[name], name: "not a number"}
+        if "loss" in ONLY_WITH[name]:
+            with pytest.raises(InputError, match=f"train.{name} must be a number"):
+                run(arm, setting(groups=True, **changed))
+        else:
+            run(arm, setting(groups=True, **changed))
+
+
+def test_every_second_stage_reads_all_its_settings():
+    here, real = setting(), real_part(everything()[0])
+    assert set(STAGES) <= set(SECOND_STAGES)
+    for name in SECOND_STAGES:
+        settings = Watched(STAGES.get(name, {}))
+        second_stage(
+            name, build("small_cnn", 4, 16, 0), real.images, real.labels, recipe=RECIPE, settings=settings, seed=0,
+            validation=(here.validation.images, here.validation.labels), validation_groups=None,
+        )  # fmt: skip
+        assert settings.read == set(settings)
