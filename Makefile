@@ -5,7 +5,8 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test format lock dag exp-table clean-scratch generator bars evidence approximations groups baselines benchmarks tiny-decoder export improvement
+.PHONY: help env repro test format lock audit dag exp-table clean-scratch generator bars evidence approximations \
+	groups baselines benchmarks tiny-decoder export improvement push repair report screenshots studies fuzz chaos slurm
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +35,11 @@ lock: env ## resolve requirements.in to requirements.txt
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" requirements.in --output-file requirements.txt
+
+audit: env ## look the locked requirements up for known vulnerabilities (needs a network; fails if it cannot)
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet pip-audit
+	$(BIN)/python -m benchmarks.audit .venv/audit/bin/pip-audit
 
 dag: env ## print the stages' graph as Mermaid
 	$(BIN)/dvc dag --mermaid
@@ -74,6 +80,9 @@ benchmarks: env ## measure sampling and metrics on this machine (half an hour, l
 	$(BIN)/python -m benchmarks.metrics --large --out benchmarks/results/metrics.json
 	$(BIN)/python -m benchmarks.sampling --out benchmarks/results/sampling.json
 	$(BIN)/python -m benchmarks.levers --out benchmarks/results/levers.json
+	$(BIN)/python -m benchmarks.planning --out benchmarks/results/planning.json
+	$(BIN)/python -m benchmarks.shards --out benchmarks/results/shards.json
+	$(BIN)/python -m benchmarks.counted --out benchmarks/results/counted.json
 	$(BIN)/python -m benchmarks.plot
 
 tiny-decoder: env ## distil the shipped generator's decoder, for feedback decoder=tiny
@@ -84,6 +93,30 @@ improvement: env ## write metrics/improvement.md: what balancing improved, class
 
 export: env ## copy a balanced set into plain folders under export/: make export ARM=guided
 	$(BIN)/python -m stages.export $(ARM)
+
+report: env ## one page about a run: make report [REVISION=commit-or-experiment] [COMPARE=another]
+	$(BIN)/python -m stages.report $(REVISION) $(if $(COMPARE),--compare $(COMPARE))
+
+screenshots: env report ## pictures of the report for the README (needs Chromium)
+	$(BIN)/python -m tests.reporting.screenshots report/index.html docs
+
+studies: env ## run studies and write their tables: make studies [STUDY="conditioning criteria"] (resumable, hours)
+	$(BIN)/python -m stages.study $(STUDY)
+
+push: env ## send data of all commits, and all that the run-cache can restore, to the DVC remote
+	$(BIN)/python -m stages.push
+
+repair: env ## name damaged shards and put sound ones in their place
+	$(BIN)/python -m stages.repair
+
+fuzz: env ## ten minutes of damaged input for every parser, two at a time
+	$(BIN)/python -m benchmarks.fuzz --seconds 600 --jobs 2 --out benchmarks/results/fuzz.json
+
+chaos: env ## kill `dvc repro` at twenty random moments and compare the bytes (an hour)
+	$(BIN)/python -m benchmarks.chaos --kills 20 --jobs 2 --out benchmarks/results/chaos.json
+
+slurm: ## the pipeline under a one-machine SLURM with killed tasks (Debian, root)
+	benchmarks/slurm.sh
 
 clean-scratch: ## delete unfinished work of interrupted stages and kept features
 	rm -rf .dvc/tmp/scratch .dvc/tmp/features

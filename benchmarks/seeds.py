@@ -135,7 +135,9 @@ class Seed:
         real = extract(features, self.splits["val"].images)
         return {
             **compare(real, extract(features, images), self.params["evaluation"]["nearest_k"]),
-            "class_agreement": agreement(predict(self.reference, images), labels, self.setting.counts),
+            "class_agreement": agreement(
+                predict(self.reference, images), labels, self.setting.counts, self.names.classes
+            ),
         }
 
     def criteria(self, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A data set to take away: plain folders `<class>/<source>-<position>.png` and a table of how every image came about.
+"""A data set to take away: folders `<class>/<source>-<position>.png` (or `.jpg`) and a table of every image's origin.
 
 The table, images.csv, is what the loader of an own CSV reads, so that an export is a data set again.
 """
@@ -19,7 +19,7 @@ from src.data.names import Names
 from src.errors import InputError
 from src.files import atomic_write, hash_file, read_json, write_csv, write_json
 from src.parallel import is_main
-from src.shards import Shards, encode
+from src.shards import Shards
 
 TABLE, MARKER = "images.csv", "export.json"
 
@@ -75,6 +75,9 @@ def export(entries: Sequence[Entry], names: Names, real: Shards, folder: Path) -
     for shards in {entry.shards.folder: entry.shards for entry in entries}.values():
         if shards.labels.max() >= len(names.classes):
             raise InputError(f"{shards.folder} has a class without a name; run `dvc repro` to prepare the data again")
+        groups = None if names.contexts is None else shards.contexts
+        if groups is not None and groups.max() >= len(names.contexts or ()):
+            raise InputError(f"{shards.folder} has a group without a name; run `dvc repro` to prepare the data again")
     _claim(folder, _digest(entries, names))
     folders, rows, written = folder_names(names.classes), [], 0
     for entry in tqdm(entries, "export", unit="image", mininterval=2, delay=2, leave=False, disable=not is_main()):
@@ -82,7 +85,7 @@ def export(entries: Sequence[Entry], names: Names, real: Shards, folder: Path) -
         rows.append(row)
         path = folder / row["path"]
         if not path.exists():
-            atomic_write(path, encode(entry.shards.image(entry.position)))
+            atomic_write(path, entry.shards.stored(entry.position))  # its hash checked, and not encoded again
             written += 1
     for unfinished in folder.glob("*/.*.tmp"):
         unfinished.unlink()
@@ -95,7 +98,7 @@ def _row(entry: Entry, names: Names, folders: Sequence[str], real: Shards) -> di
     label, context, origin = int(meta["label"]), meta.get("context"), meta.get("source")
     group = {} if names.contexts is None else {"group": "" if context is None else names.contexts[context]}
     return {
-        "path": f"{folders[label]}/{entry.source}-{entry.position:08d}.png",
+        "path": f"{folders[label]}/{entry.source}-{entry.position:08d}.{entry.shards.suffix(entry.position)}",
         "label": names.classes[label],
         **group,
         "source": entry.source,
@@ -109,7 +112,11 @@ def _row(entry: Entry, names: Names, folders: Sequence[str], real: Shards) -> di
 
 def _name(shards: Shards, position: int | None) -> str | None:
     """What the user calls a real image, or its number among the training images where it has no name."""
-    return None if position is None else shards.meta(position).get("id", f"{position:08d}")
+    if position is None:
+        return None
+    if type(position) is not int or not 0 <= position < len(shards):
+        raise InputError(f"an image was made from image {position!r}, which {shards.folder} lacks; run `dvc repro`")
+    return shards.meta(position).get("id", f"{position:08d}")
 
 
 def _digest(entries: Sequence[Entry], names: Names) -> str:

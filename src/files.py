@@ -1,34 +1,75 @@
 """Files that appear complete or not at all, and the hashes that name their contents."""
 
 import csv
+import fcntl
 import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import yaml
 
 from src.errors import InputError
 
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
+LARGEST = 1_000_000  # values in one JSON or YAML file, repeated parts counted as often as they stand
+
 
 def atomic_write(path: Path | str, data: bytes) -> None:
-    """Write `data` under a temporary name in the same folder, sync, then rename to `path`.
+    """Write `data` as the file `path`, complete or not at all, as `writing` does."""
+    with writing(path) as file:
+        file.write(data)
 
-    A reader sees the old file or the new one; a file that DVC linked into its cache is replaced, not edited.
+
+@contextmanager
+def writing(path: Path | str) -> Iterator[BinaryIO]:
+    """A new file with a temporary name in the folder of `path`; at the end it is synced and takes that name.
+
+    A reader sees the old file or the new one; a file that DVC linked into its cache is replaced, not edited. After an
+    error the old file is there and nothing else; what a killed process left is removed by the next that writes there.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _remove_unfinished(path.parent.absolute())
+    temporary, file = _begin(path)
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
+        with file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _begin(path: Path) -> tuple[Path, BinaryIO]:
+    while True:
+        # No process number: two machines that share a folder may both have it.
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+        file = open(temporary, "xb")  # noqa: SIM115
+        with suppress(OSError):  # some network file systems have no locks; nothing is removed there
+            fcntl.flock(file, fcntl.LOCK_EX)  # as long as its writer lives
+        if temporary.exists():
+            return temporary, file
+        file.close()  # another writer took it for a dead one's, in the moment before it was locked
+
+
+@cache
+def _remove_unfinished(folder: Path) -> None:
+    """Remove, once per process, the temporary files in a folder whose writers are dead."""
+    for left in folder.glob(".*.tmp"):
+        if _UNFINISHED.fullmatch(left.name):
+            with suppress(OSError), open(left, "rb") as file:  # another process may have removed it already
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                left.unlink()
 
 
 def read_bytes(path: Path | str) -> bytes:
@@ -47,11 +88,34 @@ def write_json(path: Path | str, obj: Any) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    """Return the parsed file; InputError if it is missing, truncated or holds NaN."""
+    """Return the parsed file; InputError if it is missing, truncated or holds NaN or text that is no Unicode."""
+    data = read_bytes(path)
     try:
-        return json.loads(read_bytes(path).decode(), parse_constant=_refuse)
-    except (json.JSONDecodeError, UnicodeDecodeError, _NotJSON):
+        return _sound(json.loads(data.decode(), parse_constant=_refuse))
+    except (ValueError, RecursionError):  # also a number of thousands of digits, and brackets in brackets without end
         raise InputError(f"{path} is not valid JSON; delete it and run `dvc repro` or `dvc checkout`") from None
+
+
+def read_yaml(path: Path | str) -> Any:
+    """Return the parsed file: numbers, texts, dates, lists and mappings, never an object that a tag asks for.
+
+    InputError if it is missing, not valid, gives a name twice in one mapping, or repeats its parts without end.
+    """
+    data = read_bytes(path)
+    try:
+        return _sound(yaml.load(data, _Loader))
+    except yaml.reader.ReaderError:
+        raise InputError(f"{path} holds characters that are not UTF-8 text; save it as UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" near line {mark.line + 1}" if mark else ""
+        if isinstance(error, _Twice):
+            raise InputError(f"{path} gives {error.problem} twice{where}; keep one of them") from None
+        tab = " (a tab cannot indent; use spaces)" if "'\\t'" in str(error.problem) else ""
+        raise InputError(f"{path} is not valid YAML{where}{tab}; correct it") from None
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError):
+        # Values that a tag, or their own form, calls dates or numbers, and that are none.
+        raise InputError(f"{path} is not valid YAML; correct it") from None
 
 
 def write_csv(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -79,9 +143,40 @@ def hash_tree(path: Path | str) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-class _NotJSON(ValueError):
+class _Twice(yaml.MarkedYAMLError):
     pass
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which takes the last of two equal names in silence: this one refuses them."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (key.tag, key.value) in seen:
+                raise _Twice(problem=f"'{key.value}'", problem_mark=key.start_mark)
+            seen.add((key.tag, key.value))
+        return node
+
+
+def _sound(content: Any) -> Any:
+    """The content, unless a text of it cannot be written again or it holds more than LARGEST values: ValueError."""
+    waiting, seen = [content], 0
+    while waiting:
+        value = waiting.pop()
+        seen += 1
+        if seen + len(waiting) > LARGEST:
+            raise ValueError("too large")
+        if isinstance(value, str):
+            value.encode()
+        elif isinstance(value, dict):
+            waiting.extend(value.keys())
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple | set):
+            waiting.extend(value)
+    return content
+
+
 def _refuse(word: str) -> None:
-    raise _NotJSON(word)
+    raise ValueError(word)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:  # seconds of import that rank and share need not pay
 
 
 def rank() -> int:
-    """Return this process's number, from 0."""
-    return _first("RANK", "SLURM_PROCID", default=0)
+    """Return this process's number, from 0. A process that joins others later may have any."""
+    return _first("RANK", "SLURM_PROCID", default=0, least=0)
 
 
 def world_size() -> int:
@@ -23,7 +23,7 @@ def world_size() -> int:
     Under Slurm the step's count is read, not SLURM_NTASKS: a plain `python` in a batch script of four tasks
     sees the latter as 4 and would do a quarter of the work.
     """
-    return _first("WORLD_SIZE", "SLURM_STEP_NUM_TASKS", default=1)
+    return _first("WORLD_SIZE", "SLURM_STEP_NUM_TASKS", default=1, least=1)
 
 
 def is_main() -> bool:
@@ -37,14 +37,14 @@ def device() -> "torch.device":
 
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    local = _first("LOCAL_RANK", "SLURM_LOCALID", default=0)
+    local = _first("LOCAL_RANK", "SLURM_LOCALID", default=0, least=0)
     # A launcher may show each process its own GPU only, which is then number 0 for all of them.
     return torch.device("cuda", local % torch.cuda.device_count())
 
 
 def my_share(n: int) -> range:
-    """Return which of n items are this process's: every world_size-th, so shares differ by one at most."""
-    return range(rank(), n, world_size())
+    """Return with which of n items this process begins: every world_size-th, so shares differ by one at most."""
+    return range(rank() % world_size(), n, world_size())
 
 
 def workers(parts: int) -> int:
@@ -77,7 +77,8 @@ def together(count: int | None = None) -> Iterator[None]:
         torch.cuda.set_device(here)
         backend = "cpu:gloo,cuda:nccl"
     # Under torchrun's names, which accelerate reads too.
-    names = {"RANK": rank(), "WORLD_SIZE": world_size(), "LOCAL_RANK": _first("LOCAL_RANK", "SLURM_LOCALID", default=0)}
+    local = _first("LOCAL_RANK", "SLURM_LOCALID", default=0, least=0)
+    names = {"RANK": rank(), "WORLD_SIZE": world_size(), "LOCAL_RANK": local}
     os.environ.update({name: str(value) for name, value in names.items()})
     torch.distributed.init_process_group(backend, rank=rank(), world_size=world_size())
     yield
@@ -102,5 +103,17 @@ def barrier() -> None:
         torch.distributed.barrier()
 
 
-def _first(*names: str, default: int) -> int:
-    return next((int(os.environ[name]) for name in names if os.environ.get(name)), default)
+def _first(*names: str, default: int, least: int) -> int:
+    for name in names:
+        if text := os.environ.get(name):
+            try:
+                if (number := int(text)) >= least:
+                    return number
+            except ValueError:
+                pass
+            from src.errors import InputError  # which imports this module
+
+            raise InputError(
+                f"{name}={text} in the environment must be a whole number from {least} on; correct or unset it"
+            )
+    return default

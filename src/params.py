@@ -6,15 +6,15 @@ Reading an undeclared one would make results stale in silence: DVC would not rer
 import copy
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from src.checks import check_declared
 from src.errors import InputError
-from src.files import read_bytes
+from src.files import read_yaml
 
 _PRESET = re.compile(r"(\w+)s\.\$\{(\w+)\}")
 _TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
@@ -76,21 +76,25 @@ def load(stage: str, root: Path = Path(".")) -> Params:
 
     A declared `datasets.${dataset}` appears as `params.dataset`, its name as `params.dataset.name`, and so for every
     family of presets under a plural: `recipes.${dataset}`, chosen by the same name, as `params.recipe`. Raises
-    InputError for an unknown stage, parameter or preset, for a number that is not finite, and for text that was meant
-    as a number.
+    InputError for an unknown stage, parameter or preset, for a number that is not finite, for text that was meant as a
+    number, and for a value of another kind than KINDS of src.checks asks for.
     """
-    everything = _read_yaml(root / "params.yaml")
+    everything = _mapping(root / "params.yaml")
     values: dict[str, Any] = {}
     chosen: dict[str, Any] = {}
     for entry in _declared(stage, root / "dvc.yaml"):
         match = _PRESET.fullmatch(entry)
         if match:
-            chosen[match[1]] = _preset(everything, match[1], match[2])
-            check_value(chosen[match[1]], match[1])
+            family, preset = match[1], _preset(everything, match[1], match[2])
+            where = f"{family}s.{preset['name']}"
+            check_value(preset, where)
+            check_declared(f"{family}s", preset, where)
+            chosen[family] = preset
             continue
         name = _TEMPLATE.sub(lambda inner: str(_lookup(everything, inner[1], stage)), entry)
         value = _lookup(everything, name, stage)
         check_value(value, name)
+        check_declared(name, value)
         *parents, last = name.split(".")
         node = values
         for parent in parents:
@@ -101,23 +105,34 @@ def load(stage: str, root: Path = Path(".")) -> Params:
     return Params({**values, **chosen}, stage, presets)
 
 
+def arm_of(stage: str, given: Sequence[str], root: Path = Path(".")) -> str:
+    """The arm that the command line gives; InputError unless it is one that `root`/dvc.yaml runs the stage for."""
+    known = _stage(stage, root / "dvc.yaml").get("matrix", {}).get("arm", [])
+    if len(given) != 1 or given[0] not in known:
+        raise InputError(
+            f"stage '{stage}' works on one arm, {' or '.join(known)}, not on '{' '.join(given)}'; run "
+            f"`python -m stages.{stage} {known[0]}`"
+        )
+    return given[0]
+
+
+def _stage(stage: str, path: Path) -> dict[str, Any]:
+    stages = _mapping(path).get("stages")
+    if not isinstance(stages, dict) or not isinstance(stages.get(stage), dict):
+        raise InputError(f"{path} has no stage '{stage}'; it has {', '.join(map(str, stages or ())) or 'none'}")
+    return stages[stage]
+
+
 def _declared(stage: str, path: Path) -> list[str]:
-    stages = _read_yaml(path).get("stages") or {}
-    if stage not in stages:
-        raise InputError(f"{path} has no stage '{stage}'; it has {', '.join(stages) or 'none'}")
-    entries = stages[stage].get("do", stages[stage]).get("params") or []
+    told = _stage(stage, path)
+    entries = told.get("do", told).get("params") or []
     if others := [entry for entry in entries if not isinstance(entry, str)]:
         raise InputError(f"stage '{stage}' declares parameters of another file, {others[0]}; use params.yaml alone")
     return entries
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(read_bytes(path))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" near line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path} is not valid YAML{where}; correct it") from None
+def _mapping(path: Path) -> dict[str, Any]:
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no `name: value` lines; restore it with git")
     return content
@@ -134,23 +149,41 @@ def _lookup(tree: Mapping[str, Any], name: str, stage: str) -> Any:
 
 def _preset(everything: Mapping[str, Any], family: str, selector: str) -> dict[str, Any]:
     name, known = everything.get(selector), everything.get(f"{family}s") or {}
-    if name not in known:
+    if not isinstance(known, dict):
+        raise InputError(f"{family}s in params.yaml must hold presets by name, not {known!r}; restore it with git")
+    if not isinstance(name, str) or name not in known:
         raise InputError(f"unknown {family} '{name}'; params.yaml knows {', '.join(map(str, known))}")
-    return {"name": name, **(known[name] or {})}
+    preset = {} if known[name] is None else known[name]
+    if not isinstance(preset, dict):
+        raise InputError(f"{family}s.{name} must hold `name: value` lines, not {preset!r}; correct it in params.yaml")
+    return {"name": name, **preset}
 
 
 def check_value(value: Any, name: str) -> None:
-    """InputError, naming the parameter, for a number that is not finite and for text meant as a number."""
-    if isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+    """InputError, naming the parameter, for a number that is not finite, for text meant as a number, for a name that
+    YAML does not read as text (no, 1e3), and for what is none of number, text, true, false, list and mapping."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InputError(f"{name} has the name {key!r}, which YAML does not read as text; put it in quotes")
             check_value(item, f"{name}.{key}")
-    elif isinstance(value, float | str):
-        try:
-            number = float(value)
-        except ValueError:
-            return
-        if not math.isfinite(number):
-            raise InputError(f"parameter '{name}' is {value}; give it a finite number")
-        if isinstance(value, str):
-            plain = np.format_float_positional(number, trim="0")
-            raise InputError(f"parameter '{name}' is the text '{value}', not a number; write {plain} in params.yaml")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            check_value(item, f"{name}.{number}")
+    elif isinstance(value, str):
+        _refuse_number(value, name)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"parameter '{name}' is {value}; give it a finite number")
+    elif not isinstance(value, bool | int | float | None):
+        raise InputError(f"parameter '{name}' is a {type(value).__name__}, not a number or text; put it in quotes")
+
+
+def _refuse_number(value: str, name: str) -> None:
+    try:
+        number = float(value)
+    except ValueError:
+        return
+    if not math.isfinite(number):
+        raise InputError(f"parameter '{name}' is {value}; give it a finite number")
+    plain = np.format_float_positional(number, trim="0")
+    raise InputError(f"parameter '{name}' is the text '{value}', not a number; write {plain} in params.yaml")

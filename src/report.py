@@ -3,14 +3,18 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import stats
 
+from src.data.reading import shrink
 from src.files import atomic_write
 from src.shards import Shards
+
+SHEET_ROWS, SHEET_PIXELS = 20, 96  # of a sheet by class: so many classes, and an image's edge at most
 
 
 def contact_sheet(
@@ -29,9 +33,11 @@ def contact_sheet(
     rows = -(-len(images) // columns)
     if row_labels is not None and len(row_labels) != rows:
         raise ValueError(f"{len(row_labels)} labels for {rows} rows")
+    # A name is data: of any length, and with line breaks, which the font cannot measure.
+    labels = [shorten(label, 60, placeholder=" ...") for label in row_labels or ()]
     font = ImageFont.load_default(11)
     gap = 2
-    left = max((int(font.getlength(label)) + 3 * gap for label in row_labels or ()), default=gap)
+    left = max((int(font.getlength(label)) + 3 * gap for label in labels), default=gap)
     height, width = images.shape[1] * scale + gap, images.shape[2] * scale + gap
     sheet = Image.new("RGB", (left + columns * width, gap + rows * height), "white")
     draw = ImageDraw.Draw(sheet)
@@ -39,7 +45,7 @@ def contact_sheet(
         row, column = divmod(number, columns)
         tile = Image.fromarray(image.repeat(scale, axis=0).repeat(scale, axis=1))
         sheet.paste(tile, (left + column * width, gap + row * height))
-    for row, label in enumerate(row_labels or ()):
+    for row, label in enumerate(labels):
         draw.text((gap, gap + row * height + height // 2), label, fill="black", font=font, anchor="lm")
     png = io.BytesIO()
     sheet.save(png, "PNG", optimize=True)
@@ -72,13 +78,21 @@ def markdown_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) ->
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.1f}" if isinstance(value, float) else str(value).replace("|", "\\|")
+    return f"{value:.1f}" if isinstance(value, float) else str(value).replace("\n", " ").replace("|", "\\|")
 
 
-def synthetic_sheet(path: Path | str, shards: Shards, class_names: Sequence[str], columns: int = 12) -> None:
-    """A contact sheet of the first `columns` images of every class, one row per class that has any."""
-    rows = [np.flatnonzero(shards.labels == k)[:columns] for k in range(len(class_names))]
+def sheet_by_class(path: Path | str, shards: Shards, class_names: Sequence[str], columns: int = 12) -> None:
+    """A contact sheet of the first `columns` images of every class, one row per class that has any.
+
+    Of many classes SHEET_ROWS evenly spaced ones are shown, and large images no larger than SHEET_PIXELS.
+    """
+    present = [k for k in range(len(class_names)) if (shards.labels == k).any()]
+    places = np.unique(np.linspace(0, len(present) - 1, min(len(present), SHEET_ROWS)).round().astype(int))
+    chosen = [present[i] for i in places]
+    rows = [np.flatnonzero(shards.labels == k)[:columns] for k in chosen]
     blank = np.full_like(shards.image(0), 255)
-    images = [shards.image(int(row[i])) if i < len(row) else blank for row in rows if len(row) for i in range(columns)]
-    names = [name for name, row in zip(class_names, rows, strict=True) if len(row)]
-    contact_sheet(path, np.stack(images), columns, row_labels=names)
+    images = [shards.image(int(row[i])) if i < len(row) else blank for row in rows for i in range(columns)]
+    scale = 2 if len(blank) * 2 <= SHEET_PIXELS else 1
+    if len(blank) > SHEET_PIXELS:
+        images = [shrink(image, SHEET_PIXELS) for image in images]
+    contact_sheet(path, np.stack(images), columns, scale, row_labels=[class_names[k] for k in chosen])

@@ -2,13 +2,18 @@
 
 DVC deletes a stage's outputs before it runs, so unfinished work lives under `.dvc/tmp/scratch` of the main
 repository (`DVC_ROOT` also in queued experiments) and moves to the output when it is complete.
+
+Processes may share one (`shared`): the main one, RANK 0 or no launcher at all, opens and publishes it, the others join
+it, work and leave, at any time and from any machine that sees the folder.
 """
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +21,40 @@ import safetensors
 import torch
 from safetensors.torch import save
 
+from src.claims import Claims, Gone
 from src.errors import InputError
 from src.files import atomic_write
+from src.parallel import is_main
+
+WAIT = 600.0  # seconds that a process waits for the main one, which may still be importing or reading
+POLL = 0.5
 
 
 class Scratch:
     """The folder of one stage under one key: the same key finds the same work again, another finds none."""
 
-    def __init__(self, stage: str, key: Mapping[str, Any]) -> None:
-        """key: all that the result depends on (parameters, input hashes), JSON-able; kept as `key.json`."""
+    def __init__(self, stage: str, key: Mapping[str, Any], make: bool = True) -> None:
+        """key: all that the result depends on (parameters, input hashes), JSON-able; kept as `key.json`.
+
+        make: whether the folder is to be there from now on.
+        """
         text = json.dumps(key, sort_keys=True, allow_nan=False)
         root = Path(os.environ.get("DVC_ROOT") or Path.cwd())
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self.path = root / ".dvc" / "tmp" / "scratch" / f"{stage}-{digest}"
-        self.path.mkdir(parents=True, exist_ok=True)
-        atomic_write(self.path / "key.json", text.encode())
+        self.digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self.path = root / ".dvc" / "tmp" / "scratch" / f"{stage}-{self.digest}"
+        self.marker = self.path.with_name(f"{stage}.published")
+        self.mains: Claims | None = None
+        if make:
+            self.path.mkdir(parents=True, exist_ok=True)
+            atomic_write(self.path / "key.json", text.encode())
 
     def publish(self, source: str | Iterable[str], out: Path | str) -> None:
         """Replace the folder `out` by a finished one, then remove the scratch folder.
 
         source: the name of a finished folder in the scratch folder, or names of files and folders that become
         `out`'s contents. `out` appears in one rename, and the scratch folder stays whole until then, so that
-        an interrupted publish can be repeated. Raises InputError if something named is not there.
+        an interrupted publish can be repeated. Temporary files of killed processes (`.*.tmp`) stay behind. Raises
+        InputError if something named is not there.
         """
         out = Path(out)
         names = [source] if isinstance(source, str) else list(source)
@@ -58,7 +75,74 @@ class Scratch:
         except BaseException:
             remove(complete)
             raise
-        shutil.rmtree(self.path, ignore_errors=True)
+        for left in out.parent.glob(f".{out.name}.*.tmp"):  # of a process that was killed while it published
+            remove(left)
+        self._leave()
+
+    def is_published(self, out: Path) -> bool:
+        """Whether a shared scratch of this key has become `out`."""
+        try:
+            return self.marker.read_text().strip() == self.digest and out.exists()
+        except OSError:
+            return False
+
+    def _leave(self) -> None:
+        if self.mains is not None:
+            atomic_write(self.marker, self.digest.encode())
+            self.mains.release(self.mains.token)
+            if self.mains.others():  # such as the same stage in another experiment, which is about to publish it too
+                return
+        # Away in one step: whoever still works in it cannot move anything to a place that is not there any more.
+        aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        try:
+            os.rename(self.path, aside)
+        except FileNotFoundError:
+            return
+        for left in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def shared(stage: str, key: Mapping[str, Any], out: Path, wait: float = WAIT) -> Iterator[Scratch | None]:
+    """The scratch in which all processes of a stage work; None for one that comes after it has become `out`.
+
+    Inside, the main process is known to other main processes of the same key (`dvc queue` with two workers), so that
+    the first to finish leaves the scratch to the others. wait: seconds that another process waits for the main one to
+    open the scratch. Raises InputError if it does not.
+    """
+    if not is_main():
+        yield _join(Scratch(stage, key, make=False), stage, out, wait)
+        return
+    scratch, mains = _open(stage, key)
+    with mains:
+        yield scratch
+
+
+def _open(stage: str, key: Mapping[str, Any]) -> tuple[Scratch, Claims]:
+    while True:
+        scratch = Scratch(stage, key)
+        scratch.marker.unlink(missing_ok=True)
+        try:
+            (scratch.path / "mains").mkdir(exist_ok=True)
+            scratch.mains = Claims(scratch.path / "mains")
+            scratch.mains.take(scratch.mains.token)
+            return scratch, scratch.mains
+        except (Gone, FileNotFoundError):  # another main process published it this very moment
+            continue
+
+
+def _join(scratch: Scratch, stage: str, out: Path, wait: float) -> Scratch | None:
+    end = time.monotonic() + wait
+    while not scratch.path.is_dir():
+        if scratch.is_published(out):
+            return None
+        if time.monotonic() >= end:
+            raise InputError(
+                f"no main process opened {scratch.path} within {wait:.0f} s; start {stage} without RANK, or with "
+                "RANK=0, with the same parameters and inputs, and then its other workers"
+            )
+        time.sleep(POLL)
+    return scratch
 
 
 def remove(path: Path) -> None:
@@ -71,7 +155,7 @@ def remove(path: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, copy_function=_link)
+        shutil.copytree(source, target, copy_function=_link, ignore=shutil.ignore_patterns(".*.tmp"))
     else:
         _link(source, target)
 
@@ -97,7 +181,7 @@ def load_checkpoint(path: Path | str) -> tuple[dict[str, torch.Tensor], dict[str
     """Return (tensors, state), or None if the file is absent or damaged: the work then starts over."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["state"])
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError):
+            names, state = file.keys(), json.loads(file.metadata()["state"])
+            return ({name: file.get_tensor(name) for name in names}, state) if isinstance(state, dict) else None
+    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError):
         return None

@@ -16,8 +16,8 @@ def derive(*parts: int | str) -> int:
 
     Raises TypeError for a part that is neither an integer nor a string: a float's text is not stable enough.
     """
-    address = [part if isinstance(part, str) else operator.index(part) for part in parts]
-    return int.from_bytes(hashlib.sha256(json.dumps(address).encode()).digest()[:8], "big") >> 1
+    address = f"[{', '.join(map(_json, parts))}]"
+    return int.from_bytes(hashlib.sha256(address.encode()).digest()[:8], "big") >> 1
 
 
 def torch_generator(*parts: int | str) -> torch.Generator:
@@ -28,3 +28,10 @@ def torch_generator(*parts: int | str) -> torch.Generator:
 def numpy_generator(*parts: int | str) -> np.random.Generator:
     """Return a numpy generator seeded with `derive(*parts)`."""
     return np.random.default_rng(derive(*parts))
+
+
+def _json(part: int | str) -> str:
+    """The part as JSON; a plain integer, which most are, without the encoder, whose start costs more than the hash."""
+    if type(part) is int:
+        return str(part)
+    return json.dumps(part if isinstance(part, str) else operator.index(part))

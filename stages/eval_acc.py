@@ -7,7 +7,7 @@ the imbalanced training split already holds all of them, it is marked `"bound": 
 from src.data.labelled import image_counts
 from src.data.names import read_names
 from src.errors import run_stage
-from src.evaluation.accuracy import accuracy_report, predict
+from src.evaluation.accuracy import accuracy_report, predict, reliability
 from src.files import write_csv, write_json
 from src.parallel import device
 from src.shards import Shards
@@ -33,6 +33,7 @@ def main() -> None:
     for arm, folder in ARMS.items():
         probabilities = predict(load_classifier(folder).to(device()), images)
         report[arm] = accuracy_report(probabilities, test.labels, counts, names.classes, **groups)
+        write_csv(f"metrics/calibration/{arm}.csv", reliability(probabilities, test.labels))
         columns = {**truth, "predicted": [names.classes[k] for k in probabilities.argmax(1)]}
         write_csv(
             f"metrics/confusion/{arm}.csv",

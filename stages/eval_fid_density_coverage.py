@@ -10,6 +10,7 @@ from src.evaluation.accuracy import predict
 from src.evaluation.agreement import agreement
 from src.evaluation.cache import cached_features
 from src.evaluation.extractors import Sources, chosen
+from src.evaluation.guidance import criteria, trace
 from src.evaluation.quality import in_every_space
 from src.files import write_json
 from src.generators.loading import load as load_generator
@@ -23,11 +24,12 @@ ARMS = ("synaug", "guided")
 
 def main() -> None:
     params = load("eval_fid_density_coverage")
-    counts = image_counts(Shards("data/real/train"), read_names("data/real"))[0]
+    names = read_names("data/real")
+    counts = image_counts(Shards("data/real/train"), names)[0]
     shards = {"real": Shards("data/real/val"), **{arm: Shards(f"data/synth/{arm}") for arm in ARMS}}
     labels = {name: part.labels for name, part in shards.items()}
     images = {name: part.images() for name, part in shards.items()}
-    reference = load_classifier("data/reference").to(device())
+    reference, base = (load_classifier(folder).to(device()) for folder in ("data/reference", "data/base"))
     settings = params.evaluation.as_dict()
     sources = Sources(settings, device(), reference, lambda: load_generator(params.generator.as_dict(), device()))
     extractors = chosen(settings["features"], sources)
@@ -37,7 +39,10 @@ def main() -> None:
     }
     report = in_every_space(spaces, labels, counts, settings["nearest_k"])
     for arm in ARMS:
-        report[arm]["class_agreement"] = agreement(predict(reference, images[arm]), labels[arm], counts)
+        judged = predict(reference, images[arm])
+        report[arm]["class_agreement"] = agreement(judged, labels[arm], counts, names.classes)
+        report[arm]["base_classifier"] = criteria(predict(base, images[arm]), labels[arm])
+        report[arm]["feedback"] = trace(shards[arm])
     write_json("metrics/fid_density_coverage.json", report)
 
 

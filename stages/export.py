@@ -1,4 +1,4 @@
-"""Command export: a balanced data set, or any folder of shards, as plain folders of PNGs with a table.
+"""Command export: a balanced data set, or any folder of shards, as plain folders of images with a table.
 
 python -m stages.export guided                          # real and synthetic images of the arm, into export/guided
 python -m stages.export data/synth/guided export/made   # a folder of shards into a folder of your choice
@@ -21,14 +21,14 @@ def main() -> None:
     arguments = parser.parse_args()
     real = Shards("data/real/train")
     entries = _entries(arguments.what, real)
-    folder = arguments.folder or Path("export") / Path(arguments.what).name
+    folder = arguments.folder or Path("export") / Path(arguments.what).resolve().name
     written = export(entries, read_names("data/real"), real, folder)
     print(f"{len(entries)} images in {folder} ({written} new), listed in {folder / TABLE}")
 
 
 def _entries(what: str, real: Shards) -> list[Entry]:
     index = Path("data/merged") / f"{what}.csv"
-    if index.is_file():
+    if Path(what).name == what and index.is_file():
         return merged_entries(read_merged(index), real, Shards(f"data/synth/{what}"))
     if (Path(what) / "index.jsonl").is_file():
         return shard_entries(Shards(what))

@@ -3,17 +3,20 @@
 import sys
 from pathlib import Path
 
-from src.data.merge import merge, write_merged
+from src.data.merge import merge, to_replace, write_merged
 from src.errors import run_stage
-from src.params import load
+from src.params import arm_of, load
 from src.shards import Shards
 
 
 def main() -> None:
-    arm = sys.argv[1]
-    balance = load("merge_balance").budget.balance
+    arm = arm_of("merge_balance", sys.argv[1:])
+    params = load("merge_balance")
     real, made = Shards("data/real/train"), Shards(f"data/synth/{arm}")
-    merged = merge(real.labels, made.labels, arm == "synaug", real.contexts, made.contexts, balance)
+    replaced = to_replace(real.labels, params.merge.replace_fraction, params.merge.replace_classes)
+    merged = merge(
+        real.labels, made.labels, arm == "synaug", real.contexts, made.contexts, params.budget.balance, replaced
+    )
     write_merged(Path(f"data/merged/{arm}.csv"), merged)
 
 

@@ -12,7 +12,9 @@ from src.data.writing import fingerprint, write_splits
 from src.errors import run_stage
 from src.files import write_json
 from src.params import load
+from src.report import sheet_by_class
 from src.scratch import Scratch
+from src.shards import Shards
 
 
 def groups(data: Prepared) -> dict[str, dict[str, int]]:
@@ -30,7 +32,7 @@ def main() -> None:
     # The posed digits come from no file that an id could name.
     hashes = write_splits(data, params.dataset.image_size, scratch.path, with_ids=params.dataset.kind != "digits")
     write_names(scratch.path, Names(data.class_names, data.context_names))
-    scratch.publish([*data.splits, NAMES], Path("data/real"))
+    sheet_by_class("metrics/sheets/real.png", Shards(scratch.path / "train"), data.class_names)
     write_json(
         "metrics/splits.json",
         {
@@ -42,6 +44,7 @@ def main() -> None:
             **({"skipped": list(data.skipped)} if data.skipped else {}),
         },
     )
+    scratch.publish([*data.splits, NAMES], Path("data/real"))
 
 
 if __name__ == "__main__":

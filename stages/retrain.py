@@ -9,7 +9,7 @@ from src.data.names import read_names
 from src.errors import run_stage
 from src.files import hash_tree, write_csv
 from src.parallel import device, is_main, rank, together, workers
-from src.params import load
+from src.params import arm_of, load
 from src.scratch import Scratch
 from src.shards import Shards
 from src.training.arms import Setting, optimisation, train_guided, train_synaug
@@ -17,7 +17,7 @@ from src.training.models import save
 
 
 def main() -> None:
-    arm = sys.argv[1]
+    arm = arm_of("retrain", sys.argv[1:])
     params = load("retrain")
     processes = workers(optimisation(params.recipe.as_dict()).parts)
     if rank() >= processes:
@@ -42,8 +42,8 @@ def main() -> None:
             model, curve = train_synaug(*common, params.synaug.as_dict(), balance, scratch)
     if is_main():
         save(model, scratch.path / "model")
-        scratch.publish("model", Path(f"data/retrained/{arm}"))
         write_csv(f"metrics/curves/{arm}.csv", curve)
+        scratch.publish("model", Path(f"data/retrained/{arm}"))
 
 
 if __name__ == "__main__":

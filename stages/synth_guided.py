@@ -14,15 +14,30 @@ from src.generators.loading import load as load_generator
 from src.generators.shard_plan import cost_of, write_plan
 from src.generators.synthesis import Synthesiser, settings_from
 from src.parallel import device
-from src.params import load
-from src.report import synthetic_sheet
-from src.scratch import Scratch
+from src.params import Params, load
+from src.report import sheet_by_class
+from src.scratch import Scratch, shared
 from src.shards import Shards
 from src.training.models import load as load_classifier
+
+OUT = Path("data/synth/guided")
+
+
+def inputs(params: Params) -> list[str]:
+    """The files and folders whose contents decide the images."""
+    data = ["data/real/train", "data/real/names.json", "data/base", f"prompts/{params.dataset}.yaml"]
+    return [*data, *folders_of(params.generator.as_dict())]
 
 
 def main() -> None:
     params = load("synth_guided")
+    key = {"inputs": [hash_tree(path) for path in inputs(params)], **params.as_dict()}
+    with shared("synth_guided", key, OUT) as scratch:
+        if scratch is not None:  # there is still work
+            make(params, scratch)
+
+
+def make(params: Params, scratch: Scratch) -> None:
     names, real, synth = read_names("data/real"), Shards("data/real/train"), params.synth
     prompts, images = Prompts(f"prompts/{params.dataset}.yaml", names.classes, names.contexts), real.images()
     plan = plan_for(
@@ -40,24 +55,15 @@ def main() -> None:
     value = feedback_value(params.feedback, classifier, images, real.labels, device())
     schedule = Schedule.from_mapping(params.feedback)
 
-    files = [
-        "data/real/train",
-        "data/real/names.json",
-        "data/base",
-        f"prompts/{params.dataset}.yaml",
-        *folders_of(params.generator.as_dict()),
-    ]
-    inputs = [hash_tree(path) for path in files]
-    scratch = Scratch("synth_guided", {"inputs": inputs, **params.as_dict()})
-    decoder, size = params.feedback.decoder, images.shape[1]
-    synthesiser = Synthesiser(generator, settings, plan, images, value, schedule, decoder, size)
-    if write_plan(synthesiser, plan, synth.shard_size, scratch.path / "shards", "guided images"):
-        cost = cost_of(
-            synthesiser, plan, scratch.path / "cost", generator=params.generator.name, feedback=params.feedback.name
-        )
-        write_json("metrics/cost/guided.json", cost)
-        synthetic_sheet("metrics/sheets/guided.png", Shards(scratch.path / "shards"), prompts.classes)
-        scratch.publish("shards", Path("data/synth/guided"))
+    size, shards, feedback = images.shape[1], scratch.path / "shards", params.feedback
+    synthesiser = Synthesiser(
+        generator, settings, plan, images, value, schedule, feedback.decoder, size, feedback.candidates
+    )
+    if write_plan(synthesiser, plan, synth.shard_size, shards, "guided images", synth.image_format):
+        chosen = {"generator": params.generator.name, "feedback": feedback.name}
+        write_json("metrics/cost/guided.json", cost_of(synthesiser, plan, scratch.path / "cost", **chosen))
+        sheet_by_class("metrics/sheets/guided.png", Shards(shards), prompts.classes)
+        scratch.publish("shards", OUT)
 
 
 if __name__ == "__main__":

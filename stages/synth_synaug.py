@@ -12,15 +12,30 @@ from src.generators.loading import load as load_generator
 from src.generators.shard_plan import cost_of, write_plan
 from src.generators.synthesis import Synthesiser, settings_from
 from src.parallel import device
-from src.params import load
-from src.report import synthetic_sheet
-from src.scratch import Scratch
+from src.params import Params, load
+from src.report import sheet_by_class
+from src.scratch import Scratch, shared
 from src.shards import Shards
+
+OUT = Path("data/synth/synaug")
+
+
+def inputs(params: Params) -> list[str]:
+    """The files and folders whose contents decide the images."""
+    data = ["data/real/train", "data/real/names.json", f"prompts/{params.dataset}.yaml"]
+    return [*data, *folders_of(params.generator.as_dict())]
 
 
 def main() -> None:
     params = load("synth_synaug")
-    names, real = read_names("data/real"), Shards("data/real/train")
+    key = {"inputs": [hash_tree(path) for path in inputs(params)], **params.as_dict()}
+    with shared("synth_synaug", key, OUT) as scratch:
+        if scratch is not None:  # there is still work
+            make(params, scratch)
+
+
+def make(params: Params, scratch: Scratch) -> None:
+    names, real, synth = read_names("data/real"), Shards("data/real/train"), params.synth
     prompts = Prompts(f"prompts/{params.dataset}.yaml", names.classes, names.contexts)
     plan = plan_for(
         params.budget, real.labels, real.contexts, names, params.seed, prompts, conditioned=False, modified=True
@@ -28,20 +43,13 @@ def main() -> None:
     settings = settings_from(params.generator, "text", 0.0)
     generator = load_generator(params.generator.as_dict(), device())
 
-    files = [
-        "data/real/train",
-        "data/real/names.json",
-        f"prompts/{params.dataset}.yaml",
-        *folders_of(params.generator.as_dict()),
-    ]
-    inputs = [hash_tree(path) for path in files]
-    scratch = Scratch("synth_synaug", {"inputs": inputs, **params.as_dict()})
-    synthesiser = Synthesiser(generator, settings, plan, size=real.image(0).shape[0])
-    if write_plan(synthesiser, plan, params.synth.shard_size, scratch.path / "shards", "text-only images"):
+    size, shards = real.image(0).shape[0], scratch.path / "shards"
+    synthesiser = Synthesiser(generator, settings, plan, size=size)
+    if write_plan(synthesiser, plan, synth.shard_size, shards, "text-only images", synth.image_format):
         cost = cost_of(synthesiser, plan, scratch.path / "cost", generator=params.generator.name)
         write_json("metrics/cost/synaug.json", cost)
-        synthetic_sheet("metrics/sheets/synaug.png", Shards(scratch.path / "shards"), prompts.classes)
-        scratch.publish("shards", Path("data/synth/synaug"))
+        sheet_by_class("metrics/sheets/synaug.png", Shards(shards), prompts.classes)
+        scratch.publish("shards", OUT)
 
 
 if __name__ == "__main__":

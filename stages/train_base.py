@@ -34,8 +34,8 @@ def main() -> None:
             model, curve = train_real(setting, data, how, scratch, name)
         if is_main():
             save(model, scratch.path / "model")
-            scratch.publish("model", Path("data") / name)
             write_csv(f"metrics/curves/{name}.csv", curve)
+            scratch.publish("model", Path("data") / name)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """How a stage ends: one sentence for the user's mistake, the traceback for a defect."""
 
 import errno
+import os
+import signal
+import threading
 
 import pytest
 
@@ -32,6 +35,40 @@ def test_an_interrupted_stage_says_how_to_continue(capsys):
         130,
         "interrupted; run the same command to continue\n",
     )
+
+
+def test_sigterm_ends_a_stage_like_ctrl_c_and_only_a_stage(capsys):
+    unwound = []
+
+    def main() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        except KeyboardInterrupt:
+            unwound.append(True)
+            raise
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stop:
+        run_stage(main)
+    assert (stop.value.code, unwound) == (143, [True])
+    assert capsys.readouterr().err == "terminated; run the same command to continue\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_stage_in_a_thread_leaves_signals_alone():
+    done = []
+    thread = threading.Thread(target=lambda: run_stage(lambda: done.append(True)))
+    thread.start()
+    thread.join()
+    assert done
+
+
+def test_a_launchers_number_that_is_none_is_the_users_mistake(monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "first")
+    with pytest.raises(SystemExit) as stop:
+        run_stage(lambda: None)
+    assert stop.value.code == 2 and "RANK=first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("rank", "shared", "runs"), [("0", False, 1), ("1", False, 0), ("1", True, 1)])

@@ -106,6 +106,26 @@ def test_a_folder_of_shards_is_exported_alone_and_data_without_contexts_has_no_g
     assert [row["source"] for row in rows_of(world / "export/train")] == ["real"] * 3
 
 
+@pytest.mark.parametrize(("image_format", "suffix"), [("png", "png"), ("jpeg", "jpg")])
+def test_images_of_either_format_leave_as_the_bytes_that_are_stored(world, monkeypatch, image_format, suffix):
+    write_all(world / "data/real/val", [(image(), {"label": i % 2, "context": 0}) for i in range(3)], 2, image_format)
+    run(monkeypatch, "data/real/val")
+    shards, rows = Shards("data/real/val"), rows_of(world / "export/val")
+    assert [row["path"].split("/")[1] for row in rows] == [f"real-0000000{i}.{suffix}" for i in range(3)]
+    for i, row in enumerate(rows):
+        data = (world / "export/val" / row["path"]).read_bytes()
+        assert data == shards.stored(i)
+        assert np.array_equal(np.array(Image.open(world / "export/val" / row["path"])), shards.image(i))
+
+
+def test_an_image_made_from_one_that_is_not_there_or_of_a_group_without_name_is_refused(world, monkeypatch):
+    for source, context, problem in [(9, 0, "image 9, which"), (-1, 0, "image -1"), ("a", 0, "'a'"), (0, 7, "a group")]:
+        meta = {"label": 0, "context": context, "prompt": "a photo", "source": source}
+        write_all(world / "odd", [(image(), meta)])
+        with pytest.raises(InputError, match=problem):
+            run(monkeypatch, "odd", f"out/{source}{context}")
+
+
 def test_an_image_that_nobody_named_is_told_by_its_number(world):
     write_all(world / "plain", [(image(), {"label": 0})])
     plain = Shards(world / "plain")

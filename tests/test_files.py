@@ -1,7 +1,14 @@
 """Files appear complete or not at all, and hashes name contents."""
 
+import errno
+import fcntl
 import math
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -70,3 +77,47 @@ def test_a_tree_hash_depends_on_names_and_contents_alone(tmp_path):
 def test_a_single_file_hashes_as_its_contents(tmp_path):
     files.atomic_write(tmp_path / "a", b"a")
     assert files.hash_tree(tmp_path / "a") == files.hash_file(tmp_path / "a")
+
+
+def test_a_file_that_a_killed_process_left_unfinished_is_removed_and_one_that_is_being_written_is_not(tmp_path):
+    written_by(tmp_path, "file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".tmp"]
+    with files.writing(tmp_path / "a") as file:
+        assert len(list(tmp_path.iterdir())) == 1  # this one, not that of the dead
+        file.write(b"mine")
+        written_by(tmp_path, "file.write(b'theirs')", 0)
+        assert (tmp_path / "a").read_bytes() == b"theirs"
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"mine")]
+
+
+def written_by(folder: Path, what: str, status: int) -> None:
+    """Let another process write `folder`/a."""
+    code = f"import os, signal\nfrom src import files\nwith files.writing('a') as file:\n    {what}"
+    here = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    assert subprocess.run([sys.executable, "-c", code], cwd=folder, env=here).returncode == status
+
+
+def test_a_writer_whose_file_was_taken_for_a_dead_ones_begins_again(tmp_path, monkeypatch):
+    real, names = fcntl.flock, []
+
+    def too_late(file: BinaryIO, how: int) -> None:
+        if not names:
+            names.append(file.name)
+            os.unlink(file.name)
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", too_late)
+    files.atomic_write(tmp_path / "a", b"whole")
+    assert names and [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"whole")]
+
+
+def test_files_are_written_where_there_are_no_locks_and_strangers_files_stay(tmp_path, monkeypatch):
+    for name in (".a.tmp", f".b.{'0' * 32}.tmp"):
+        (tmp_path / name).write_bytes(b"whose?")
+
+    def unsupported(file: BinaryIO, how: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    files.atomic_write(tmp_path / "a", b"whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"a", ".a.tmp", f".b.{'0' * 32}.tmp"}

@@ -76,6 +76,21 @@ def test_a_training_takes_all_processes_if_they_divide_its_parts_and_one_otherwi
     assert taken == (world if parts % world == 0 else 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("RANK", "two"), ("RANK", "-1"), ("WORLD_SIZE", "0"), ("WORLD_SIZE", "1.5")]
+)
+def test_a_launchers_word_that_is_no_number_is_one_sentence(alone, name, text):
+    alone.setenv(name, text)
+    with pytest.raises(InputError, match=f"^{name}={text} in the environment must be a whole number from [01] on"):
+        parallel.my_share(3)
+
+
+def test_a_process_that_joins_under_any_number_begins_with_somebodys_share(alone):
+    alone.setenv("RANK", "7")
+    alone.setenv("WORLD_SIZE", "3")
+    assert list(parallel.my_share(9)) == [1, 4, 7]
+
+
 def test_one_process_has_nobody_to_join_or_to_wait_for():
     with parallel.together():
         assert not parallel.joined() and not torch.distributed.is_initialized()

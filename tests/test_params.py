@@ -1,31 +1,33 @@
-"""A stage sees exactly the parameters that dvc.yaml declares for it."""
+"""A stage sees exactly the parameters that dvc.yaml declares for it. Names are made up: kinds are another matter."""
 
 import copy
 import json
 import pickle
 
 import pytest
+import yaml
 
-from src import params
+from src import checks, params
 from src.errors import InputError
+from tests.closure import ROOT
 
 DVC = """
 stages:
   plain:
     cmd: python -m stages.plain
-    params: [seed, train.lr, train.loss]
+    params: [seed, fitting.lr, fitting.loss]
   arms:
     matrix: {arm: [synaug, guided]}
     cmd: python -m stages.arms ${item.arm}
-    params: ['datasets.${dataset}', 'dataset', 'train', "recipes.${synth.recipe}"]
+    params: ['subjects.${subject}', 'subject', 'fitting', "menus.${synth.menu}"]
   family:
     cmd: python -m stages.family
-    params: ['budgets.${dataset}', 'datasets.${dataset}']
+    params: ['purses.${subject}', 'subjects.${subject}']
   each:
     foreach: [a, b]
     do:
       cmd: python -m stages.each ${item}
-      params: [train, train.lr]
+      params: [fitting, fitting.lr]
   none:
     cmd: python -m stages.none
   other:
@@ -33,18 +35,18 @@ stages:
     params: [{other.yaml: [a]}]
   typo:
     cmd: python -m stages.typo
-    params: [train.rate]
+    params: [fitting.rate]
 """
 PARAMS = """
 seed: 3
-dataset: digits
-datasets:
+subject: digits
+subjects:
   digits: {classes: 10, pose: {rotation: 20.0, scale: [0.7, 1.05]}}
   cifar: {classes: 100}
-train: {lr: 0.05, loss: cross_entropy, decay: 0.0001, mixing: null}
-synth: {recipe: short}
-recipes: {short: {steps: 5}, long: {steps: 50}}
-budgets: {digits: {per_class: 5}}
+fitting: {lr: 0.05, loss: cross_entropy, decay: 0.0001, mixing: null}
+synth: {menu: short}
+menus: {short: {steps: 5}, long: {steps: 50}}
+purses: {digits: {per_class: 5}}
 """
 
 
@@ -62,76 +64,76 @@ def replace(root, old: str, new: str) -> None:
 
 def test_declared_parameters_are_read_by_attribute_or_name(root):
     p = params.load("plain", root)
-    assert (p.seed, p.train.lr, p["train"]["loss"]) == (3, 0.05, "cross_entropy")
-    assert p.as_dict() == {"seed": 3, "train": {"lr": 0.05, "loss": "cross_entropy"}}
+    assert (p.seed, p.fitting.lr, p["fitting"]["loss"]) == (3, 0.05, "cross_entropy")
+    assert p.as_dict() == {"seed": 3, "fitting": {"lr": 0.05, "loss": "cross_entropy"}}
 
 
 def test_an_undeclared_parameter_is_an_error_that_says_where_to_add_it(root):
     p = params.load("plain", root)
-    for read in (lambda: p.train.decay, lambda: p["train"]["decay"]):
+    for read in (lambda: p.fitting.decay, lambda: p["fitting"]["decay"]):
         with pytest.raises(InputError) as error:
             read()
         assert str(error.value) == (
-            "stage 'plain' reads parameter 'train.decay', which dvc.yaml does not declare for it; add it under params"
+            "stage 'plain' reads parameter 'fitting.decay', which dvc.yaml does not declare for it; add it under params"
         )
-    with pytest.raises(InputError, match="'dataset'"):
-        _ = p.dataset
+    with pytest.raises(InputError, match="'subject'"):
+        _ = p.subject
     with pytest.raises(InputError, match="'seed'"):
         _ = params.load("none", root).seed
 
 
 def test_the_chosen_preset_stands_under_its_selector(root):
     p = params.load("arms", root)
-    assert (p.dataset.name, p.dataset.classes, p.dataset.pose.rotation, p.dataset.pose.scale) == (
+    assert (p.subject.name, p.subject.classes, p.subject.pose.rotation, p.subject.pose.scale) == (
         "digits",
         10,
         20.0,
         (0.7, 1.05),
     )
-    assert p.train.mixing is None
-    replace(root, "dataset: digits", "dataset: cifar")
-    assert params.load("arms", root).dataset.as_dict() == {"name": "cifar", "classes": 100}
+    assert p.fitting.mixing is None
+    replace(root, "subject: digits", "subject: cifar")
+    assert params.load("arms", root).subject.as_dict() == {"name": "cifar", "classes": 100}
 
 
 def test_a_field_that_the_preset_lacks_names_the_preset(root):
-    replace(root, "dataset: digits", "dataset: cifar")
-    with pytest.raises(InputError, match=r"'dataset.pose', which 'datasets.cifar' in params.yaml lacks; add it there"):
-        _ = params.load("arms", root).dataset.pose
+    replace(root, "subject: digits", "subject: cifar")
+    with pytest.raises(InputError, match=r"'subject.pose', which 'subjects.cifar' in params.yaml lacks; add it there"):
+        _ = params.load("arms", root).subject.pose
 
 
 def test_a_selector_chooses_from_every_family_that_names_it(root):
     p = params.load("family", root)
-    assert p.budget.as_dict() == {"name": "digits", "per_class": 5} and p.dataset.classes == 10
-    with pytest.raises(InputError, match=r"'budget.fill', which 'budgets.digits' in params.yaml lacks; add it there"):
-        _ = p.budget.fill
-    replace(root, "dataset: digits", "dataset: cifar")
-    with pytest.raises(InputError, match=r"unknown budget 'cifar'; params.yaml knows digits"):
+    assert p.purse.as_dict() == {"name": "digits", "per_class": 5} and p.subject.classes == 10
+    with pytest.raises(InputError, match=r"'purse.fill', which 'purses.digits' in params.yaml lacks; add it there"):
+        _ = p.purse.fill
+    replace(root, "subject: digits", "subject: cifar")
+    with pytest.raises(InputError, match=r"unknown purse 'cifar'; params.yaml knows digits"):
         params.load("family", root)
 
 
 def test_any_other_template_is_resolved_where_it_stands(root):
-    assert params.load("arms", root).recipes.as_dict() == {"short": {"steps": 5}}
+    assert params.load("arms", root).menus.as_dict() == {"short": {"steps": 5}}
 
 
 def test_a_whole_contains_its_parts_in_a_foreach_stage(root):
-    assert params.load("each", root).train.as_dict() == params.load("arms", root).train.as_dict()
+    assert params.load("each", root).fitting.as_dict() == params.load("arms", root).fitting.as_dict()
 
 
 def test_an_unknown_preset_lists_the_known_ones(root):
-    replace(root, "dataset: digits", "dataset: imagenet")
-    with pytest.raises(InputError, match=r"unknown dataset 'imagenet'; params.yaml knows digits, cifar"):
+    replace(root, "subject: digits", "subject: imagenet")
+    with pytest.raises(InputError, match=r"unknown subject 'imagenet'; params.yaml knows digits, cifar"):
         params.load("arms", root)
 
 
 @pytest.mark.parametrize(
     ("new", "problem"),
     [
-        ("lr: 1e-4", "'train.lr' is the text '1e-4', not a number; write 0.0001"),
-        ("lr: 2.5e5", "'train.lr' is the text '2.5e5', not a number; write 250000.0"),
-        ("lr: .nan", "'train.lr' is nan; give it a finite number"),
-        ("lr: nan", "'train.lr' is nan; give it a finite number"),
-        ("lr: -.inf", "'train.lr' is -inf; give it a finite number"),
-        ("lr: [0.1, .nan]", "'train.lr.1' is nan"),
+        ("lr: 1e-4", "'fitting.lr' is the text '1e-4', not a number; write 0.0001"),
+        ("lr: 2.5e5", "'fitting.lr' is the text '2.5e5', not a number; write 250000.0"),
+        ("lr: .nan", "'fitting.lr' is nan; give it a finite number"),
+        ("lr: nan", "'fitting.lr' is nan; give it a finite number"),
+        ("lr: -.inf", "'fitting.lr' is -inf; give it a finite number"),
+        ("lr: [0.1, .nan]", "'fitting.lr.1' is nan"),
     ],
 )
 def test_a_number_that_is_none_is_refused_by_name(root, new, problem):
@@ -143,7 +145,7 @@ def test_a_number_that_is_none_is_refused_by_name(root, new, problem):
 
 def test_a_bad_number_in_the_chosen_preset_is_refused_and_elsewhere_ignored(root):
     replace(root, "rotation: 20.0", "rotation: .nan")
-    with pytest.raises(InputError, match=r"'dataset.pose.rotation' is nan"):
+    with pytest.raises(InputError, match=r"'subjects.digits.pose.rotation' is nan"):
         params.load("arms", root)
     params.load("plain", root)
 
@@ -153,7 +155,7 @@ def test_a_bad_number_in_the_chosen_preset_is_refused_and_elsewhere_ignored(root
     [
         ("absent", "has no stage 'absent'; it has plain, arms"),
         ("other", "declares parameters of another file"),
-        ("typo", "declares parameter 'train.rate' for stage 'typo', but params.yaml lacks it"),
+        ("typo", "declares parameter 'fitting.rate' for stage 'typo', but params.yaml lacks it"),
     ],
 )
 def test_a_declaration_that_cannot_be_met_is_one_sentence(root, stage, problem):
@@ -174,16 +176,16 @@ def test_an_unreadable_file_is_one_sentence(root, text, problem):
 def test_parameters_cannot_be_changed(root):
     p = params.load("plain", root)
     with pytest.raises(TypeError, match="read-only"):
-        p.train.lr = 1.0
-    p.as_dict()["train"]["lr"] = 1.0
-    assert p.train.lr == 0.05
+        p.fitting.lr = 1.0
+    p.as_dict()["fitting"]["lr"] = 1.0
+    assert p.fitting.lr == 0.05
 
 
 def test_parameters_can_be_hashed_copied_and_sent_to_workers(root):
     p = params.load("arms", root)
     assert json.dumps(p.as_dict()) == json.dumps(copy.deepcopy(p).as_dict())
-    assert pickle.loads(pickle.dumps(p)).dataset.name == "digits"
-    assert sorted(p) == ["dataset", "recipes", "train"] and "seed" not in p
+    assert pickle.loads(pickle.dumps(p)).subject.name == "digits"
+    assert sorted(p) == ["fitting", "menus", "subject"] and "seed" not in p
 
 
 def test_a_subclass_sees_every_read(root, monkeypatch):
@@ -196,5 +198,43 @@ def test_a_subclass_sees_every_read(root, monkeypatch):
 
     monkeypatch.setattr(params, "Params", Recording)
     p = params.load("arms", root)
-    assert (p.dataset.pose.rotation, p["train"].lr) == (20.0, 0.05)
-    assert seen == {"dataset", "dataset.pose", "dataset.pose.rotation", "train", "train.lr"}
+    assert (p.subject.pose.rotation, p["fitting"].lr) == (20.0, 0.05)
+    assert seen == {"subject", "subject.pose", "subject.pose.rotation", "fitting", "fitting.lr"}
+
+
+def test_every_parameter_of_this_repository_has_a_kind_and_agrees_with_it():
+    everything = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for name, value in everything.items():
+        presets = value.values() if name in ("datasets", "generators", "feedbacks", "budgets", "recipes") else [value]
+        for preset in presets:
+            checks.check_declared(name, preset)
+            assert unknown(preset, checks.KINDS[name]) <= {"train"}  # whose names are those of classes
+
+
+def unknown(value, kinds) -> set[str]:
+    """Names in `value` of which `kinds` knows nothing."""
+    if not isinstance(value, dict) or callable(kinds):
+        return set()
+    known = {name.removesuffix("?"): kind for name, kind in kinds.items()}
+    return (set(value) - set(known)).union(*(unknown(value[name], known[name]) for name in set(value) & set(known)))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"scale": "high"}, "feedbacks.entropy.scale must be a number, not 'high'"),
+        ({"every": True}, "feedbacks.entropy.every must be a whole number, not True"),
+        ({"every": 2.5}, "feedbacks.entropy.every must be a whole number, not 2.5"),
+        ({"mix": "off"}, "feedbacks.entropy.mix must be true or false, not 'off'"),
+        ({"rule": ["latent"]}, r"feedbacks.entropy.rule must be text, not \['latent'\]"),
+        ({"scale": 10**400}, "feedbacks.entropy.scale must be finite"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named_with_its_preset(change, sentence):
+    preset = yaml.safe_load((ROOT / "params.yaml").read_text())["feedbacks"]["entropy"]
+    checks.check_declared("feedbacks", preset, "feedbacks.entropy")
+    with pytest.raises(InputError, match=sentence):
+        checks.check_declared("feedbacks", {**preset, **change}, "feedbacks.entropy")
+    name = next(iter(change))
+    with pytest.raises(InputError, match=rf"params.yaml lacks feedbacks.entropy.{name}; add it there"):
+        checks.check_declared("feedbacks", {key: preset[key] for key in preset if key != name}, "feedbacks.entropy")

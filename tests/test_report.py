@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from src.report import contact_sheet, markdown_table, mean_ci, paired
+from src.report import contact_sheet, markdown_table, mean_ci, paired, sheet_by_class
+from src.shards import Shards, write_all
 
 IMAGES = np.random.default_rng(0).integers(256, size=(5, 8, 8, 3), dtype=np.uint8)
 
@@ -49,3 +50,15 @@ def test_pairing_cancels_what_runs_share():
 def test_a_table_shows_absent_values_as_dashes():
     table = markdown_table([{"arm": "base", "few": 43.21}, {"arm": "a|b", "few": None, "n": 3}], ["arm", "few", "n"])
     assert table == "| arm | few | n |\n| --- | --- | --- |\n| base | 43.2 | - |\n| a\\|b | - | 3 |\n"
+
+
+def test_a_sheet_by_class_stays_small_whatever_the_data(tmp_path):
+    """Of many classes some are shown, the first and the last among them; large images are shrunk."""
+    images = [(np.full((200, 200, 3), k % 255, np.uint8), {"label": k}) for k in range(60)]
+    write_all(tmp_path / "shards", images)
+    sheet_by_class(tmp_path / "sheet.png", Shards(tmp_path / "shards"), [f"class {k}" for k in range(60)], columns=2)
+    sheet = np.array(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape[0] == 2 + 20 * 98 and sheet.shape[1] < 2 * 98 + 100
+    first = sheet.shape[1] - 2 * 98 + 50
+    assert sheet[50, first].tolist() == [0] * 3 and sheet[-50, first].tolist() == [59] * 3
+    assert (sheet[:, first + 98] == 255).all()  # one image a class, then blank

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from src.errors import InputError
-from src.scratch import Scratch, load_checkpoint, save_checkpoint
+from src.scratch import Scratch, load_checkpoint, save_checkpoint, shared
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +102,100 @@ def test_a_damaged_checkpoint_means_starting_over(root, keep):
 
 def _refuse(source, target):
     raise OSError(errno.EXDEV, "another file system")
+
+
+def test_temporary_files_of_killed_processes_are_not_published_and_do_not_stay(root):
+    scratch = Scratch("train", {})
+    (scratch.path / "model").mkdir()
+    for name in ("weights", ".weights.77.tmp"):
+        (scratch.path / "model" / name).write_text(name)
+    (root / ".out.77.tmp").mkdir()
+    (scratch.path.parent / f".{scratch.path.name}.77.tmp").mkdir()
+    scratch.publish("model", root / "out")
+    assert [path.name for path in (root / "out").iterdir()] == ["weights"]
+    assert sorted(path.name for path in root.iterdir()) == [".dvc", "out"]
+    assert list(scratch.path.parent.iterdir()) == []
+
+
+def test_a_published_scratch_is_away_before_it_is_deleted(root, monkeypatch):
+    """A process that still works in it must not find half of it."""
+    scratch = Scratch("synth", {})
+    (scratch.path / "shards").mkdir()
+    seen = []
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **how: seen.append((path.name[0], scratch.path.exists())))
+    scratch.publish("shards", root / "out")
+    assert seen == [(".", False)]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
+def test_a_damaged_key_file_stops_nothing(root, content):
+    first = Scratch("synth", {"seed": 1})
+    (first.path / "half").touch()
+    (first.path / "key.json").write_bytes(content)
+    assert (Scratch("synth", {"seed": 1}).path / "half").exists()
+    assert json.loads((first.path / "key.json").read_text()) == {"seed": 1}
+
+
+def test_leftovers_of_other_settings_stay_where_they_are(root):
+    other, mine = Scratch("synth", {"seed": 1}), Scratch("synth", {"seed": 2})
+    for scratch in (other, mine):
+        (scratch.path / "shards").mkdir()
+    (other.path / "shards" / "theirs").touch()
+    mine.publish("shards", root / "out")
+    assert list((root / "out").iterdir()) == [] and (other.path / "shards" / "theirs").exists()
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """The second of two processes, from here on; called, it is the first again."""
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    return lambda: monkeypatch.setenv("RANK", "0")
+
+
+def test_a_worker_waits_for_the_main_process_and_says_so_when_it_does_not_come(root, worker):
+    said = pytest.raises(InputError, match=r"no main process opened .* start synth without RANK")
+    with said, shared("synth", {}, root / "out", wait=0):
+        pass
+    assert list(root.iterdir()) == []
+
+
+def test_a_worker_joins_an_open_scratch_and_leaves_a_published_one(root, worker):
+    out, main_now = root / "out", worker
+    main_now()
+    with shared("synth", {}, out) as scratch:
+        os.environ["RANK"] = "1"
+        with shared("synth", {}, out, wait=0) as joined:
+            assert joined.path == scratch.path
+        (scratch.path / "shards").mkdir()
+        scratch.publish("shards", out)
+        with shared("synth", {}, out, wait=0) as joined:
+            assert joined is None
+        # Under other settings, or when the output was removed to be made again, there is work to wait for.
+        out.rmdir()
+        for key in ({}, {"seed": 2}):
+            with pytest.raises(InputError, match="no main process"), shared("synth", key, out, wait=0):
+                pass
+    assert [path.name for path in scratch.path.parent.iterdir()] == ["synth.published"]
+
+
+def test_the_first_of_two_main_processes_leaves_the_scratch_to_the_second(root):
+    """As two queued experiments that need the same images at the same time."""
+    with shared("synth", {}, root / "a") as one, shared("synth", {}, root / "b") as two:
+        assert one.path == two.path
+        (one.path / "shards").mkdir()
+        (one.path / "shards" / "x").write_text("made")
+        one.publish("shards", root / "a")
+        assert one.path.exists()
+        two.publish("shards", root / "b")
+        assert not one.path.exists()
+    assert (root / "a" / "x").read_text() == (root / "b" / "x").read_text() == "made"
+
+
+def test_a_main_process_that_failed_does_not_keep_the_next_one_from_cleaning_up(root):
+    with pytest.raises(KeyboardInterrupt), shared("synth", {}, root / "out") as scratch:
+        raise KeyboardInterrupt
+    with shared("synth", {}, root / "out") as scratch:
+        (scratch.path / "shards").mkdir()
+        scratch.publish("shards", root / "out")
+    assert [path.name for path in scratch.path.parent.iterdir()] == ["synth.published"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from src.checks import number, whole
-from src.data.digits import CLASS_NAMES, posed_digits
+from src.data.digits import CLASS_NAMES, LARGEST, posed_digits
 from src.data.folder import load_folder
 from src.data.grouped_digits import load_grouped_digits
 from src.data.imbalance import exponential_counts
@@ -23,8 +23,9 @@ from src.seeds import numpy_generator
 
 def load_digits(settings: Mapping[str, Any], seed: int) -> Prepared:
     """scikit-learn's digits, each in one random pose, with an exponential profile from head_count down."""
-    for name, least in (("image_size", 8), ("head_count", 1), ("test_per_class", 1), ("val_per_class", 1)):
-        whole(f"datasets.digits.{name}", settings[name], least)
+    whole("datasets.digits.image_size", settings["image_size"], 8, LARGEST)
+    for name in ("head_count", "test_per_class", "val_per_class"):
+        whole(f"datasets.digits.{name}", settings[name], 1)
     number("datasets.digits.imbalance_factor", settings["imbalance_factor"])
     images, labels = posed_digits(
         settings["image_size"], PoseRange.from_mapping(settings["pose"]), numpy_generator("pose", seed)
@@ -81,5 +82,5 @@ def prepare(settings: Mapping[str, Any], seed: int) -> Prepared:
     kind = settings["kind"]
     if kind not in DATASETS:
         raise InputError(f"dataset '{name}' is of kind '{kind}', which has no loader; known: {', '.join(DATASETS)}")
-    whole(f"datasets.{name}.image_size", settings["image_size"], 8)
+    whole(f"datasets.{name}.image_size", settings["image_size"], 8, 4096)
     return DATASETS[kind](settings, seed)

@@ -11,7 +11,7 @@ import numpy as np
 
 from src.checks import whole
 from src.data.contexts import CONTEXTS, paint
-from src.data.digits import CLASS_NAMES, posed_digits
+from src.data.digits import CLASS_NAMES, LARGEST, posed_digits
 from src.data.pose import PoseRange
 from src.data.sources import Prepared, Source
 from src.errors import InputError
@@ -33,7 +33,7 @@ def load_grouped_digits(settings: Mapping[str, Any], seed: int) -> Prepared:
     """
     contexts, counts = _groups(settings)
     held_out = [whole(f"{_name(settings)}.{part}_per_group", settings[f"{part}_per_group"], 1) for part in HELD_OUT]
-    size = whole(f"{_name(settings)}.image_size", settings["image_size"], 8)
+    size = whole(f"{_name(settings)}.image_size", settings["image_size"], 8, LARGEST)
     images, digits = posed_digits(size, PoseRange.from_mapping(settings["pose"]), numpy_generator("pose", seed))
     placed: dict[str, list[Placed]] = {name: [] for name in ("train", "val", "test", "pool")}
     for name, row in counts.items():

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from src.errors import InputError
+
 
 def to_tensor(images: np.ndarray) -> torch.Tensor:
     """images: uint8 (N, H, W, 3); returns float32 (N, 3, H, W) in [-1, 1]. ValueError for anything else."""
@@ -12,8 +14,10 @@ def to_tensor(images: np.ndarray) -> torch.Tensor:
 
 
 def to_uint8(x: torch.Tensor) -> np.ndarray:
-    """x: (N, 3, H, W), clamped to [-1, 1]; returns uint8 (N, H, W, 3). ValueError on NaN or infinity."""
+    """x: (N, 3, H, W), clamped to [-1, 1]; returns uint8 (N, H, W, 3). InputError on NaN or infinity."""
     if not torch.isfinite(x).all():
-        raise ValueError("images hold NaN or infinity, which no pixel can show")
+        raise InputError(
+            "images hold NaN or infinity, which no pixel can show; lower the feedback's scale or guidance_scale"
+        )
     pixels = x.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
     return np.ascontiguousarray(pixels.permute(0, 2, 3, 1).cpu().numpy())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LIMIT_BYTES = 2 * 2**30
 TOGETHER = 16  # images that one thread decodes before it takes the next ones
+SMALL = 64 * 64  # pixels; images below are decoded faster by one thread, because several wait for the interpreter
 
 
 class Images(Protocol):
@@ -57,7 +58,8 @@ class ShardImages:
                 images[place] = self._image(int(chosen[place]))
 
         starts = range(0, len(chosen), TOGETHER)
-        workers = min(len(starts), os.cpu_count() or 1)
+        small = self.shape[1] * self.shape[2] < SMALL
+        workers = 1 if small else min(len(starts), os.cpu_count() or 1)
         if workers < 2:
             for first in starts:
                 decode(first)

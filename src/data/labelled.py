@@ -48,8 +48,14 @@ def _counts(labels: np.ndarray, groups: np.ndarray | None, names: Names) -> tupl
 def group_ids(labels: np.ndarray, contexts: np.ndarray | None, names: Names) -> np.ndarray | None:
     """Group numbers (N,) of labels (N,) and contexts (N,); None for data without contexts.
 
-    Raises InputError if the data has contexts and these images lack them.
+    Raises InputError if the data has contexts and these images lack them, or for a label or context without a name.
     """
+    for kind, numbers, known in (("label", labels, names.classes), ("context", contexts, names.contexts)):
+        if numbers is not None and known is not None and len(numbers) and numbers.max() >= len(known):
+            raise InputError(
+                f"there are images of {kind} {numbers.max()}, but names.json has {len(known)} names for them; "
+                "run `dvc repro` to prepare the data again"
+            )
     if names.contexts is None:
         return None
     if contexts is None:

@@ -1,19 +1,24 @@
 """The balanced training set of an arm: an index into real and synthetic shards, no copies."""
 
-import csv
-import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from src.checks import number, whole
 from src.data.images_of import Chosen, Images, ShardImages, in_memory
 from src.errors import InputError
-from src.files import read_bytes, write_csv
+from src.files import atomic_write, read_bytes
 from src.shards import Shards
 
 SOURCES = ("real", "synthetic")
 BALANCE = ("class", "group")
+COLUMNS = ("source", "position", "label", "context")  # of the file, the last only where there are contexts
+# All lines of a sound file. Numbers fit int64; the possessive repeat keeps no place to come back to for each line.
+_ENTRIES = {
+    width: re.compile(rb"(?:(?:real|synthetic)(?:,(?:0|-?[1-9][0-9]{0,17})){%d}\n)*+" % (width - 1)) for width in (3, 4)
+}
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,14 @@ def merge(
     real_contexts: np.ndarray | None = None,
     made_contexts: np.ndarray | None = None,
     balance: str = "class",
+    replaced: np.ndarray | None = None,
 ) -> Merged:
     """All real images, and all synthetic ones (feedback guidance) or, to `uniformise` (SYNAuG), as many of each class,
     first ones first, as fill it up to the largest real class; with balance="group" of each group, to the largest.
 
-    Contexts are kept if both parts have them. Raises InputError for a class, or group, that stays empty, and for groups
-    without contexts.
+    replaced: bool (N,), real images to leave out, whose places synthetic ones take; none of them by default. Contexts
+    are kept if both parts have them. Raises InputError for a class, or group, that stays empty, and for groups without
+    contexts.
     """
     if balance not in BALANCE:
         raise InputError(f"unknown budget balance '{balance}'; known: {', '.join(BALANCE)}")
@@ -75,48 +82,72 @@ def merge(
         unit = int(max(part.max() for part in contexts)) + 1
         groups = [labels * unit + part for labels, part in zip(groups, contexts, strict=True)]
     count = (int(max(real_labels.max(), made_labels.max())) + 1) * unit
-    counts = np.bincount(groups[0], minlength=count)
-    taken = [np.flatnonzero(groups[1] == g)[: counts.max() - counts[g] if uniformise else None] for g in range(count)]
-    chosen = np.sort(np.concatenate(taken))
+    kept = np.arange(len(real_labels)) if replaced is None else np.flatnonzero(~replaced)
+    largest, counts = np.bincount(groups[0]).max(), np.bincount(groups[0][kept], minlength=count)
+    chosen = np.arange(len(made_labels))
+    if uniformise:
+        chosen = _first_of_each(groups[1], largest - counts)
     empty = np.flatnonzero(counts + np.bincount(groups[1][chosen], minlength=count) == 0)
     if len(empty):
         label, context = divmod(int(empty[0]), unit)
         what = f"class {label}" if balance == "class" else f"class {label} in context {context}"
         raise InputError(f"{what} has neither real nor synthetic images; raise the budget's per_class")
     return Merged(
-        np.repeat([False, True], [len(real_labels), len(chosen)]),
-        np.concatenate([np.arange(len(real_labels)), chosen]),
-        np.concatenate([real_labels, made_labels[chosen]]),
-        None if contexts is None else np.concatenate([contexts[0], contexts[1][chosen]]),
+        np.repeat([False, True], [len(kept), len(chosen)]),
+        np.concatenate([kept, chosen]),
+        np.concatenate([real_labels[kept], made_labels[chosen]]),
+        None if contexts is None else np.concatenate([contexts[0][kept], contexts[1][chosen]]),
     )
+
+
+def to_replace(labels: np.ndarray, fraction: float, classes: int) -> np.ndarray:
+    """Return which real images (N,) synthetic ones are to replace (SYNAuG's data perspective, arXiv 2308.00994).
+
+    The last `fraction` of every class, rounded, and all of the last `classes` classes. InputError for impossible ones.
+    """
+    count = int(labels.max()) + 1
+    if not 0 <= number("merge.replace_fraction", fraction) <= 1:
+        raise InputError(f"merge.replace_fraction={fraction} must lie in 0..1")
+    if not 0 <= whole("merge.replace_classes", classes) <= count:
+        raise InputError(f"merge.replace_classes={classes} must lie in 0..{count}, the number of classes")
+    sizes = np.bincount(labels, minlength=count)
+    stays = sizes - np.round(fraction * sizes).astype(int)
+    stays[count - classes :] = 0
+    replaced = np.ones(len(labels), bool)
+    replaced[_first_of_each(labels, stays)] = False
+    return replaced
+
+
+def _first_of_each(groups: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Ascending positions of the first wanted[g] members of every group g, or of all where it has fewer."""
+    order, sizes = np.argsort(groups, kind="stable"), np.bincount(groups, minlength=len(wanted))
+    rank = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # within its group, in sorted order
+    return np.sort(order[rank < np.repeat(wanted, sizes)])
 
 
 def write_merged(path: Path, merged: Merged) -> None:
     """One CSV line per entry: source, position, label, and context if there are any."""
-    columns = zip(merged.synthetic, merged.position, merged.label, strict=True)
-    rows = [{"source": SOURCES[int(s)], "position": int(p), "label": int(y)} for s, p, y in columns]
+    sources = [SOURCES[synthetic] for synthetic in merged.synthetic.astype(int).tolist()]
+    columns = [sources, merged.position.tolist(), merged.label.tolist()]
     if merged.context is not None:
-        rows = [{**row, "context": int(a)} for row, a in zip(rows, merged.context, strict=True)]
-    write_csv(path, rows)
+        columns.append(merged.context.tolist())
+    entry = ",".join(["%s"] * len(columns)) + "\n"
+    lines = "".join([entry % values for values in zip(*columns, strict=True)])
+    atomic_write(path, f"{','.join(COLUMNS[: len(columns)])}\n{lines}".encode())
 
 
 def read_merged(path: Path) -> Merged:
-    """What `write_merged` wrote. Raises InputError for a missing or damaged file."""
-    try:
-        reader = csv.DictReader(io.StringIO(read_bytes(path).decode()))
-        rows = list(reader)
-        contexts = [int(row["context"]) for row in rows] if "context" in (reader.fieldnames or ()) else None
-        made = Merged(
-            np.array([bool(SOURCES.index(row["source"])) for row in rows]),
-            np.array([int(row["position"]) for row in rows]),
-            np.array([int(row["label"]) for row in rows]),
-            None if contexts is None else np.array(contexts),
-        )
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is damaged; run `dvc repro` to merge again") from None
-    numbers = [made.position, made.label, *([] if made.context is None else [made.context])]
-    if len(rows) == 0 or any((column < 0).any() for column in numbers):
-        raise InputError(f"{path} is empty or holds negative numbers; run `dvc repro` to merge again")
-    return made
+    """What `write_merged` wrote, to the letter. Raises InputError for a missing or damaged file."""
+    header, _, lines = read_bytes(path).partition(b"\n")
+    if not lines:
+        raise InputError(f"{path} is empty; run `dvc repro` to merge again")
+    names = tuple(header.decode("latin-1").split(","))
+    if names not in (COLUMNS, COLUMNS[:-1]) or not _ENTRIES[len(names)].fullmatch(lines):
+        raise InputError(f"{path} is damaged; run `dvc repro` to merge again")
+    for digit, source in enumerate(SOURCES):
+        lines = lines.replace(source.encode(), b"%d" % digit)
+    table = np.fromstring(lines.replace(b",", b" "), np.int64, sep=" ").reshape(-1, len(names))
+    if (table < 0).any():
+        raise InputError(f"{path} holds negative numbers; run `dvc repro` to merge again")
+    synthetic, *numbers = table.T.copy()
+    return Merged(synthetic.astype(bool), *numbers)

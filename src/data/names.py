@@ -1,6 +1,7 @@
 """The names of classes and contexts beside the shards, so that later stages need not know the data set."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from src.errors import InputError
 from src.files import read_json, write_json
 
 NAMES = "names.json"
+# Line breaks and the like, which tables, pictures and terminals do not survive; bytes that were no Unicode; and what
+# ends a script in the page that `dvc plots` makes of a confusion matrix.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|</|<!--")
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,10 @@ class Names:
 
     def __post_init__(self) -> None:
         for kind, names in (("class", self.classes), ("context", self.contexts or ())):
-            if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+            if twice := [name for name, times in Counter(names).items() if times > 1]:
                 raise InputError(f"the {kind} name '{twice[0]}' stands for two of them; give each its own")
+            if unsafe := [name for name in names if _UNSAFE.search(name)]:
+                raise InputError(f"the {kind} name {unsafe[0]!a} holds control characters, '</' or '<!--'; rename it")
 
 
 def write_names(folder: Path | str, names: Names) -> None:
@@ -35,7 +41,7 @@ def read_names(folder: Path | str) -> Names:
     path = Path(folder) / NAMES
     found = read_json(path)
     classes, contexts = (found.get(key) if isinstance(found, dict) else None for key in ("classes", "contexts"))
-    if not (_texts(classes) and classes) or not (contexts is None or _texts(contexts)):
+    if not (_texts(classes) and classes) or not (contexts is None or (_texts(contexts) and contexts)):
         raise InputError(f"{path} is damaged; run `dvc repro` to prepare the data again")
     return Names(tuple(classes), None if contexts is None else tuple(contexts))
 
@@ -43,7 +49,7 @@ def read_names(folder: Path | str) -> Names:
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Each name once, sorted; names that are all whole numbers are sorted as numbers, so that 2 stands before 10."""
     unique = set(names)
-    if all(re.fullmatch(r"-?[0-9]+", name) for name in unique):
+    if all(re.fullmatch(r"-?[0-9]{1,1000}", name) for name in unique):
         return tuple(sorted(unique, key=lambda name: (int(name), name)))
     return tuple(sorted(unique))
 

@@ -5,12 +5,14 @@ a class's images in a small plan are its first ones in a large plan, and any num
 same images.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from src.checks import whole
+from src.data.positions import positions_by_key
 from src.data.prompts import Prompts
 from src.errors import InputError
 from src.seeds import derive, numpy_generator
@@ -76,45 +78,53 @@ def synthesis_plan(
     groups: list[tuple[int, int | None]] = [(label, None) for label in range(len(counts))]
     if by_group and context_count is not None:
         groups = [(label, context) for label in range(len(counts)) for context in range(context_count)]
-    members = _Members(labels, contexts)
-    sizes = [len(members.of(*group)) for group in groups] if by_group else counts
+    real = _Real(labels, contexts)
+    sizes = [len(real.of(*group)) for group in groups] if by_group else counts
     needed = _needed(sizes, per_class, fill, balance)
     drawn = labels is not None and (conditioned or (name_context and not by_group))
     for k, (label, _) in enumerate(groups):
-        if drawn and needed[k] and len(members.of(label)) == 0:
+        if drawn and needed[k] and not real.of(label):
             raise InputError(f"class {label} has no real image to condition on; set synth.conditioning to text")
 
     def planned(label: int, context: int | None, index: int) -> PlannedImage:
         place = (seed, label, index) if context is None else (seed, label, context, index)
-        own = members.of(label, context)
         source = None
-        if drawn and (len(own) or empty_group == "class"):
-            source = int(numpy_generator("source", *place).choice(own if len(own) else members.of(label)))
+        if drawn and (pool := real.of(label, context) or (real.of(label) if empty_group == "class" else [])):
+            source = pool[numpy_generator("source", *place).integers(len(pool))]
         if context is None and source is not None and contexts is not None:
             context = int(contexts[source])
         named = context if name_context else None
-        generator = numpy_generator("modifier", *place)
-        prompt = prompts.modified(label, generator, named) if modified else prompts.plain(label, named)
+        if modified:
+            prompt = prompts.modified(label, numpy_generator("modifier", *place), named)
+        else:
+            prompt = prompts.plain(label, named)
+        prompt = sys.intern(prompt)  # prompts are few and images many: equal ones are one string
         return PlannedImage(label, index, derive("image", *place), prompt, source if conditioned else None, context)
 
     numbered = list(enumerate(groups))
     return [planned(*group, index) for index in range(max(needed)) for k, group in numbered if index < needed[k]]
 
 
-class _Members:
+class _Real:
     """Positions of the real training images of a class, or of a class in one context."""
 
     def __init__(self, labels: np.ndarray | None, contexts: np.ndarray | None) -> None:
-        self._labels, self._contexts = labels, contexts
-        self._found: dict[tuple[int, int | None], np.ndarray] = {}
+        self._found: dict[tuple[int, int | None], list[int]] = {}
+        for label, places in _by_key(labels):
+            self._found[label, None] = places.tolist()
+            for context, own in _by_key(None if contexts is None else contexts[places]):
+                self._found[label, context] = places[own].tolist()
 
-    def of(self, label: int, context: int | None = None) -> np.ndarray:
-        if (label, context) not in self._found:
-            chosen = np.zeros(0, bool) if self._labels is None else self._labels == label
-            if context is not None:
-                chosen = chosen & (self._contexts == context)
-            self._found[label, context] = np.flatnonzero(chosen)
-        return self._found[label, context]
+    def of(self, label: int, context: int | None = None) -> list[int]:
+        return self._found.get((label, context), [])
+
+
+def _by_key(keys: np.ndarray | None) -> Iterable[tuple[int, np.ndarray]]:
+    """Each key with its positions; nothing where there are no keys."""
+    if keys is None or len(keys) == 0:
+        return ()
+    distinct, positions = positions_by_key(keys)
+    return zip(distinct.tolist(), positions, strict=True)
 
 
 def _check_choices(balance: str, empty_group: str) -> None:

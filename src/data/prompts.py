@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from src.errors import InputError
-from src.files import read_bytes
+from src.files import read_yaml
 
 TEMPLATES = {
     "template": {"class"},
@@ -70,10 +69,7 @@ class Prompts:
 
 
 def _read(path: Path | str) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(read_bytes(path))
-    except yaml.YAMLError:
-        raise InputError(f"{path} is not valid YAML; correct it") from None
+    content = read_yaml(path)
     if not isinstance(content, dict) or isinstance(content.get("classes"), dict) == ("modifiers" in content):
         raise InputError(
             f"{path} needs `template`, `modified` and `classes` (a name, then its modifiers) or, "

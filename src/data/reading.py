@@ -1,5 +1,6 @@
 """Image files as people have them, read into one form: upright 8-bit RGB, or refused by the file's name."""
 
+import errno
 import io
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -41,6 +42,16 @@ def inside(root: Path, relative: str | Path) -> Path:
     return path
 
 
+def is_there(path: Path) -> bool:
+    """Whether it is a file; a name too long for the file system is none."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise
+
+
 def read_image(relative: str | Path, root: Path) -> np.ndarray:
     """Image `relative` below `root` as uint8 (H, W, 3), as a viewer shows it.
 
@@ -49,7 +60,7 @@ def read_image(relative: str | Path, root: Path) -> np.ndarray:
     Raises InputError naming the file if it leaves `root`, cannot be decoded whole, or claims too many pixels.
     """
     path, shown = inside(root, relative), root / relative
-    if not path.is_file():
+    if not is_there(path):
         raise InputError(f"{shown} is missing; put it back, or take its entry out")
     data = io.BytesIO(path.read_bytes())  # a fault of the disk is no fault of the image, and keeps its own error
     try:

@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
+from src.data.names import Names
+
 
 @dataclass(frozen=True)
 class Source:
@@ -41,6 +43,9 @@ class Prepared:
     class_names: tuple[str, ...]
     context_names: tuple[str, ...] | None = None
     skipped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        Names(self.class_names, self.context_names)  # what cannot serve as a name is refused before images are read
 
     @cached_property
     def counts(self) -> list[int]:

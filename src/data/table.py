@@ -8,7 +8,7 @@ from typing import Any
 
 from src.data.own import SPLITS, Labelled, not_there, prepared
 from src.data.raw import raw_folder
-from src.data.reading import inside, listed
+from src.data.reading import inside, is_there, listed
 from src.data.sources import Prepared
 from src.errors import InputError
 
@@ -78,7 +78,7 @@ def _problem(image: Labelled, root: Path) -> str | None:
     if image.split not in (None, *SPLITS):
         return f"has the split '{image.split}', not one of {', '.join(SPLITS)}"
     try:
-        there = inside(root, image.path).is_file()
+        there = is_there(inside(root, image.path))
     except InputError as error:
         return f"is refused: {str(error).partition(';')[0]}"
     return None if there else f"names '{image.path}', which is not in {root}"

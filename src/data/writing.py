@@ -13,11 +13,12 @@ from src.data.images_of import ShardImages
 from src.data.reading import shrink
 from src.data.sources import Prepared, Source
 from src.data.splits import split_hash
-from src.files import atomic_write, read_bytes
+from src.files import atomic_write, hash_file, read_bytes
 from src.parallel import is_main
 from src.shards import Shards, encode, shard_name, write_encoded, write_index
 
 SHARD_SIZE = 1000
+SUMS = "sums"  # of finished shards, beside the splits
 TOGETHER = 256  # images decoded at a time where a split is hashed
 
 
@@ -33,8 +34,9 @@ def fingerprint(data: Prepared) -> str:
 def write_splits(data: Prepared, size: int, folder: Path, with_ids: bool) -> dict[str, str]:
     """Write each split into `folder`/<split> as images uint8 (size, size, 3); return the hash of each split's pixels.
 
-    with_ids: whether the shards record what the source calls each image. Shards that are there already are kept, so
-    that an interrupted run continues. Raises InputError for the first image that cannot be read, naming it.
+    with_ids: whether the shards record what the source calls each image. Shards that are there already, and still have
+    the hash that `folder`/sums states, are kept, so that an interrupted run continues. Raises InputError for the first
+    image that cannot be read, naming it.
     """
     written: dict[int, str] = {}
     with (
@@ -46,14 +48,16 @@ def write_splits(data: Prepared, size: int, folder: Path, with_ids: bool) -> dic
             parts = [range(i, min(i + SHARD_SIZE, len(source))) for i in range(0, len(source), SHARD_SIZE)]
             twin = written.setdefault(id(source), name)
             for k, part in enumerate(parts):
-                path = folder / name / shard_name(k)
-                if path.exists():
+                path, known = folder / name / shard_name(k), folder / SUMS / name / f"{k:05d}"
+                if known.exists() and path.exists() and hash_file(path).encode() == known.read_bytes():
                     bar.update(len(part))
-                elif twin != name:
+                    continue
+                if twin != name:
                     atomic_write(path, read_bytes(folder / twin / shard_name(k)))
                     bar.update(len(part))
                 else:
                     write_encoded(path, part.start, list(_samples(source, size, part, with_ids, pool, bar)))
+                atomic_write(known, hash_file(path).encode())
             write_index(folder / name)
     hashes = {name: _pixel_hash(Shards(folder / name)) for name in written.values()}
     return {name: hashes[written[id(source)]] for name, source in data.splits.items()}

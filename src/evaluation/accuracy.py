@@ -57,17 +57,34 @@ def by_shot(class_values: np.ndarray, counts: Sequence[int]) -> dict[str, float 
     means: dict[str, float | None] = {}
     for shot, classes in shots(counts).items():
         values = class_values[classes]
-        means[shot] = _number(np.nanmean(values)) if np.isfinite(values).any() else None
+        means[shot] = finite(np.nanmean(values)) if np.isfinite(values).any() else None
     return means
 
 
+def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, float | None]]:
+    """Return confidence, accuracy and share of the images in each of 15 bins of equal width (Guo et al., ICML 2017).
+
+    probabilities: (N, C). labels: (N,). Confidence and accuracy are means over the bin, None in an empty one.
+    """
+    confidence, right, bins = _binned(probabilities, labels)
+    sizes = np.bincount(bins, minlength=BINS)
+    sums = (np.bincount(bins, values, minlength=BINS) for values in (confidence, right))
+    means = [np.divide(total, sizes, out=np.full(BINS, np.nan), where=sizes > 0) for total in sums]
+    rows = zip(*means, sizes / len(labels), strict=True)
+    return [{"confidence": finite(c), "accuracy": finite(a), "share": float(share)} for c, a, share in rows]
+
+
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the expected calibration error in [0, 1], 15 bins of equal width (Guo et al., ICML 2017)."""
-    confidence = probabilities.max(1)
-    right = probabilities.argmax(1) == labels
-    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    """Return the expected calibration error in [0, 1], from the bins of `reliability`."""
+    confidence, right, bins = _binned(probabilities, labels)
     gaps = np.bincount(bins, confidence - right, minlength=BINS)
     return float(np.abs(gaps).sum() / len(labels))
+
+
+def _binned(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    confidence = probabilities.max(1)
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    return confidence, probabilities.argmax(1) == labels, bins
 
 
 def accuracy_report(
@@ -102,8 +119,8 @@ def accuracy_report(
         "ece": calibration_error(probabilities, labels),
         "per_class": {
             name: {
-                "accuracy": _number(accuracies[k]),
-                "f1": _number(f1[k]),
+                "accuracy": finite(accuracies[k]),
+                "f1": finite(f1[k]),
                 "train_images": int(counts[k]),
                 "test_images": int(confusion[k].sum()),
             }
@@ -119,5 +136,6 @@ def accuracy_report(
     return report
 
 
-def _number(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """The number for JSON, None in place of NaN."""
     return float(value) if np.isfinite(value) else None

@@ -17,7 +17,7 @@ from src.data.images import to_tensor
 from src.data.images_of import Images
 from src.errors import InputError
 from src.evaluation.features import Extractor
-from src.files import atomic_write
+from src.files import atomic_write, writing
 from src.parallel import is_main
 
 
@@ -50,18 +50,9 @@ def _features(extractor: Extractor, images: np.ndarray) -> np.ndarray:
 
 
 def _write(path: Path, name: str, extractor: Extractor, images: Images, batch: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            _stream(file, name, extractor, images, batch)
-            file.flush()
-            os.fsync(file.fileno())
-        digest = _digest(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    atomic_write(path.with_suffix(".sha256"), digest.encode())
+    with writing(path) as file:
+        _stream(file, name, extractor, images, batch)
+    atomic_write(path.with_suffix(".sha256"), _digest(path).encode())
 
 
 def _stream(file: BinaryIO, name: str, extractor: Extractor, images: Images, batch: int) -> None:

@@ -6,6 +6,7 @@ test images in the same order.
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,8 @@ def measures(told: Predictions, counts: Sequence[int]) -> dict[str, Measure]:
 def improvement_report(report: Mapping[str, Any], told: Predictions) -> str:
     """Return the Markdown. report: metrics/accuracy.json. told: the predictions behind it."""
     arms = [arm for arm in report if arm not in (BASE, BOUND)]
-    names = list(report[BASE]["per_class"])
+    # As Markdown shows them literally: a name is data, and may hold markup.
+    names = [re.sub(r"([\\`*\[\]<>])", r"\\\1", name) for name in report[BASE]["per_class"]]
     counts = [row["train_images"] for row in report[BASE]["per_class"].values()]
     order = sorted(range(len(names)), key=lambda k: counts[k])
     tables = {arm: outcomes(told.right[BASE], told.right[arm], told.classes, len(names)) for arm in arms}

@@ -25,6 +25,16 @@ UNUSED = {
     "StableDiffusionPipeline": ("safety_checker", "feature_extractor", "image_encoder"),
     "StableDiffusionXLPipeline": ("feature_extractor", "image_encoder"),
 }
+# The networks that sampling runs, by part. Another class may run code of its folder, or ask whether it may.
+CLASSES = {
+    "text_encoder": "CLIPTextModel",
+    "text_encoder_2": "CLIPTextModelWithProjection",
+    "image_encoder": "CLIPVisionModelWithProjection",
+    "image_normalizer": "StableUnCLIPImageNormalizer",
+    "unet": "UNet2DConditionModel",
+    "vae": "AutoencoderKL",
+}
+LIBRARIES = ("diffusers", "transformers", "stable_diffusion")  # the last is diffusers' own, of the image normaliser
 LOCAL = "restore it with `git checkout -- models`, or set generators.<name>.path to a diffusers folder"
 # Of the plain IP-Adapter; others ("plus", "FaceID") project more than one CLIP embedding.
 PROJECTION = tuple(f"image_proj.{layer}.{kind}" for layer in ("proj", "norm") for kind in ("weight", "bias"))
@@ -56,7 +66,8 @@ def folders_of(preset: Mapping[str, Any]) -> list[str]:
 
 
 def check_folder(folder: Path) -> Folder:
-    """InputError unless the folder has every part its index names, and weights as safetensors that are whole."""
+    """InputError unless the folder has every part its index names, each of a known library and network, with settings
+    that are JSON, and weights as safetensors that are whole."""
     index = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else None
     if not isinstance(index, dict) or not index:
         raise InputError(f"the generator folder {folder} has no model_index.json; {LOCAL}")
@@ -65,21 +76,47 @@ def check_folder(folder: Path) -> Folder:
     if kind not in PIPELINES:
         raise InputError(f"{folder} holds a {kind}, not one of {', '.join(PIPELINES)}; {LOCAL}")
     named = [name for name, value in index.items() if isinstance(value, list) and value and value[0]]
+    if strange := [name for name in named if not name.isidentifier()]:
+        raise InputError(f"{folder} names the part {strange[0]!r}, which is no folder's name; {LOCAL}")
     for part in [*PIPELINES[kind], *(name for name in named if name not in UNUSED[kind])]:
         if part not in named or not (folder / part).is_dir():
             raise InputError(f"the generator folder {folder} lacks its part '{part}'; {LOCAL}")
+    for part in named:
+        if part not in UNUSED[kind]:
+            _check_part(folder, part, index[part])
     for part in PIPELINES[kind]:
         check_weights(folder / part, f"the generator folder {folder} lacks the weights of '{part}'", LOCAL)
     return Folder(folder, index, kind)
 
 
+def _check_part(folder: Path, part: str, asked: list[Any]) -> None:
+    """InputError unless the index asks for a class of a known library, and every JSON file of the part holds names."""
+    if asked[0] not in LIBRARIES:
+        raise InputError(f"{folder} asks for code of {asked[0]!r} as its part '{part}', which is not run; {LOCAL}")
+    if len(asked) != 2 or asked[1] != CLASSES.get(part, asked[1]) or not isinstance(asked[1], str):
+        expected = CLASSES.get(part, "the name of a class")
+        raise InputError(f"{folder} asks for {asked[1:]} as its part '{part}', not {expected}; {LOCAL}")
+    for file in sorted((folder / part).glob("*.json")):
+        try:
+            sound = isinstance(read_json(file), dict)
+        except InputError:
+            sound = False
+        if not sound:
+            raise InputError(f"{file} is no valid JSON with settings by name; {LOCAL}")
+
+
 def check_weights(folder: Path, lacking: str, cure: str) -> None:
-    """InputError unless the folder holds safetensors and all of them are whole."""
+    """InputError unless the folder holds safetensors, all of them whole, and no index that names files elsewhere."""
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise InputError(f"{lacking} (*.safetensors); {cure}")
     for file in weights:
         names_in(file, cure)
+    for file in sorted(folder.glob("*.safetensors.index.json")):
+        index = read_json(file)
+        places = index.get("weight_map") if isinstance(index, dict) else None
+        if not isinstance(places, dict) or {str(place) for place in places.values()} - {path.name for path in weights}:
+            raise InputError(f"{file} names weights that do not lie beside it; {cure}")
 
 
 def check_adapter(file: Path, cure: str) -> None:

@@ -102,7 +102,7 @@ def _pipeline(folder: Folder) -> DiffusionPipeline:
 
 def _encoder(kind: str, folder: Path, cure: str) -> Any:
     encoder, info = getattr(transformers, kind).from_pretrained(
-        folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+        folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
     )
     return _whole(encoder, info, folder, cure)
 

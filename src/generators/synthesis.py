@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from src.feedback.guidance import Feedback, Schedule, Trace
 from src.feedback.sampling import sample, scheduler
 from src.generators.backbone import Backbone, Condition, rows
 from src.generators.memory import measured_fit
-from src.seeds import torch_generator
+from src.seeds import derive, torch_generator
 from src.shards import Sample
 
 CONDITIONING = ("text", "image", "text_image")
@@ -70,11 +70,16 @@ class Synthesiser:
         schedule: Schedule | None = None,
         decoder: str = "full",
         size: int | None = None,
+        candidates: int = 1,
     ) -> None:
         """real: uint8 (N, H, W, 3), needed for image conditioning. value, schedule, decoder: the feedback, if any.
 
-        size: the edge of the images that come out, in pixels; None: the generator's own.
+        size: the edge of the images that come out, in pixels; None: the generator's own. candidates: images sampled for
+        each planned one, of which the one with the highest criterion is kept (generate-then-select).
         """
+        if whole("feedback candidates", candidates, least=1) > 1 and value is None:
+            raise InputError(f"feedback candidates={candidates} need a criterion to choose by; set it, or candidates=1")
+        self.candidates = candidates
         self.generator, self.settings = generator, settings
         self.value, self.schedule, self.size = value, schedule, size or generator.image_size
         self.decode = generator.decoder(decoder)
@@ -128,13 +133,19 @@ class Synthesiser:
 
     def __call__(self, part: Sequence[PlannedImage]) -> list[Sample]:
         """Sample images with their provenance, in as many batches as the device's memory asks for."""
-        return [s for i in range(0, len(part), self.fit.batch) for s in self._batch(part[i : i + self.fit.batch])]
+        if self.candidates == 1:
+            return self._sampled(part)
+        rounds = [self._sampled([_candidate(p, k) for p in part]) for k in range(self.candidates)]
+        return [max(made, key=_criterion) for made in zip(*rounds, strict=True)]
 
     def unguided(self) -> "Synthesiser":
         """The same without feedback, sharing all embeddings."""
         plain = copy.copy(self)
-        plain.value = None
+        plain.value, plain.candidates = None, 1
         return plain
+
+    def _sampled(self, part: Sequence[PlannedImage]) -> list[Sample]:
+        return [s for i in range(0, len(part), self.fit.batch) for s in self._batch(part[i : i + self.fit.batch])]
 
     def _batch(self, part: Sequence[PlannedImage]) -> list[Sample]:
         model, device = self.generator, self.generator.device
@@ -179,6 +190,16 @@ class Synthesiser:
             }
             for i, p in enumerate(part)
         ]
+
+
+def _candidate(p: PlannedImage, k: int) -> PlannedImage:
+    """The planned image with the seed of its k-th candidate, the first of which has its own."""
+    return p if k == 0 else replace(p, seed=derive("candidate", p.seed, k))
+
+
+def _criterion(made: Sample) -> float:
+    value = made[1]["criterion_after"]
+    return -math.inf if value is None else value
 
 
 def _finite(values: Tensor | None, count: int) -> list[float | None]:

@@ -157,7 +157,8 @@ def last_layer_recipe(recipe: Mapping[str, Any], last_layer: Mapping[str, Any]) 
 
 def _for_synthetic(method: Mapping[str, Any], retrain: Mapping[str, Any]) -> dict[str, Any]:
     # Batches are uniform already: weighting by the real counts would tip them over.
-    return {**method, "weighting": "none", "second_stage": retrain["second_stage"]}
+    own = {name: retrain[name] for name in ("loss", "mixing") if retrain[name] is not None}
+    return {**method, "weighting": "none", "second_stage": retrain["second_stage"], **own}
 
 
 def _real(data: Labelled, synthetic: np.ndarray) -> Labelled:

@@ -23,6 +23,7 @@ from src.training.named import named
 from src.training.pretrained import FINAL, load_pretrained
 from src.training.resnet32 import resnet32
 
+LARGEST = 4096  # pixels
 # Mean and standard deviation per channel, for images in [0, 1]. CIFAR's are those of the LDAM protocol.
 STATISTICS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -169,6 +170,8 @@ def _assemble(config: Mapping[str, Any], seed: int) -> Classifier:
     named("head", HEADS, config.get("head", "linear"))
     if config["classes"] < 2:
         raise InputError(f"a classifier needs at least two classes, not {config['classes']}")
+    if not 1 <= config["image_size"] <= LARGEST:
+        raise InputError(f"a classifier sees images of 1 to {LARGEST} pixels, not {config['image_size']}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone, width = architecture.make(config["image_size"])
@@ -192,8 +195,28 @@ def load(folder: Path | str) -> Classifier:
     config = read_json(folder / "config.json")
     data = read_bytes(folder / "model.safetensors")
     try:
+        weights = parse(data)
+        _check(config, weights)
         model = _assemble(config, seed=0)
-        model.load_state_dict(parse(data))
-    except (safetensors.SafetensorError, RuntimeError, KeyError, TypeError) as error:
-        raise InputError(f"{folder} holds no intact classifier; run `dvc repro` to train it again") from error
+        model.load_state_dict(weights)
+    except (safetensors.SafetensorError, RuntimeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        reason = f" ({error})" if isinstance(error, InputError) else ""
+        raise InputError(f"{folder} holds no intact classifier{reason}; run `dvc repro` to train it again") from error
     return model.eval()
+
+
+def _check(config: Any, weights: Mapping[str, torch.Tensor]) -> None:
+    """InputError, half a sentence, unless the weights are those of the configuration, which may ask for any size."""
+    for name in ("classes", "image_size"):
+        if type(config[name]) is not int or config[name] < 1:
+            raise InputError(f"its {name} is {config[name]!r}")
+    named("normalisation", STATISTICS, config.get("normalisation", "imagenet"))
+    with torch.device("meta"):  # takes no memory
+        expected = _assemble(config, seed=0).state_dict()
+    for name, value in expected.items():
+        if name not in weights:
+            raise InputError(f"it lacks the weight '{name}'")
+        if (weights[name].shape, weights[name].dtype) != (value.shape, value.dtype):
+            raise InputError(f"its weight '{name}' has another size or number format than its configuration asks for")
+        if not weights[name].isfinite().all():
+            raise InputError(f"its weight '{name}' holds NaN or infinity")

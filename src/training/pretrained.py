@@ -1,10 +1,9 @@
 """Weights to start a classifier from: torchvision's by name, or a file with torchvision's or our own tensor names."""
 
-import pickle
+import errno
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 import torchvision
@@ -45,6 +44,8 @@ def load_pretrained(model: Any, weights: str) -> None:
     final = FINAL.get(name, "head") + "."
     tensors = {}
     for key, value in read.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise InputError(f"the weights '{weights}' hold more than tensors by name, such as {key!r}; get other ones")
         key = key.removeprefix("module.")  # of DataParallel
         ours = key.startswith(("backbone.", "head."))
         place = f"head.{key.removeprefix(final)}" if key.startswith(final) else f"backbone.{key}"
@@ -74,7 +75,9 @@ def _from_file(path: Path) -> dict[str, torch.Tensor]:
             return safetensors.torch.load_file(path)
         read = torch.load(path, map_location="cpu", weights_only=True)
         return next((read[key] for key in WRAPPERS if isinstance(read.get(key), dict)), read)
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, AttributeError) as error:
+    except Exception as error:  # damaged files, and those that ask for code, raise errors of every kind
+        if isinstance(error, OSError | MemoryError) and getattr(error, "errno", None) != errno.EINVAL:
+            raise  # of the machine, not of the file, whose damaged offsets are invalid arguments
         raise InputError(f"{path} holds no intact weights; get the file again") from error
 
 
@@ -85,7 +88,9 @@ def _from_torchvision(name: str, weights: str) -> dict[str, torch.Tensor]:
     file, folder = choice.url.rsplit("/", 1)[1], Path(torch.hub.get_dir()) / "checkpoints"
     try:
         return dict(choice.get_state_dict(progress=is_main(), check_hash=True, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # of the network, the hash, or a file cut short
         raise InputError(
             f"the weights {weights} of {name} cannot be had: {file} is not (whole) in {folder} and the download "
             f"failed; put the file there, or set `weights` to the path of a .pth or .safetensors file"

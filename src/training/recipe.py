@@ -121,6 +121,7 @@ def _limits(recipe: Recipe) -> dict[str, bool]:
         f"parts must divide the batch of {recipe.batch} images": recipe.batch % max(recipe.parts, 1) == 0,
         "parts must leave each part two images, for batch normalisation": recipe.batch >= 2 * recipe.parts,
         "lr must be positive": recipe.lr > 0,
+        "lr must be below 1e30, for float32": recipe.lr < 1e30,
         "momentum must lie in [0, 1)": 0 <= recipe.momentum < 1,
         "weight_decay must not be negative": recipe.weight_decay >= 0,
         "warmup must lie in [0, steps], or [0, epochs]": 0 <= recipe.warmup <= length,

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from src.data.positions import positions_by_key
 from src.errors import InputError
 from src.seeds import derive, numpy_generator
 from src.training.named import named, needs_groups
@@ -150,4 +151,4 @@ def _uniform_draw(keys: np.ndarray) -> Callable[[int, np.random.Generator], np.n
 def _members(keys: np.ndarray) -> list[np.ndarray]:
     if len(keys) == 0:
         raise InputError("there are no training images to sample from")
-    return [np.flatnonzero(keys == key) for key in np.unique(keys)]
+    return positions_by_key(keys)[1]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.data.merge import Merged, merge, read_merged, write_merged
+from src.data.merge import Merged, merge, read_merged, to_replace, write_merged
 from src.errors import InputError
 from src.files import write_csv
 from src.shards import Shards, write_all
@@ -167,3 +167,62 @@ def test_an_index_that_does_not_fit_its_shards_is_refused(both):
     for position, label, problem in [([4], [1], "points beyond the 4 images"), ([3], [0], "disagree on labels")]:
         with pytest.raises(InputError, match=problem):
             Merged(np.array([False]), np.array(position), np.array(label)).images(real, made)
+
+
+def merged_slowly(real, made, uniformise, unit, real_contexts, made_contexts) -> np.ndarray:
+    """Positions of the synthetic images that `merge` takes, by a search for every class or group."""
+    groups = [real, made] if unit == 1 else [real * unit + real_contexts, made * unit + made_contexts]
+    counts = np.bincount(groups[0], minlength=(max(real.max(), made.max()) + 1) * unit)
+    wanted = counts.max() - counts
+    taken = [np.flatnonzero(groups[1] == g)[: wanted[g] if uniformise else None] for g in range(len(counts))]
+    return np.sort(np.concatenate(taken))
+
+
+@given(labels, labels, contexts, contexts, st.booleans(), st.sampled_from(["class", "group"]))
+def test_one_sort_takes_what_a_search_for_every_class_or_group_takes(
+    real, made, real_contexts, made_contexts, uniformise, balance
+):
+    places = real_contexts[: len(real)], made_contexts[: len(made)]
+    unit = 1 if balance == "class" else max(a.max() for a in places) + 1
+    chosen = merged_slowly(real, made, uniformise, unit, *places)
+    try:
+        merged = merge(real, made, uniformise, *places, balance=balance)
+    except InputError as error:
+        assert "has neither real nor synthetic images" in str(error)
+        return
+    assert merged.position.tolist() == [*range(len(real)), *chosen]
+    assert merged.label.tolist() == [*real, *made[chosen]] and merged.context.tolist() == [
+        *places[0],
+        *places[1][chosen],
+    ]
+    assert {column.dtype for column in (merged.position, merged.label, merged.context)} == {np.dtype(np.int64)}
+
+
+@given(labels, st.floats(0, 1), st.integers(0, 5))
+def test_replaced_images_are_the_share_of_every_class_and_all_of_the_last_classes(real, fraction, classes):
+    count = int(real.max()) + 1
+    classes = min(classes, count)
+    replaced, sizes = to_replace(real, fraction, classes), np.bincount(real, minlength=count)
+    expected = [size if k >= count - classes else round(fraction * size) for k, size in enumerate(sizes.tolist())]
+    assert np.bincount(real[replaced], minlength=count).tolist() == expected
+    for k in range(count - classes):  # the first ones stay, so that a smaller share replaces fewer of the same
+        assert sorted(replaced[real == k].tolist()) == replaced[real == k].tolist()
+
+
+def test_synthetic_images_take_the_places_of_replaced_ones(both):
+    real, made = both
+    merged = merge(real.labels, made.labels, uniformise=True, replaced=np.array([False, True, False, True]))
+    assert merged.images(real, made)[:, 0, 0, 0].tolist() == [0, 2, 100, 101, 102, 104]
+    assert np.bincount(merged.label).tolist() == [3, 3]
+
+
+def test_replacing_nothing_changes_nothing():
+    real, made = np.array([0, 0, 1]), np.array([1, 1, 0])
+    plain, none = merge(real, made, True), merge(real, made, True, replaced=to_replace(real, 0, 0))
+    assert all(np.array_equal(getattr(plain, name), getattr(none, name)) for name in ("synthetic", "position", "label"))
+
+
+@pytest.mark.parametrize(("fraction", "classes"), [(1.5, 0), (-0.1, 0), (0, 4), (0, -1)])
+def test_an_impossible_share_is_refused(fraction, classes):
+    with pytest.raises(InputError, match="must lie in 0"):
+        to_replace(np.array([0, 1, 2]), fraction, classes)

@@ -10,7 +10,7 @@ from src.data.sources import Prepared, Source
 from src.data.splits import split_hash
 from src.data.writing import fingerprint, write_splits
 from src.errors import InputError
-from src.shards import Shards
+from src.shards import Shards, shard_name
 from tests.data.pictures import noise
 from tests.micro import digests
 
@@ -81,6 +81,22 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_bytes(tmp_path):
     assert again == write_splits(data(), 8, tmp_path / "whole", with_ids=True)
     whole = {str(Path(k).relative_to(tmp_path / "whole")): v for k, v in digests(tmp_path / "whole").items()}
     assert {str(Path(k).relative_to(tmp_path / "part")): v for k, v in digests(tmp_path / "part").items()} == whole
+
+
+def test_a_shard_that_changed_since_it_was_finished_or_was_never_finished_is_made_again(tmp_path):
+    write_splits(data(), 8, tmp_path / "whole", with_ids=True)
+    write_splits(data(), 8, tmp_path / "part", with_ids=True)
+    first, second, third = (tmp_path / "part" / "train" / shard_name(k) for k in range(3))
+    changed = bytearray(first.read_bytes())
+    changed[600] ^= 1
+    first.write_bytes(changed)
+    second.write_bytes(second.read_bytes()[:-1])
+    (tmp_path / "part" / writing.SUMS / "train" / "00002").unlink()
+    third.write_bytes(b"half")
+    read = []
+    write_splits(data(read=lambda i: read.append(i) or noise(seed=i)), 8, tmp_path / "part", with_ids=True)
+    assert sorted(read) == list(range(15))
+    assert list(digests(tmp_path / "part").values()) == list(digests(tmp_path / "whole").values())
 
 
 def test_a_fingerprint_names_images_labels_and_contexts_and_reads_nothing():

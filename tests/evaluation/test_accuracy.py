@@ -14,6 +14,7 @@ from src.evaluation.accuracy import (
     calibration_error,
     macro_accuracy,
     predict,
+    reliability,
     worst_group_accuracy,
 )
 
@@ -93,3 +94,18 @@ def test_predictions_do_not_depend_on_the_batch_and_leave_dropout_out() -> None:
     one, all_at_once = predict(model, images, batch=1), predict(model, images)
     assert one.dtype == np.float64 and np.allclose(one, all_at_once, atol=1e-6)
     assert np.allclose(one, model(to_tensor(images)).softmax(1).detach(), atol=1e-6)
+
+
+def test_the_bins_of_the_calibration_error_are_told_apart() -> None:
+    labels = np.zeros(10, int)
+    mixed = np.concatenate([said([0] * 5, confidence=0.6), said([1] * 5, confidence=0.9)])
+    bins = reliability(mixed, labels)
+    filled = [row for row in bins if row["share"]]
+    assert [(row["confidence"], row["accuracy"], row["share"]) for row in filled] == [
+        (pytest.approx(0.6), 1.0, 0.5),
+        (pytest.approx(0.9), 0.0, 0.5),
+    ]
+    assert sum(row["share"] * abs(row["confidence"] - row["accuracy"]) for row in filled) == pytest.approx(
+        calibration_error(mixed, labels)
+    )
+    assert all(row["confidence"] is None and row["accuracy"] is None for row in bins if not row["share"])

@@ -74,11 +74,15 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
         ),
         "text_encoder holds NaN or infinity in '",
     ),
-    "broken config": ("unclip", lambda f: (f / "unet/config.json").write_text("{"), "cannot be loaded ("),
+    "broken config": (
+        "unclip",
+        lambda f: (f / "unet/config.json").write_text("{"),
+        "unet/config.json is no valid JSON",
+    ),
     "unknown component": (
         "sd15",
         lambda f: edit(f / INDEX, lambda x: x.update(vae=["diffusers", "AutoencoderOfTomorrow"])),
-        "cannot be loaded (",
+        "asks for ['AutoencoderOfTomorrow'] as its part 'vae', not AutoencoderKL",
     ),
 }
 

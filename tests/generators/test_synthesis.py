@@ -14,6 +14,7 @@ from src.feedback.guidance import RULES, Schedule
 from src.feedback.sampling import SCHEDULERS
 from src.generators.backbone import Backbone
 from src.generators.synthesis import CONDITIONING, Synthesiser, loss_scale, settings_from
+from src.seeds import derive
 from tests.generators.scene import GUIDED, SETTINGS, Scene, change
 
 FIELDS = {
@@ -215,3 +216,26 @@ def test_settings_come_from_the_generator_preset() -> None:
 def test_impossible_settings_are_refused(scene: Scene, what: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         scene.synthesiser(change(**what))
+
+
+def test_the_best_candidate_by_the_criterion_is_kept(scene: Scene) -> None:
+    """Generate, then select: what is kept is one of the candidates, each an image of its own seed."""
+    chosen = scene.synthesiser(value=scene.value, candidates=3)(scene.plan)
+    seeds = [[p.seed, derive("candidate", p.seed, 1), derive("candidate", p.seed, 2)] for p in scene.plan]
+    alone = [
+        scene.synthesiser(value=scene.value)([replace(p, seed=s[k]) for p, s in zip(scene.plan, seeds, strict=True)])
+        for k in range(3)
+    ]
+    for i, (image, meta) in enumerate(chosen):
+        values = [made[i][1]["criterion_after"] for made in alone]
+        assert meta["criterion_after"] == max(values)
+        assert meta["seed"] == seeds[i][int(np.argmax(values))]
+        assert np.array_equal(image, alone[int(np.argmax(values))][i][0])
+    assert len({meta["seed"] for _, meta in chosen} - {p.seed for p in scene.plan}) > 0
+
+
+def test_candidates_need_a_criterion_to_choose_by(scene: Scene) -> None:
+    with pytest.raises(InputError, match="candidates=2 need a criterion"):
+        scene.synthesiser(candidates=2)
+    with pytest.raises(InputError, match="candidates must be at least 1"):
+        scene.synthesiser(candidates=0)

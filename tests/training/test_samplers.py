@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.errors import InputError
+from src.training import samplers
 from src.training.samplers import (
     SAMPLERS,
     class_uniform,
@@ -20,6 +21,25 @@ from src.training.samplers import (
 
 NONE = np.array([], dtype=np.int64)
 label_arrays = st.lists(st.integers(0, 5), min_size=1, max_size=40).map(np.array)
+
+
+def found_key_by_key(keys: np.ndarray) -> list[np.ndarray]:
+    """Positions of every key, each searched for among all: what the samplers did before they sorted."""
+    return [np.flatnonzero(keys == key) for key in np.unique(keys)]
+
+
+@given(label_arrays, label_arrays, st.integers(1, 17), st.integers(0, 9))
+@settings(max_examples=60, deadline=None)
+def test_every_sampler_draws_what_a_search_key_by_key_draws(labels, others, batch, seed) -> None:
+    def draws() -> list[list[int]]:
+        made = [make_sampler(name, labels, labels, batch, seed) for name in SAMPLERS]
+        made += [minority_sampler(labels, batch, seed), half_and_half(labels, others, batch, 0.5, seed)]
+        return [sample(step).tolist() for sample in made for step in range(3)]
+
+    sorted_once = draws()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(samplers, "_members", found_key_by_key)
+        assert sorted_once == draws()
 
 
 @given(label_arrays, st.integers(1, 17), st.integers(0, 9))

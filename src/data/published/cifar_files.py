@@ -1,7 +1,7 @@
-"""CIFAR's on-disk formats (Krizhevsky, 2009): binary, and pickled batches opened with nothing but numpy allowed.
+"""CIFAR's on-disk formats (Krizhevsky, 2009): binary, and pickled batches opened with nothing but stand-ins allowed.
 
 A pickle may call any function that it names, so an unknown one is a program. The batches need five names; every other
-is refused.
+is refused, and numpy's own four are not the real ones, which take a pickle's word for where an array's memory lies.
 """
 
 import io
@@ -18,13 +18,41 @@ from src.errors import InputError
 Batch = tuple[np.ndarray, np.ndarray]
 
 PIXELS = 3 * 32 * 32
-# An array names the function that rebuilds it; asking it spares us numpy's private module, which has moved once.
-_REBUILD: Any = np.empty(0).__reduce__()[0]
+
+
+class _Kind:
+    """Stands for an array's number format, by the name that the pickle gives it."""
+
+    def __init__(self, name: Any, *_: Any) -> None:
+        self.name = name
+
+    def __setstate__(self, state: Any) -> None:
+        """Byte order and the like, of which single bytes have none."""
+
+
+class _Array:
+    """Stands for an array: what the pickle says of it, until it is known to be bytes in a shape."""
+
+    def __init__(self, *_: Any) -> None:
+        self.state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def read(self) -> np.ndarray:
+        """uint8, read-only. Raises ValueError for another number format or a shape that the bytes do not fill."""
+        _, shape, kind, by_columns, data = self.state
+        if not isinstance(kind, _Kind) or kind.name not in ("u1", "|u1", "uint8"):
+            raise ValueError("an array is not of bytes")
+        data = data.encode("latin1") if isinstance(data, str) else data  # text, as Python 2 had it
+        return np.frombuffer(data, np.uint8).reshape(shape, order="F" if by_columns else "C")
+
+
 _ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _REBUILD,
-    ("numpy._core.multiarray", "_reconstruct"): _REBUILD,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Kind,
     ("_codecs", "encode"): lambda text, _encoding: text.encode("latin1"),
 }
 
@@ -69,14 +97,14 @@ def read_cifar(root: Path, layouts: tuple[Layout, ...]) -> Cifar | None:
 
 
 def unpickle(data: bytes) -> dict[str, Any]:
-    """The dictionary of a pickled batch; ValueError if it is damaged or names anything but numpy's arrays."""
+    """The dictionary of a pickled batch; ValueError if it is damaged or names anything but arrays of bytes."""
     try:
         content = _Unpickler(io.BytesIO(data), encoding="latin1").load()
+        if isinstance(content, dict):
+            return {key: value.read() if isinstance(value, _Array) else value for key, value in content.items()}
     except Exception as error:  # damaged bytes can fail in any opcode, with whatever that raises
         raise ValueError(str(error) or type(error).__name__) from None
-    if not isinstance(content, dict):
-        raise ValueError("it holds no dictionary")
-    return content
+    raise ValueError("it holds no dictionary")
 
 
 def pickled_batch(labels_key: str) -> Callable[[bytes], Batch]:
@@ -91,7 +119,10 @@ def pickled_batch(labels_key: str) -> Callable[[bytes], Batch]:
             raise ValueError(f"its `data` is {pixels.shape}, not {(len(labels), PIXELS)}")
         if not all(isinstance(label, int) for label in labels):
             raise ValueError("a label is no whole number")
-        return pixels.reshape(-1, 3, 32, 32), np.array(labels, np.int64)
+        try:
+            return pixels.reshape(-1, 3, 32, 32), np.array(labels, np.int64)
+        except OverflowError:
+            raise ValueError("a label has more than 63 bits") from None
 
     return read
 
@@ -114,7 +145,7 @@ def pickled_names(key: str) -> Callable[[bytes], list[str]]:
 
     def read(data: bytes) -> list[str]:
         names = unpickle(data).get(key)
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise ValueError(f"it holds no list `{key}`")
         return names
 
@@ -123,7 +154,9 @@ def pickled_names(key: str) -> Callable[[bytes], list[str]]:
 
 def text_names(data: bytes) -> list[str]:
     """The class names of the binary version: a line each."""
-    return data.decode("utf-8").split()
+    if not (names := data.decode("utf-8").split()):
+        raise ValueError("it holds no names")
+    return names
 
 
 class _Unpickler(pickle.Unpickler):

@@ -8,6 +8,7 @@ from pathlib import Path
 from torchvision.models import ResNet50_Weights
 
 from src.errors import InputError
+from src.files import read_bytes
 
 FILE = "classes.txt"
 IMAGENET_CLASSES = 1000
@@ -39,8 +40,12 @@ def overrides(root: Path) -> dict[str, str]:
     path = root / FILE
     if not path.is_file():
         return {}
+    try:
+        lines = read_bytes(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from None
     names = {}
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         if line.strip():
             folder, *rest = line.split(maxsplit=1)
             name = rest[0].split(",")[0].strip() if rest else ""

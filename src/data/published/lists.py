@@ -16,9 +16,10 @@ import numpy as np
 from src.data.published.class_names import imagenet_names, overrides, place_names, unique
 from src.data.published.shared import require_disjoint
 from src.data.raw import missing, raw_folder
-from src.data.reading import read_image
+from src.data.reading import is_there, read_image
 from src.data.sources import Prepared, Source
 from src.errors import InputError
+from src.files import read_bytes
 
 SUFFIXES = (".JPEG", ".jpeg", ".jpg", ".JPG")
 Names = Callable[[Sequence[str], Path], list[str]]
@@ -53,7 +54,7 @@ def read_list(path: Path) -> list[Line]:
     """The lines of a list file. InputError with file and line number for one without a label, with a label that is no
     number from 0 up, or with a path that is absolute or leaves the image folder."""
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path} is not text; download the list again") from None
     lines = []
@@ -83,7 +84,7 @@ def find_image(root: Path, path: str) -> str:
     listed = PurePosixPath(path)
     places = [listed, PurePosixPath(listed.parts[0]) / listed.name] if len(listed.parts) > 2 else [listed]
     candidates = [str(place.with_suffix(suffix)) for place in places for suffix in (listed.suffix, *SUFFIXES)]
-    return next((name for name in candidates if (root / name).is_file()), path)
+    return next((name for name in candidates if is_there(root / name)), path)
 
 
 def _load(settings: Mapping[str, Any], lists: Mapping[str, Sequence[str]], names: Names) -> Prepared:
@@ -93,7 +94,7 @@ def _load(settings: Mapping[str, Any], lists: Mapping[str, Sequence[str]], names
     folders = _classes(lines, paths)
     require_disjoint(str(root), {split: [line.path for line in part] for split, part in lines.items()})
     images = raw_folder({**settings, "path": settings["images"]}) if settings.get("images") else root
-    if absent := [part[0].path for part in lines.values() if not (images / find_image(images, part[0].path)).is_file()]:
+    if absent := [part[0].path for part in lines.values() if not is_there(images / find_image(images, part[0].path))]:
         raise missing(images, absent, settings)
     sources = {split: _source(part, images) for split, part in lines.items()}
     given = overrides(root)

@@ -9,7 +9,7 @@ is another on each machine; here the names are sorted first, and the split's has
 import json
 import random
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from src.checks import whole
@@ -17,6 +17,7 @@ from src.data.published.shared import grouped_source, require_disjoint
 from src.data.raw import missing, raw_folder
 from src.data.sources import Prepared
 from src.errors import InputError
+from src.files import read_bytes
 
 CONTEXTS = ("autumn", "dim", "grass", "outdoor", "rock", "water")
 MAPPING = "dg_label_id_mapping.json"
@@ -57,13 +58,16 @@ def load_nico(settings: Mapping[str, Any], seed: int) -> Prepared:
 
 def _mapping(path: Path) -> dict[str, int]:
     """Class folder to label, in the file's order, which is that of the shuffles."""
+    data = read_bytes(path)
     try:
-        mapping = json.loads(path.read_bytes())
-    except ValueError:
+        mapping = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
         raise InputError(f"{path} is not valid JSON; download it again") from None
     labels = list(mapping.values()) if isinstance(mapping, dict) else []
     if not labels or not all(type(label) is int for label in labels) or sorted(labels) != list(range(len(labels))):
         raise InputError(f"{path} does not number its classes 0, 1, ... once each; download it again")
+    if strange := [name for name in mapping if name != PurePosixPath(name).name or not name.isprintable()]:
+        raise InputError(f"{path} has the class {strange[0]!r}, which names no folder; download it again")
     return mapping
 
 

@@ -45,7 +45,7 @@ def load_utkface(settings: Mapping[str, Any], seed: int) -> Prepared:
     """
     where = f"datasets.{settings['name']}"
     pair = _attributes(settings, where)
-    dropped = {whole(f"{where}.drop_races", race, 0) for race in settings["drop_races"] or ()}
+    dropped = {whole(f"{where}.drop_races", race, 0, len(VALUES["race"]) - 1) for race in settings["drop_races"] or ()}
     val, test = (number(f"{where}.{name}_fraction", settings[f"{name}_fraction"]) for name in ("val", "test"))
     root = raw_folder(settings)
     folder = root / FOLDER if (root / FOLDER).is_dir() else root

@@ -1,0 +1,116 @@
+"""Fuzz every parser: files damaged at random and made up from nothing must be read, or refused with an InputError.
+
+    python -m benchmarks.fuzz --seconds 600 --jobs 2 --out benchmarks/results/fuzz.json
+    python -m benchmarks.fuzz --parser names --seconds 60
+
+Any other exception, a hang, or a GiB of memory for a small file is a failure: its input is kept, as small as could be
+found, under --keep, and the exit code is 1. Every parser runs in a process of its own, so that one that dies is a
+failure too and the next goes on.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fuzzing.parsers import PARSERS
+from benchmarks.fuzzing.target import HANG_SECONDS, fuzz
+from benchmarks.measure import machine
+from src.errors import run_stage
+from src.files import write_json
+from src.training.named import named
+
+PACKAGES = ("hypothesis", "pillow", "pyyaml", "safetensors")
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # files are written ten times as fast there
+PATIENCE = 30 * HANG_SECONDS  # on one input: asleep, or in code that no signal interrupts
+
+
+def work(name: str, folder: str, seconds: float, seed: int, beat: Any) -> None:
+    """The child's part: fuzz, and leave the counts and failures in the folder."""
+    target = fuzz(name, Path(folder), seconds, seed, beat)
+    for k, failure in enumerate(target.failures.values()):
+        failure["input"] = f"{k}-{Path(failure['file']).name}", failure["input"].hex()
+    (Path(folder) / "found.json").write_text(json.dumps([target.counts, list(target.failures.values())]))
+
+
+def supervise(name: str, seconds: float, seed: int, keep: Path) -> dict[str, Any]:
+    """Fuzz one parser, again with another seed if its process dies, and keep the inputs that failed."""
+    counts, failures, start, context = {}, [], time.monotonic(), multiprocessing.get_context("spawn")
+    while (left := seconds - (time.monotonic() - start)) > 0 and len(failures) < 20:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+            beat = context.Value("d", time.time())
+            child = context.Process(target=work, args=(name, folder, left, seed, beat))
+            child.start()
+            while child.is_alive() and time.time() - beat.value < PATIENCE:
+                child.join(0.5)
+            died = child.exitcode
+            child.kill()
+            child.join()
+            found = Path(folder) / "found.json"
+            if found.is_file():
+                new, problems = json.loads(found.read_text())
+                counts = {kind: counts.get(kind, 0) + new.get(kind, 0) for kind in {*counts, *new}}
+                failures += [_kept(failure, keep / name) for failure in problems]
+                break
+            failures.append(_dead(Path(folder) / "here", died, keep / name))
+            seed += 1_000_000
+    executions = sum(counts.values())
+    return {"executions": executions, **counts, "seconds": time.monotonic() - start, "failures": failures}
+
+
+def _kept(failure: dict[str, Any], folder: Path) -> dict[str, Any]:
+    name, data = failure.pop("input")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(bytes.fromhex(data))
+    return {**failure, "kept": str(folder / name)}
+
+
+def _dead(folder: Path, code: int | None, keep: Path) -> dict[str, Any]:
+    """The file that changed last is the one that the process died of, or did not come back from."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    last = max(files, key=lambda path: path.stat().st_mtime_ns) if files else None
+    problem = "no end" if code is None else f"the process died with exit code {code}"
+    data = b"" if last is None else last.read_bytes()
+    name = "none" if last is None else last.name
+    failure = {"file": name, "problem": problem, "bytes": len(data), "input": (f"dead-{name}", data.hex())}
+    return _kept(failure, keep)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parser", action="append", help=f"one of {', '.join(PARSERS)}; all if absent")
+    parser.add_argument("--seconds", type=float, default=600, help="for each parser")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="parsers side by side")
+    parser.add_argument("--keep", type=Path, default=Path(".dvc/tmp/fuzz"), help="where failing inputs go")
+    parser.add_argument("--out", type=Path, help="a JSON file for the counts")
+    arguments = parser.parse_args()
+    names = arguments.parser or list(PARSERS)
+    for name in names:
+        named("parser", PARSERS, name)
+    one = partial(supervise, seconds=arguments.seconds, seed=arguments.seed, keep=arguments.keep)
+    results = {}
+    with ThreadPoolExecutor(max(arguments.jobs, 1)) as pool:
+        for name, result in zip(names, pool.map(one, names), strict=True):
+            results[name] = result
+            print(f"{name}: {result['executions']} inputs, {len(result['failures'])} failures", flush=True)
+            for failure in result["failures"]:
+                print(f"  {failure['problem']}\n  kept as {failure['kept']}", flush=True)
+    described = machine()
+    described["versions"] |= {package: importlib.metadata.version(package) for package in PACKAGES}
+    report = {**described, "seconds_per_parser": arguments.seconds, "seed": arguments.seed, "parsers": results}
+    if arguments.out:
+        write_json(arguments.out, report)
+    if any(result["failures"] for result in results.values()):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,97 @@
+"""What benchmarks.chaos does to a running `dvc repro`, and what it reads of a repository before and after."""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import yaml
+
+from tests.micro import RESULTS
+
+WHOM = ("stage", "dvc", "both")
+POLL = 0.01  # seconds
+SYNTHESIS = ("synth_guided", "synth_synaug")
+
+
+def kill(process: "subprocess.Popen[bytes]", whom: str) -> str | None:
+    """SIGKILL to the stage, to DVC or to both, and wait for DVC's end; the stage that ran, or None if all was over.
+
+    process: `dvc repro` in a session of its own. Between two stages the answer is `dvc`; where the stage is to be
+    killed, the next one is waited for.
+    """
+    while process.poll() is None:
+        running = workers(session=process.pid)
+        if whom == "stage" and not running:
+            time.sleep(POLL)
+            continue
+        if whom == "stage":
+            running[0][0].kill()
+        elif whom == "dvc":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return running[0][1] if running else "dvc"
+    return None
+
+
+def workers(repository: Path | None = None, session: int | None = None) -> list[tuple[psutil.Process, str]]:
+    """Processes that run a stage, in that repository or session if one is given, each with the stage's name and arm."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            command = process.cmdline()
+            name = next((word for word in command if word.startswith("stages.")), None)
+            mine = name and (session is None or os.getsid(process.pid) == session)
+            if mine and (repository is None or process.cwd() == str(repository.resolve())):
+                found.append((process, "@".join([name.removeprefix("stages."), *command[command.index(name) + 1 :]])))
+        except (psutil.Error, OSError):  # it ended while it was looked at
+            continue
+    return found
+
+
+def made(repository: Path) -> dict[str, int]:
+    """When each finished synthetic shard was written; publishing and the cache link the file and keep the time."""
+    found = {}
+    for stage in SYNTHESIS:
+        arm = stage.removeprefix("synth_")
+        for folder in (f".dvc/tmp/scratch/{stage}-*/shards", f"data/synth/{arm}"):
+            for path in repository.glob(f"{folder}/shard-*.tar"):
+                found[f"{arm}/{path.name}"] = path.stat().st_mtime_ns
+    return found
+
+
+def in_hand(repository: Path) -> int:
+    """How many shards were claimed, but not finished."""
+    scratch = repository / ".dvc/tmp/scratch"
+    claimed = [path for stage in SYNTHESIS for path in scratch.glob(f"{stage}-*/claims/shard-*.tar")]
+    return sum(not (path.parent.with_name("shards") / path.name).exists() for path in claimed)
+
+
+def outputs(repository: Path) -> dict[str, str]:
+    """The hash of every output in dvc.lock and of every metric but cost, whose times differ between any two runs."""
+    lock = repository / "dvc.lock"
+    stages = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
+    found = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+    for path in (repository / "metrics").rglob("*"):
+        if path.is_file() and path.parent.name != "cost":
+            found[f"{path.relative_to(repository)} itself"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    return [path for path in sorted({*one, *other}) if one.get(path) != other.get(path)]
+
+
+def left_behind(repository: Path) -> list[str]:
+    """Unfinished work and temporary files, which a run that ended has none of."""
+    scratch = repository / ".dvc/tmp/scratch"
+    folders = [scratch, *(repository / name for name in RESULTS)]
+    temporary = [path for folder in folders for path in folder.rglob(".*.tmp")]
+    unfinished = [path for path in scratch.glob("*") if re.search(r"-[0-9a-f]{16}$", path.name)]
+    return sorted(str(path.relative_to(repository)) for path in {*temporary, *unfinished})

@@ -1,0 +1,193 @@
+"""Planning at full size: what 1.3 million entries of ImageNet-LT cost in seconds and memory before any image is made.
+
+    python -m benchmarks.planning --out benchmarks/results/planning.json
+
+For both arms and for 1/8, 1/4, 1/2 and all of the thousand classes, a fresh process plans, cuts the plan into shards,
+reads the indices of the real and of the synthetic shards, merges, writes and reads the merged CSV, and draws batches;
+it keeps everything, so that its peak is what all of it takes together. As every eighth class makes an eighth of the
+entries, a step that went through all entries for each class would show as quadratic.
+
+`cpu_seconds` are the process's own, `seconds` by the clock, `peak_mib` is the most memory so far; all from the start of
+the process, so imports of libraries are in the sums. `growth` is the slope of log CPU seconds over log entries, with
+imports left out: 1 is linear.
+
+The counts are a stand-in, as the published lists are not at hand: quantiles of a Pareto distribution of power 6, from
+which the data set was drawn, between its largest class and its smallest, scaled to its sum. The indices are as the
+stages write them, one line per image, with invented offsets and hashes; there are no images.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmarks.measure import machine
+from src.data.budget import plan_for
+from src.data.merge import merge, read_merged, write_merged
+from src.data.names import Names
+from src.data.prompts import Prompts
+from src.errors import run_stage
+from src.files import read_bytes, write_json
+from src.generators.shard_plan import cut
+from src.report import markdown_table
+from src.shards import Shards, shard_name
+from src.training.samplers import class_uniform, half_and_half, instance_uniform
+
+CLASSES, REAL, LARGEST, SMALLEST, POWER = 1000, 115_846, 1280, 5, 6  # Liu et al., CVPR 2019
+STEPS = (8, 4, 2, 1)  # every eighth class, every fourth, ...
+ARMS = ("guided", "synaug")
+BATCH, BATCHES = 512, 2000
+PEAK = "VmHWM:"  # of this process alone; ru_maxrss would start from the parent's
+
+
+def profile() -> np.ndarray:
+    """Images per class, int64 (1000,), the largest first, with the published sum and extremes."""
+    ranks = (np.arange(CLASSES) + 0.5) / CLASSES
+    shape = ranks ** (-1 / POWER) - 1
+
+    def scaled(scale: float) -> np.ndarray:
+        return np.clip(np.rint(SMALLEST + scale * shape), SMALLEST, LARGEST).astype(int)
+
+    low, high = 0.0, float(REAL)
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if scaled(middle).sum() <= REAL else (low, middle)
+    counts = scaled(low)
+    counts[CLASSES // 2 : CLASSES // 2 + REAL - counts.sum()] += 1
+    return counts
+
+
+def run(arm: str, step: int, folder: Path, started: float) -> dict[str, Any]:
+    """Everything but the images, for every step-th class; what each part took, in order.
+
+    started: when the process was, in seconds since the epoch.
+    """
+    parts: dict[str, dict[str, float]] = {}
+    parts["imports"] = {"seconds": time.time() - started, "cpu_seconds": time.process_time(), "peak_mib": peak_mib()}
+
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        start, own = time.perf_counter(), time.process_time()
+        result = work()
+        seconds, cpu = time.perf_counter() - start, time.process_time() - own
+        parts[name] = {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak_mib()}
+        return result
+
+    params = yaml.safe_load(read_bytes("params.yaml"))
+    counts = profile()[::step]
+    names = Names(tuple(f"class {label}" for label in range(len(counts))))
+    labels = np.repeat(np.arange(len(counts)), counts)
+    how = {"conditioned": arm == "guided", "modified": arm == "synaug"}
+    prompts = Prompts("prompts/imagenet_lt.yaml", names.classes)
+    plan = timed(
+        "plan", lambda: plan_for(params["budgets"]["imagenet_lt"], labels, None, names, params["seed"], prompts, **how)
+    )
+    shards = timed("cut", lambda: cut(plan, params["synth"]["shard_size"]))
+    real, made = timed("read indices", lambda: (Shards(folder / "real"), Shards(folder / "made")))
+    merged = timed("merge", lambda: merge(real.labels, made.labels, arm == "synaug"))
+    timed("write CSV", lambda: write_merged(folder / "merged.csv", merged))
+    back = timed("read CSV", lambda: read_merged(folder / "merged.csv"))
+    timed("check", lambda: back.check(real, made))
+    y, synthetic = back.label, back.synthetic
+    samplers = timed(
+        "build samplers",
+        lambda: [
+            instance_uniform(y, BATCH, 0),
+            class_uniform(y, BATCH, 0),
+            half_and_half(y[~synthetic], y[synthetic], BATCH, 0.5, 0),
+        ],
+    )
+    for name, sample in zip(("instance", "class", "half and half"), samplers, strict=True):
+        timed(f"draw {name}", lambda s=sample: [s(number) for number in range(BATCHES)])
+    assert np.array_equal(made.labels, [p.label for p in plan])
+    total = {key: sum(part[key] for part in parts.values()) for key in ("seconds", "cpu_seconds")}
+    return {
+        "arm": arm, "classes": len(counts), "real": len(labels), "planned": len(plan), "shards": len(shards),
+        "prompts": len({p.prompt for p in plan}), "entries": len(back.label), "parts": parts,
+        **total, "peak_mib": peak_mib(),
+    }  # fmt: skip
+
+
+def peak_mib() -> float:
+    """The most memory that this process has held, in MiB, shared libraries included."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:  # not Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return next(int(line.split()[1]) for line in lines if line.startswith(PEAK)) / 2**10
+
+
+def write_indices(step: int, folder: Path, shard_size: int) -> None:
+    """index.jsonl of the real shards and of the synthetic ones, in the order of the plan."""
+    counts, budget = profile()[::step], yaml.safe_load(read_bytes("params.yaml"))["budgets"]["imagenet_lt"]
+    needed = budget["per_class"] - counts
+    order = ((k, index) for index in range(needed.max()) for k in np.flatnonzero(needed > index).tolist())
+    draw = np.random.default_rng(0)
+    made = (
+        {
+            "criterion_after": 6.1, "criterion_before": 5.9, "index": index, "label": label,
+            "prompt": f"a photo of a class {label}", "seed": int(draw.integers(2**63)),
+            "skipped": 0, "source": int(draw.integers(counts.sum())), "updates": 6,
+        }
+        for label, index in order
+    )  # fmt: skip
+    real = ({"label": label, "source": i} for i, label in enumerate(np.repeat(np.arange(len(counts)), counts).tolist()))
+    _write_index(folder / "real", real, shard_size, draw)
+    _write_index(folder / "made", made, shard_size, draw)
+
+
+def _write_index(folder: Path, metas: Iterable[dict[str, Any]], shard_size: int, draw: np.random.Generator) -> None:
+    folder.mkdir()
+    with open(folder / "index.jsonl", "w") as file:
+        for i, meta in zip(count(), metas, strict=False):
+            place = {"key": f"{i:08d}", "shard": shard_name(i // shard_size), "offset": 512 + i % shard_size * 100_000}
+            line = {**place, "length": 98_000, "sha256": draw.bytes(32).hex(), "meta": meta}
+            file.write(json.dumps(line) + "\n")
+
+
+def growth(rows: list[dict[str, Any]]) -> float:
+    """Slope of the straight line through log CPU seconds over log entries."""
+    own = [row["cpu_seconds"] - row["parts"]["imports"]["cpu_seconds"] for row in rows]
+    return float(np.polyfit(np.log([row["entries"] for row in rows]), np.log(own), 1)[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", default=",".join(map(str, STEPS)), help="of the classes, at each size")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--run", nargs=4, help=argparse.SUPPRESS)  # one size, in this process alone
+    options = parser.parse_args()
+    if options.run:
+        arm, step, folder, started = options.run
+        sys.stdout.write(json.dumps(run(arm, int(step), Path(folder), float(started))))
+        return
+    rows = []
+    for step in map(int, options.steps.split(",")):
+        with tempfile.TemporaryDirectory() as folder:
+            write_indices(step, Path(folder), yaml.safe_load(read_bytes("params.yaml"))["synth"]["shard_size"])
+            for arm in ARMS:
+                command = [sys.executable, "-m", "benchmarks.planning", "--run", arm, str(step), folder]
+                done = subprocess.run([*command, str(time.time())], check=True, stdout=subprocess.PIPE)
+                rows.append(json.loads(done.stdout))
+    columns = ("arm", "classes", "planned", "entries", "seconds", "cpu_seconds", "peak_mib")
+    sys.stdout.write(markdown_table(rows, columns))
+    slopes = {}
+    if len({row["classes"] for row in rows}) > 1:
+        slopes = {arm: growth([row for row in rows if row["arm"] == arm]) for arm in ARMS}
+        sys.stdout.write("".join(f"{arm}: CPU seconds grow as entries to the {slopes[arm]:.2f}\n" for arm in ARMS))
+    if options.out:
+        report = {"machine": machine(), "batch": BATCH, "batches": BATCHES, "growth": slopes, "runs": rows}
+        write_json(options.out, report)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,122 @@
+"""What went wrong in a run, told by its metrics alone: the failure signatures of guided synthesis, with advice."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from src.evaluation.improvement import BASE, BOUND
+from src.reporting.findings import (
+    NO_GAIN,
+    NOTE,
+    SHOTS,
+    SYNTHETIC,
+    TOO_FEW,
+    WARNING,
+    WEAK_BASE,
+    Finding,
+    main_measure,
+    severity_of,
+    shots_of,
+    value_of,
+)
+from src.reporting.image_signs import image_signs
+from src.reporting.run import dig
+from src.reporting.words import number, percent, points
+
+Tree = Mapping[str, Any]
+
+UNTRAINED = 0.5  # of log(classes), the training loss of guessing
+WEAK = 0.25  # of the way from chance to perfect, on the classes with most training images; the default has .97
+TEST_IMAGES = 50  # behind the accuracy in question: up to 7 points of standard error
+FEATURE_IMAGES = 100  # behind FID, density and coverage; the default has 300 and 600
+FEW = 20  # training images, below which a class is few-shot
+
+
+def diagnose(
+    accuracy: Tree,
+    quality: Tree,
+    curves: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
+    settings: Tree | None = None,
+) -> list[Finding]:
+    """Return the findings, warnings first. A metric that is missing leads to none.
+
+    accuracy, quality: metrics/accuracy.json and metrics/fid_density_coverage.json. curves: {arm: rows with `loss`}.
+    settings: params.yaml, for the size of the feedback's step and the wording of the advice.
+    """
+    measured = [arm for arm in SYNTHETIC if isinstance(quality.get(arm), Mapping)]
+    found = [finding for arm in measured for finding in image_signs(accuracy, quality, arm, settings or {})]
+    found += weak_base(accuracy, curves or {})
+    found += [finding for arm in SYNTHETIC for finding in no_gain(accuracy, arm)]
+    found += too_few(accuracy, quality)
+    return sorted(found, key=lambda finding: finding.severity == NOTE)
+
+
+def weak_base(accuracy: Tree, curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Iterator[Finding]:
+    """The base hardly knows its largest classes, or its training ended near the loss of guessing."""
+    base = accuracy.get(BASE) or {}
+    classes = len(base.get("per_class") or {})
+    shot = next((name for name in SHOTS[1:] if base.get(name) is not None), "overall")
+    reached = base.get(shot)
+    if reached is None or classes < 2:
+        return
+    bar, guess = 1 / classes + WEAK * (1 - 1 / classes), math.log(classes)
+    losses = [row["loss"] for row in curves.get(BASE, ()) if "loss" in row]
+    if reached >= bar and not (losses and losses[-1] > UNTRAINED * guess):
+        return
+    numbers = f"{shot} accuracy {percent(reached)}, where less than {percent(bar)} is little more than chance"
+    if losses:
+        numbers += f"; last training loss {number(losses[-1])}, guessing costs {number(guess)}"
+    advice = (
+        "Train the base classifier longer, or at another learning rate (`recipes`): feedback follows it, and the arms "
+    )
+    advice += "are trained by the same recipe."
+    yield Finding(WEAK_BASE, BASE, WARNING, numbers, advice)
+
+
+def no_gain(accuracy: Tree, arm: str) -> Iterator[Finding]:
+    """The retrained classifier is not above the base by two standard errors, though real images would lift it.
+
+    The standard error is that of two independent shares, wider than a paired test's: the finding accuses late.
+    """
+    measure = main_measure(accuracy.get(BASE))
+    base, made, bound = (value_of(accuracy.get(name), measure) for name in (BASE, arm, BOUND))
+    images = images_behind(accuracy.get(BASE) or {}, measure)
+    if base is None or made is None or not images:
+        return
+    noise = math.sqrt((base * (1 - base) + made * (1 - made)) / images)
+    if made - base > 2 * noise or (bound is not None and bound - base <= 2 * noise):
+        return
+    numbers = f"{measure} accuracy {percent(base)} in the base, {percent(made)} with synthetic images "
+    numbers += f"({points(made - base)} points, standard error {100 * noise:.1f}, {number(images)} test images)"
+    numbers += "" if bound is None else f"; all real images give {percent(bound)}"
+    advice = "What the images teach does not show. See to the other findings first; then try another criterion, more "
+    advice += "images, or a better base classifier to be guided by."
+    yield Finding(NO_GAIN, arm, severity_of(arm), numbers, advice)
+
+
+def images_behind(report: Tree, measure: str) -> int:
+    """Return the test images that an accuracy counts: of all classes, of few-shot classes, or of the worst group."""
+    rows = list((report.get("per_class") or {}).values())
+    if measure == "worst group":
+        worst, rows = dig(report, "groups", "worst_group") or {}, dig(report, "groups", "per_group") or []
+        rows = [row for row in rows if all(row.get(name) == worst.get(name) for name in ("class", "context"))]
+    elif measure == "few":
+        rows = [row for row in rows if (row.get("train_images") or 0) < FEW]
+    return sum(row.get("test_images") or 0 for row in rows)
+
+
+def too_few(accuracy: Tree, quality: Tree) -> Iterator[Finding]:
+    """Numbers that move with the draw of the images more than what they should tell."""
+    measure = main_measure(accuracy.get(BASE))
+    images = images_behind(accuracy.get(BASE) or {}, measure)
+    if 0 < images < TEST_IMAGES:
+        numbers = f"{number(images)} test images behind the {measure} accuracy; {TEST_IMAGES} would do"
+        advice = "Repeat over seeds, or collect more test images, before you believe a difference."
+        yield Finding(TOO_FEW, BASE, NOTE, numbers, advice)
+    for arm in SYNTHETIC:
+        part = shots_of(quality, arm).get("overall", {})
+        real, made = part.get("real_images"), part.get("synthetic_images")
+        if real is not None and made is not None and min(real, made) < FEATURE_IMAGES:
+            numbers = f"{number(real)} real and {number(made)} synthetic images; {FEATURE_IMAGES} of each would do"
+            advice = "FID, density and coverage of so few images move with their draw: compare at equal counts alone."
+            yield Finding(TOO_FEW, arm, NOTE, numbers, advice)

@@ -1,0 +1,86 @@
+"""Signs of guidance without effect, or with too much of it, in what the feedback says of itself."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from src.reporting.findings import DESTRUCTIVE, INERT, WARNING, Finding
+from src.reporting.run import dig
+from src.reporting.words import number, percent, setting
+
+# From the first look to the finished image entropy falls by a third without feedback, at a third of the default scale
+# by a sixth, and rises by an eighth at the default (LOG.md; metrics/development.json): far beyond that is too much.
+FALLEN, RAISED = 0.8, 1.3
+# Of the same images without feedback, where they are known: the default raises their entropy by half.
+ABOVE_UNGUIDED, FAR_ABOVE_UNGUIDED = 1.05, 2
+SATED = 0.75  # of log(classes), the highest entropy there is; the default ends at .58
+# Of the latent's norm, which rule `latent` moves by the feedback scale in one update; the released code's is .03.
+TINY_STEP, HUGE_STEP = 0.001, 0.3
+LOOKS = ("before", "after", "unguided_after")  # of metrics/fid_density_coverage.json
+IDLE = 0.5  # share of updates without a usable gradient
+
+Tree = Mapping[str, Any]
+
+
+def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: bool) -> Iterator[Finding]:
+    """Feedback without effect, or with too much of it. damaged: the images are far off or of the wrong class."""
+    feedback, preset = dig(quality, arm, "feedback"), dig(settings, "feedbacks", str(dig(settings, "feedback"))) or {}
+    name, scale = criterion(feedback, settings), preset.get("scale")
+    if not feedback or name == "none" or scale == 0:
+        return
+    updates, skipped = feedback.get("updates"), feedback.get("skipped") or 0
+    tried = None if updates is None else updates + skipped
+    step = scale if preset.get("rule", "latent") == "latent" else None
+    numbers = _said(feedback, name, tried, skipped) + ("" if scale is None else f"; feedback scale {setting(scale)}")
+    if tried is not None and skipped >= IDLE * tried:
+        advice = (
+            "A classifier that is always certain, or always says the same, has no gradient: train the base better, "
+        )
+        advice += "and check the feedback's first and last step."
+        yield Finding(INERT, arm, WARNING, numbers, advice)
+    elif damaged and (_far_up(feedback, name, classes) or (step is not None and step >= HUGE_STEP)):
+        advice = "Feedback was strong, and the images no longer look real or show their class. Lower its scale; "
+        advice += "`-S feedback=none` shows how much of this is its doing."
+        yield Finding(DESTRUCTIVE, arm, WARNING, numbers, advice)
+    elif _not_up(feedback, damaged) or (step is not None and step <= TINY_STEP):
+        advice = "Feedback has not raised its criterion. Raise its scale, or guide more steps (`every`, `last`); "
+        advice += "`-S feedback=none` shows what the images are without it."
+        yield Finding(INERT, arm, WARNING, numbers, advice)
+
+
+def criterion(feedback: Tree | None, settings: Tree) -> str:
+    """Return the name of the criterion of a run's feedback: "none", or "criterion" where it is not known."""
+    asked = dig(settings, "feedback")
+    return str(
+        dig(feedback, "criterion") or dig(settings, "feedbacks", str(asked), "criterion") or asked or "criterion"
+    )
+
+
+def _said(feedback: Tree, name: str, tried: float | None, skipped: float) -> str:
+    before, after, unguided = (feedback.get(key) for key in LOOKS)
+    said = f"mean {name} {number(before)} at the first look, {number(after)} on the finished images"
+    said += "" if unguided is None else f", {number(unguided)} without feedback"
+    return said + (
+        f"; {percent(skipped / tried)} of {number(float(tried), 1)} updates had no gradient" if tried else ""
+    )
+
+
+def _not_up(feedback: Tree, damaged: bool) -> bool:
+    """Whether the criterion ended low. Against the first look alone, damaged images tell nothing: any may fall."""
+    before, after, unguided = (feedback.get(key) for key in LOOKS)
+    if after is None:
+        return False
+    if unguided is not None:
+        return after < unguided + (ABOVE_UNGUIDED - 1) * abs(unguided)
+    return not damaged and before is not None and after < before + (FALLEN - 1) * abs(before)
+
+
+def _far_up(feedback: Tree, name: str, classes: int) -> bool:
+    before, after, unguided = (feedback.get(key) for key in LOOKS)
+    if after is None:
+        return False
+    if name == "entropy" and classes > 1 and after > SATED * math.log(classes):
+        return True
+    if unguided is not None:
+        return after > unguided + (FAR_ABOVE_UNGUIDED - 1) * abs(unguided)
+    return before is not None and after > before + (RAISED - 1) * abs(before)

@@ -1,0 +1,122 @@
+"""Signs of failure in synthetic images: too alike, far from the real ones, of the wrong class.
+
+Bars are relative where the same file holds something to compare with: the judge's own accuracy and chance, the other
+arm. The others are named here with their reasons.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from src.evaluation.improvement import BASE, BOUND
+from src.reporting.findings import FAR, LABELS, LOW, SYNTHETIC, Finding, severity_of, shots_of
+from src.reporting.guidance_signs import guidance
+from src.reporting.run import dig, title
+from src.reporting.words import listed, number, percent
+
+# A perfect generator has density 1 and precision near 1. The shipped one, conditioned on real images, has .5 and .75;
+# on text alone, whose style is visibly wrong, .2 and .35 (metrics/evidence.json).
+FAR_DENSITY, FAR_PRECISION = 0.3, 0.5
+FID_TIMES = 3  # the other arm's: with real images to follow, the default has a seventh of text alone
+# Half of the real images have no synthetic one near; healthy arms have .77 to .95 (metrics/evidence.json, groups/).
+LOW_VARIETY = 0.5
+# Arms that help keep 80 to 95 % of the judge's own accuracy above chance; text alone, in the wrong style, 40 %.
+KEPT_LABELS = 2 / 3
+KEPT_CLASS = 0.5  # of one class, which a few dozen images tell: half is beyond their noise
+CLASS_IMAGES = 10  # synthetic images of a class, below which its agreement says little
+
+Tree = Mapping[str, Any]
+
+
+def image_signs(accuracy: Tree, quality: Tree, arm: str, settings: Tree) -> list[Finding]:
+    """Return the findings about one arm's images. Trees as `diagnosis.diagnose` describes them."""
+    low = list(variety(quality, arm))
+    bad = [*distance(quality, arm, settings), *labels(accuracy, quality, arm)]
+    return [*low, *bad, *guidance(quality, arm, settings, _classes(accuracy, quality, arm), damaged=bool(bad))]
+
+
+def variety(quality: Tree, arm: str) -> Iterator[Finding]:
+    """Images close to real ones that are near few of them. Recall too: what covers by chance does not recall."""
+    thin = []
+    for shot, part in shots_of(quality, arm).items():
+        density, precision, coverage, recall = (part.get(k) for k in ("density", "precision", "coverage", "recall"))
+        close = (density or 0) >= FAR_DENSITY or (precision or 0) >= FAR_PRECISION
+        if close and any(value is not None and value < LOW_VARIETY for value in (coverage, recall)):
+            thin.append(
+                f"{shot}: coverage {number(coverage)}, recall {number(recall)} at density {number(density)}, "
+                f"precision {number(precision)}"
+            )
+    if thin:
+        advice = "The images are good but alike: raise `synth.image_dropout`, lower the feedback scale and the "
+        advice += "generator's guidance scale, and see how many real images each class is conditioned on."
+        yield Finding(LOW, arm, severity_of(arm), "; ".join(thin), advice)
+
+
+def distance(quality: Tree, arm: str, settings: Tree) -> Iterator[Finding]:
+    """Few images lie among real ones, or the guided arm is much farther off than text alone."""
+    part = shots_of(quality, arm).get("overall", {})
+    density, precision, fid = (part.get(name) for name in ("density", "precision", "fid"))
+    other = next((name for name in SYNTHETIC if name != arm), "")
+    rival = shots_of(quality, other).get("overall", {}).get("fid")
+    far = density is not None and density < FAR_DENSITY and (precision is None or precision < FAR_PRECISION)
+    worse = arm == "guided" and fid is not None and rival is not None and fid > FID_TIMES * rival
+    if not far and not worse:
+        return
+    numbers = f"FID {number(fid, 1)}, density {number(density)}, precision {number(precision)}"
+    numbers += "" if rival is None else f"; the FID of {title(other)} is {number(rival, 1)}"
+    if arm != "guided":
+        advice = "Text alone leaves the style open, and SYNAuG is told no more; the guided arm sees real images too."
+    elif dig(settings, "synth", "conditioning") == "text":
+        advice = (
+            "Text alone often has the wrong style: `synth.conditioning=text_image` shows the generator real images."
+        )
+    else:
+        advice = (
+            "Look at the conditioning (`synth.conditioning`, the prompts), at the generator's guidance scale, and at "
+        )
+        advice += "the feedback scale."
+    yield Finding(FAR, arm, severity_of(arm), numbers, advice)
+
+
+def labels(accuracy: Tree, quality: Tree, arm: str) -> Iterator[Finding]:
+    """Agreement with the class asked for, against what the judge reaches on real images, both above chance."""
+    agreement = dig(quality, arm, "class_agreement") or {}
+    own, rates, overall = (
+        dig(accuracy, BOUND, "per_class") or {},
+        agreement.get("per_class") or {},
+        agreement.get("overall"),
+    )
+    classes = _classes(accuracy, quality, arm)
+    if overall is None or classes < 2:
+        return
+    chance, judge = 1 / classes, dig(accuracy, BOUND, "overall") or 1.0
+    images = shots_of(quality, arm).get("overall", {}).get("synthetic_images")
+    wrong = {}
+    if images is None or images >= CLASS_IMAGES * classes:
+        for name, rate in rates.items():
+            reached = dig(own, name, "accuracy") or judge
+            if rate is not None and rate - chance < KEPT_CLASS * (reached - chance):
+                wrong[name] = rate
+    if overall - chance >= KEPT_LABELS * (judge - chance) and not wrong:
+        return
+    numbers = (
+        f"{percent(overall)} of the images show their class; the judge is right on {percent(judge)} of real images, "
+    )
+    numbers += f"chance is {percent(chance)}"
+    if wrong:
+        worst = sorted(wrong, key=lambda name: wrong[name])
+        numbers += f"; lowest: {listed([f'{name} ({percent(wrong[name])})' for name in worst])}"
+    advice = "Look at these classes' pictures and prompts (homonyms, mixed-up names); "
+    if arm == "guided":
+        advice += "then at the feedback scale, since feedback away from a class costs labels."
+    else:
+        advice += "a style that the judge has never seen costs labels too."
+    yield Finding(LABELS, arm, severity_of(arm), numbers, advice)
+
+
+def _classes(accuracy: Tree, quality: Tree, arm: str) -> int:
+    told = (
+        dig(accuracy, BOUND, "per_class"),
+        dig(accuracy, BASE, "per_class"),
+        dig(quality, arm, "class_agreement", "per_class"),
+    )
+    return next((len(names) for names in told if names), 0)

@@ -1,0 +1,159 @@
+"""Experiments of a study through DVC's own `dvc exp run`: named by what they are, run once, never twice.
+
+An experiment is a set of parameters and a seed, whichever study asks for it, so that studies share it. Experiments of
+one seed follow each other, since later ones find the earlier ones' stages in the run-cache; seeds run side by side.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+import yaml
+
+from src.errors import InputError
+from src.files import hash_tree, read_yaml
+from src.params import load
+
+LOGS = Path(".dvc/tmp/studies")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """settings: what differs from params.yaml, dotted names. seed: of everything random."""
+
+    settings: Mapping[str, Any]
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The experiment's name for DVC, the same for the same settings."""
+        text = json.dumps(dict(self.settings), sort_keys=True)
+        return f"s{self.seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def experiment(settings: Mapping[str, Any], seed: int, root: Path = Path(".")) -> Experiment:
+    """The experiment of these settings, without those that params.yaml has anyway. InputError for an unknown one."""
+    defaults = read_yaml(root / "params.yaml")
+    differing = {name: value for name, value in settings.items() if _lookup(defaults, name) != value}
+    return Experiment(dict(sorted(differing.items())), seed)
+
+
+def fingerprint(one: Experiment, root: Path = Path(".")) -> str:
+    """Names everything that the experiment's results depend on: code, resolved parameters, prompts and generator."""
+    stages = read_yaml(root / "dvc.yaml")["stages"]
+    params = read_yaml(root / "params.yaml")
+    for name, value in {**one.settings, "seed": one.seed}.items():
+        *parents, last = name.split(".")
+        node = params
+        for parent in parents:
+            node = node[parent]
+        node[last] = value
+    parts: list[Any] = []
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        (Path(folder) / "dvc.yaml").write_bytes((root / "dvc.yaml").read_bytes())
+        for name, stage in sorted(stages.items()):
+            if stage.get("frozen"):
+                continue
+            named = [path.replace("${dataset}", params["dataset"]) for path in stage["deps"] if "${item" not in path]
+            sources = [path for path in named if not path.startswith("data/") and (root / path).exists()]
+            parts.append([name, load(name, Path(folder)).as_dict(), {path: _hash(root / path) for path in sources}])
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _hash(path: Path) -> str:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return _hash_at(path, max(file.stat().st_mtime_ns for file in files))
+
+
+@lru_cache
+def _hash_at(path: Path, newest: int) -> str:
+    """Every experiment asks for the same sources, which are read again only when one has changed."""
+    return hash_tree(path)
+
+
+def _lookup(params: Any, name: str) -> Any:
+    node = params
+    for part in name.split("."):
+        if not isinstance(node, dict) or part not in node:
+            raise InputError(f"params.yaml has no parameter '{name}' that a study sets; correct the study")
+        node = node[part]
+    return node
+
+
+def override(name: str, value: Any) -> str:
+    """The text that `dvc exp run -S` reads as this value."""
+    return f"{name}={'null' if value is None else json.dumps(value)}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one experiment ended: seconds, and what it said if it failed."""
+
+    experiment: Experiment
+    seconds: float
+    threads: int
+    error: str | None
+
+
+def run_all(experiments: Iterable[Experiment], jobs: int, finished: Callable[[Outcome], None]) -> None:
+    """Run experiments, `jobs` seeds side by side, each on its share of the cores; a failed one does not stop others.
+
+    finished: is told of every outcome, of one at a time. Ctrl-C ends the running ones.
+    """
+    chains: dict[int, list[Experiment]] = {}
+    for one in experiments:
+        chains.setdefault(one.seed, []).append(one)
+    threads, stop, turn = max(1, (os.cpu_count() or 1) // jobs), Event(), Lock()
+
+    def follow(chain: Sequence[Experiment]) -> None:
+        for one in chain:
+            if stop.is_set():
+                return
+            outcome = _run(one, threads)
+            with turn:
+                finished(outcome)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(follow, chain) for chain in chains.values()]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            stop.set()
+            raise
+
+
+def _run(one: Experiment, threads: int) -> Outcome:
+    """`dvc exp run --temp`, its output kept in a log."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{one.name}.log"
+    values = [override(name, value) for name, value in {**one.settings, "seed": one.seed}.items()]
+    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--force", "--name", one.name]
+    command += [part for value in values for part in ("--set-param", value)]
+    start = time.perf_counter()
+    with open(log, "w") as file:
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment)
+    error = None if done.returncode == 0 else _said(log)
+    return Outcome(one, time.perf_counter() - start, threads, error)
+
+
+def _said(log: Path) -> str:
+    """Our own sentence if a stage ended with one, else DVC's, else where to look."""
+    lines = log.read_text(errors="replace").splitlines()
+    for start in ("error: ", "ERROR: "):
+        if said := [line for line in lines if line.startswith(start)]:
+            return said[0].removeprefix(start)
+    return f"see {log}"

@@ -1,0 +1,98 @@
+"""What finished experiments measured, kept in one tracked file so that no study computes anything twice."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from src.errors import InputError
+from src.files import atomic_write, read_bytes
+from src.studies.experiments import Outcome
+from src.studies.study import ACCURACY, ARMS
+
+FILE = Path("metrics/studies/experiments.jsonl")
+_QUALITY = ("fid", "density", "coverage", "precision", "recall")
+
+
+class Results:
+    """Finished experiments by name, each {name, seed, settings, fingerprint, seconds, threads, arms}."""
+
+    def __init__(self, path: Path = FILE) -> None:
+        """Read what is there. Raises InputError for a damaged file."""
+        self.path = path
+        self._rows: dict[str, dict[str, Any]] = {}
+        for line in read_bytes(path).splitlines() if path.exists() else ():
+            try:
+                row = json.loads(line)
+                self._rows[row["name"]] = row
+            except (ValueError, KeyError, TypeError):
+                raise InputError(f"{path} is damaged; restore it with git") from None
+
+    def get(self, name: str, fingerprint: str) -> dict[str, Any] | None:
+        """The experiment's results if they were made by this state of code and parameters, else None."""
+        row = self._rows.get(name)
+        return row if row is not None and row["fingerprint"] == fingerprint else None
+
+    def seconds(self) -> list[float]:
+        """How long finished experiments took."""
+        return [row["seconds"] for row in self._rows.values()]
+
+    def add(self, outcome: Outcome, fingerprint: str) -> None:
+        """Keep a finished experiment, at once and sorted by name."""
+        one = outcome.experiment
+        self._rows[one.name] = {
+            "name": one.name,
+            "seed": one.seed,
+            "settings": dict(one.settings),
+            "fingerprint": fingerprint,
+            "seconds": round(outcome.seconds, 1),
+            "threads": outcome.threads,
+            "arms": measured(one.name),
+        }
+        lines = [json.dumps(self._rows[name], sort_keys=True) + "\n" for name in sorted(self._rows)]
+        atomic_write(self.path, "".join(lines).encode())
+
+
+def measured(name: str) -> dict[str, dict[str, float | None]]:
+    """Metrics of each arm of a finished experiment, from the files that git keeps of it."""
+    commit = revision(name)
+    accuracy = tracked(commit, "metrics/accuracy.json")
+    quality = tracked(commit, "metrics/fid_density_coverage.json")
+    return {arm: {**_accuracy(accuracy[arm]), **_quality(quality.get(arm))} for arm in ARMS}
+
+
+def revision(name: str) -> str:
+    """The commit of an experiment by its name. Raises InputError if DVC has none of that name."""
+    refs = _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
+    found = [line.split()[0] for line in refs if line.endswith(f"/{name}")]
+    if not found:
+        raise InputError(f"DVC keeps no experiment '{name}'; run the study again")
+    return found[-1]
+
+
+def tracked(commit: str, path: str) -> Any:
+    """The JSON file as it is in a commit."""
+    return json.loads(_git("show", f"{commit}:{path}"))
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def _accuracy(report: Mapping[str, Any]) -> dict[str, float | None]:
+    groups = report.get("groups", {})
+    found = {"worst_group": groups.get("worst"), "group_mean": groups.get("mean")}
+    return {name: report[name] if name in report else found.get(name) for name in ACCURACY}
+
+
+def _quality(report: Mapping[str, Any] | None) -> dict[str, float | None]:
+    """Quality in the main feature space, the first; nothing for an arm without synthetic images."""
+    if report is None:
+        return {}
+    main = next(iter(report.values()))["overall"]
+    return {
+        **{name: main[name] for name in _QUALITY},
+        "agreement": report["class_agreement"]["overall"],
+        **report["base_classifier"],
+    }

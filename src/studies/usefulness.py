@@ -1,0 +1,68 @@
+"""Do image metrics predict usefulness? Rank correlation with the accuracy gained, over a study's experiments.
+
+What a seed's experiments share (its splits, its base classifier) is taken out: values are compared within a seed.
+"""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from src.studies.summary import rank_correlation
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+PREDICTORS = ("fid", "density", "coverage", "agreement", "entropy", "loss")
+LEAST = 4  # experiments
+Points = dict[str, tuple[list[float], list[float]]]
+
+
+def points(rows: Sequence[dict[str, Any]], arm: str, shot: str) -> Points:
+    """Of each image metric the values over experiments and the gain in points of `shot` over the base, less seed means.
+
+    rows: of metrics/studies/experiments.jsonl. A metric that an experiment lacks leaves that experiment out for it.
+    """
+    found: Points = {}
+    for metric in PREDICTORS:
+        known = [
+            (row["seed"], row["arms"][arm][metric], 100 * (row["arms"][arm][shot] - row["arms"]["base"][shot]))
+            for row in rows
+            if None not in (row["arms"][arm].get(metric), row["arms"][arm][shot], row["arms"]["base"][shot])
+        ]
+        seeds, x, y = np.array(known, np.float64).reshape(-1, 3).T
+        if len(x) >= LEAST and x.min() < x.max():
+            found[metric] = (_within(seeds, x), _within(seeds, y))
+    return found
+
+
+def correlations(found: Points, name: str) -> dict[str, tuple[float, float, float]]:
+    """Spearman's rho with its 95 % interval for each metric."""
+    return {metric: rank_correlation(x, y, f"{name} {metric}") for metric, (x, y) in found.items()}
+
+
+def figure(found: Points, name: str, shot: str) -> bytes:
+    """A PNG: a panel per metric, an experiment per point."""
+    known = correlations(found, name)
+    canvas, axes = plt.subplots(
+        1, len(found), figsize=(2.6 * len(found), 2.6), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, (metric, (x, y)) in zip(axes[0], found.items(), strict=True):
+        rho, low, high = known[metric]
+        axis.scatter(x, y, s=14)
+        axis.set_title(f"{metric}: rho {rho:+.2f}\n[{low:+.2f}, {high:+.2f}]", fontsize=9)
+        axis.set_xlabel(f"{metric}, less seed mean", fontsize=8)
+    axes[0][0].set_ylabel(f"gain in {shot}, less seed mean", fontsize=8)
+    png = io.BytesIO()
+    canvas.savefig(png, format="png", dpi=110, metadata={"Software": None})
+    plt.close(canvas)
+    return png.getvalue()
+
+
+def _within(seeds: np.ndarray, values: np.ndarray) -> list[float]:
+    less = values.copy()
+    for seed in np.unique(seeds):
+        less[seeds == seed] -= less[seeds == seed].mean()
+    return less.tolist()

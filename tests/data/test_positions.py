@@ -1,0 +1,43 @@
+"""Positions by key are those a search finds, at a cost that does not grow with the number of keys."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.data.merge import merge
+from src.data.positions import positions_by_key
+from src.training.samplers import class_uniform, half_and_half, minority_sampler
+
+
+@given(st.lists(st.integers(-3, 300), min_size=1, max_size=60).map(np.array))
+def test_every_key_has_its_positions_in_order(keys):
+    distinct, positions = positions_by_key(keys)
+    assert distinct.tolist() == sorted(set(keys.tolist()))
+    for key, found in zip(distinct, positions, strict=True):
+        assert found.dtype == np.int64 and found.tolist() == np.flatnonzero(keys == key).tolist()
+
+
+class Touched(np.ndarray):
+    """An array that counts the elements which comparisons and arithmetic on it touch."""
+
+    elements = 0
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        Touched.elements += max(np.size(x) for x in inputs)
+        return getattr(ufunc, method)(*(np.asarray(x) for x in inputs), **kwargs)
+
+
+@pytest.mark.parametrize("build", [
+    lambda keys: positions_by_key(keys),
+    lambda keys: class_uniform(keys, 8, 0),
+    lambda keys: minority_sampler(keys, 8, 0),
+    lambda keys: half_and_half(keys, keys, 8, 0.5, 0),
+    lambda keys: merge(keys, keys, uniformise=False),
+    lambda keys: merge(keys, keys, uniformise=True),
+])  # fmt: skip
+def test_what_is_built_from_keys_touches_each_a_few_times_however_many_distinct_ones_there_are(build):
+    for classes in (4, 400):
+        Touched.elements = 0
+        build((np.arange(2000) % classes).view(Touched))
+        assert Touched.elements <= 10 * 2000

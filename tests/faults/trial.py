@@ -1,0 +1,167 @@
+"""A stage in a folder of its own, run by the warm process: how it is laid out, what it leaves, what it should have."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.micro import RESULTS, arms, digests, environment, outputs
+
+OLD = "of an earlier run\n"
+OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of dvc.yaml in one of its arms."""
+
+    name: str
+    arm: str
+    outputs: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.arm}".rstrip("@")
+
+
+def stages(repository: Path) -> dict[str, Stage]:
+    """All stages by their names, as DVC says them."""
+    found = {}
+    for name, told in yaml.safe_load((repository / "dvc.yaml").read_text())["stages"].items():
+        for arm in arms(told):
+            paths = tuple(path for _, path, _ in outputs({**told, "matrix": {"arm": [arm]}}))
+            found[f"{name}@{arm}".rstrip("@")] = Stage(name, arm, paths)
+    return found
+
+
+@dataclass(frozen=True)
+class Ended:
+    """status: the exit code, or minus the signal that ended the process. said: all that it wrote."""
+
+    status: int
+    said: str
+
+    def sentence(self) -> str:
+        """The one line that the user is told; progress bars aside, there is nothing else."""
+        parts = (part.strip() for line in self.said.splitlines() for part in line.split("\r"))
+        (line,) = (part for part in parts if part and not re.search(r"\d(%\||(it|image)/s|s/(it|image))", part))
+        return line
+
+
+class Warm:
+    """The process that runs stages in children of its own; see tests.faults.warm."""
+
+    def __init__(self, repository: Path) -> None:
+        probe = subprocess.run([*OWN_MOUNTS, "mount", "-t", "tmpfs", "none", str(repository)], capture_output=True)
+        self.mounts = probe.returncode == 0
+        threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+        command = [*(OWN_MOUNTS if self.mounts else ()), sys.executable, "-m", "tests.faults.warm"]
+        self._process = subprocess.Popen(
+            command, cwd=repository, env={**environment(repository), **threads}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def run(self, stage: Stage, folder: Path, fault: dict[str, Any] | None = None, **variables: str) -> Ended:
+        """Run the stage to its end, good or bad."""
+        return self._ask(
+            stage=stage.name, arguments=[stage.arm] if stage.arm else [], folder=str(folder), fault=fault or {},
+            environment=variables,
+        )  # fmt: skip
+
+    def mount(self, *arguments: str) -> None:
+        """Mount something that no other process sees, where that is allowed: `mounts`."""
+        done = self._ask(mount=["mount", *arguments])
+        assert done.status == 0, done.said
+
+    def seen(self, folder: Path) -> Path:
+        """The folder as that process sees it, whose mounts may be its own."""
+        return Path(f"/proc/{self._process.pid}/root{folder}")
+
+    def stop(self) -> None:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def _ask(self, **request: Any) -> Ended:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return Ended(**json.loads(self._process.stdout.readline()))
+
+
+@dataclass(frozen=True)
+class Uninterrupted:
+    """What a stage leaves if nothing happens to it, and the points that it passes."""
+
+    results: dict[str, str]
+    working: list[str]
+    points: list[str]
+
+    def under(self, output: str) -> dict[str, str]:
+        """The digests of an output's files."""
+        return {name: digest for name, digest in self.results.items() if f"{name}/".startswith(f"{output}/")}
+
+    def differences(self, folder: Path) -> list[str]:
+        """What a folder has otherwise: results, temporary files, unfinished work."""
+        here = results(folder)
+        other = [name for name in sorted({*here, *self.results}) if here.get(name) != self.results.get(name)]
+        return other + sorted({*working(folder)} ^ {*self.working})
+
+
+def lay_out(repository: Path, folder: Path, stage: Stage) -> Path:
+    """A new folder with all that stages read, and with the stage's outputs as if they were of other settings."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("params.yaml", "dvc.yaml", "prompts", *RESULTS):
+        copy = shutil.copytree if (repository / name).is_dir() else shutil.copy
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(repository / name, folder / name)
+    for name in stage.outputs:
+        path = folder / name
+        if path.is_dir():
+            (path / "old.txt").write_text(OLD)
+        else:
+            path.unlink()
+            path.write_text(OLD)
+    return folder
+
+
+def state(folder: Path, stage: Stage) -> dict[str, dict[str, str]]:
+    """By each of the stage's outputs, the digests of its files; none of an output that is not there."""
+    found = {}
+    for name in stage.outputs:
+        path = folder / name
+        one = {name: hashlib.sha256(path.read_bytes()).hexdigest()} if path.is_file() else digests(path)
+        found[name] = {os.path.relpath(file, folder) if path.is_dir() else file: digest for file, digest in one.items()}
+    return found
+
+
+def torn(left: dict[str, dict[str, str]], old: dict[str, dict[str, str]], whole: Uninterrupted) -> list[str]:
+    """Outputs that are neither the new ones nor what is there yet of the old ones."""
+    return [
+        name for name, files in left.items() if files != whole.under(name) and not files.items() <= old[name].items()
+    ]
+
+
+def results(folder: Path) -> dict[str, str]:
+    """Digests of all that stages write but their cost, whose times differ; temporary files included."""
+    found = digests(*(folder / name for name in RESULTS))
+    return {os.path.relpath(path, folder): digest for path, digest in found.items() if "metrics/cost/" not in path}
+
+
+def working(folder: Path) -> list[str]:
+    """The files below .dvc: unfinished work, kept features."""
+    return sorted(str(path.relative_to(folder)) for path in (folder / ".dvc").rglob("*") if path.is_file())
+
+
+def shards(folder: Path) -> dict[int, str]:
+    """The finished shards below the folder by the time at which each was written, which linking and publishing keep."""
+    found = (path for path in folder.rglob("shard-*.tar") if path.parent.name != "claims")
+    return {path.stat().st_mtime_ns: path.name for path in found if ".tmp/" not in str(path)}

@@ -1,0 +1,192 @@
+"""Tests of the diagnosis: it names what was planted, with its numbers, and is silent on what is healthy."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src.reporting.diagnosis import diagnose
+from src.reporting.findings import (
+    DESTRUCTIVE,
+    FAR,
+    LABELS,
+    NO_GAIN,
+    NOTE,
+    TOO_FEW,
+    WARNING,
+    Finding,
+)
+from tests.closure import ROOT
+from tests.reporting import made
+from tests.reporting.plants import (
+    PLANTED,
+    agreement,
+    alike,
+    feedback,
+    images,
+    never_guided,
+    run,
+    strange,
+    taught_nothing,
+    too_weak,
+    two_classes_swapped,
+)
+
+
+def warnings(found: list[Finding]) -> list[str]:
+    return [finding.name for finding in found if finding.severity == WARNING]
+
+
+def test_a_healthy_run_has_no_finding():
+    assert diagnose(**run()) == []
+
+
+@pytest.mark.parametrize(("plant", "name"), PLANTED.items(), ids=lambda value: getattr(value, "__name__", None))
+def test_a_planted_failure_is_named(plant, name):
+    told = run()
+    plant(told)
+    assert name in warnings(diagnose(**told))
+
+
+@pytest.mark.parametrize(
+    "plant", [plant for plant, name in PLANTED.items() if name != DESTRUCTIVE], ids=lambda plant: plant.__name__
+)
+def test_a_failure_planted_alone_is_named_alone(plant):
+    told = run()
+    plant(told)
+    assert warnings(diagnose(**told)) == [PLANTED[plant]]
+
+
+def test_the_numbers_that_led_to_a_finding_are_said():
+    told = run()
+    two_classes_swapped(told)
+    [finding] = diagnose(**told)
+    assert "72.0" in finding.numbers and "25.0" in finding.numbers
+    assert finding.numbers.index("two (2.0") < finding.numbers.index("three (5.0") and "zero" not in finding.numbers
+
+
+def test_an_advice_names_what_was_set():
+    told = run()
+    strange(told)
+    told["settings"] = {**made.SETTINGS, "synth": {"conditioning": "text"}}
+    assert "synth.conditioning=text_image" in diagnose(**told)[0].advice
+    told = run()
+    too_weak(told)
+    assert "feedback scale 0.03" in diagnose(**told)[0].numbers
+
+
+def test_raised_feedback_is_destructive_only_where_the_images_suffered():
+    told = run()
+    feedback(told, after=1.2)
+    assert diagnose(**told) == []
+
+
+def test_bad_images_under_ordinary_feedback_are_not_laid_to_it():
+    told = run()
+    strange(told)
+    feedback(told, before=0.8, after=0.9)
+    assert warnings(diagnose(**told)) == [FAR]
+
+
+def test_a_run_without_feedback_is_not_called_inert():
+    told = run()
+    told["quality"]["guided"]["feedback"] = None
+    assert diagnose(**told) == []
+    told = run()
+    never_guided(told)
+    told["settings"] = {**made.SETTINGS, "feedback": "none", "feedbacks": {"none": {"criterion": "none"}}}
+    assert diagnose(**told) == []
+    told["settings"] = {**made.SETTINGS, "feedbacks": {"entropy": {"scale": 0}}}
+    assert diagnose(**told) == []
+
+
+def test_what_is_wrong_with_synaug_is_a_note_and_not_a_warning():
+    told = run()
+    images(told, arm="synaug", fid=25.0, density=0.2, precision=0.3)
+    told["quality"]["synaug"]["class_agreement"]["overall"] = 0.4
+    told["accuracy"]["synaug"] = copy.deepcopy(told["accuracy"]["base"])
+    found = diagnose(**told)
+    assert {finding.name for finding in found} == {FAR, LABELS, NO_GAIN}
+    assert {finding.severity for finding in found} == {NOTE} and {finding.arm for finding in found} == {"synaug"}
+
+
+def test_warnings_come_before_notes():
+    told = run()
+    images(told, arm="synaug", fid=25.0, density=0.2, precision=0.3)
+    alike(told)
+    assert [finding.severity for finding in diagnose(**told)] == [WARNING, NOTE]
+
+
+def test_few_images_are_told_as_a_limit():
+    told = run()
+    for arm in told["accuracy"].values():
+        for row in arm["per_class"].values():
+            row["test_images"] = 20
+    images(told, real_images=40, synthetic_images=60)
+    found = [finding for finding in diagnose(**told) if finding.name == TOO_FEW]
+    assert [finding.arm for finding in found] == ["base", "guided"]
+    assert "40 test images" in found[0].numbers and "40 real and 60 synthetic" in found[1].numbers
+
+
+def test_a_handful_of_images_of_a_class_condemns_no_class():
+    told = run()
+    agreement(told, 0.9, two=0.0)
+    assert LABELS in warnings(diagnose(**told))
+    images(told, synthetic_images=30)
+    assert LABELS not in warnings(diagnose(**told))
+
+
+def test_where_real_images_would_not_help_either_no_gain_is_expected():
+    told = run()
+    taught_nothing(told)
+    told["accuracy"]["all_real"] = copy.deepcopy(told["accuracy"]["base"])
+    assert NO_GAIN not in warnings(diagnose(**told))
+
+
+def test_groups_are_judged_by_the_worst():
+    told = run()
+    for arm, report in told["accuracy"].items():
+        report |= copy.deepcopy(made.groups())
+        report["groups"]["worst"] = {"base": 0.1, "synaug": 0.6, "guided": 0.1, "all_real": 0.8}[arm]
+    [finding] = diagnose(**told)
+    assert finding.name == NO_GAIN and "worst group accuracy" in finding.numbers and "50 test images" in finding.numbers
+
+
+def test_the_committed_default_has_no_warning():
+    def read(name: str) -> dict[str, Any]:
+        return json.loads((ROOT / "metrics" / name).read_text())
+
+    parameters = yaml.safe_load((ROOT / "params.yaml").read_text())
+    found = diagnose(read("accuracy.json"), read("fid_density_coverage.json"), settings=parameters)
+    assert warnings(found) == []
+    assert not any(finding.arm == "guided" for finding in found)
+
+
+PATHS = st.lists(st.integers(0, 400), max_size=30)
+
+
+@settings(max_examples=60, deadline=None)
+@given(PATHS, st.sampled_from([None, ...]))
+def test_no_missing_field_is_an_exception(chosen, instead):
+    told = run()
+    told["accuracy"]["base"] |= made.groups()
+    for number in chosen:
+        places = [(node, key) for node, key in _places(told["accuracy"]) + _places(told["quality"])]
+        node, key = places[number % len(places)]
+        if instead is None and not isinstance(node[key], dict | list):
+            node[key] = None
+        elif instead is ... and isinstance(key, str) and key not in ("class", "context", "test_images"):
+            del node[key]
+    diagnose(**told)
+
+
+def _places(tree: Any) -> list[tuple[Any, Any]]:
+    if not isinstance(tree, dict):
+        return []
+    return [(tree, key) for key in tree] + [place for value in tree.values() for place in _places(value)] or [
+        ({0: 0}, 0)
+    ]

@@ -1,0 +1,63 @@
+"""Tests of reports of runs that lack something: it is said in words, and is never an exception."""
+
+import pytest
+
+from src.reporting.markdown import markdown
+from src.reporting.page import page
+from tests.reporting import made
+from tests.reporting.reading import checked
+
+ABSENT = {
+    ("metrics/accuracy.json",): "No arm was measured in this revision.",
+    ("metrics/fid_density_coverage.json",): "FID, density, coverage, class agreement: not measured.",
+    ("metrics/confusion",): "no interval could be made",
+    ("metrics/curves", "metrics/calibration"): "Training curves: not measured.",
+    ("metrics/sheets", "metrics/cost", "metrics/splits.json"): "Contact sheets: none in this revision.",
+    ("params.yaml", "dvc.lock", "metrics/evidence.json"): "dvc.locknone",
+    ("metrics", "params.yaml", "dvc.lock"): "Nothing was measured, so nothing can be said.",
+}
+
+
+@pytest.mark.parametrize(("absent", "words"), ABSENT.items(), ids=lambda value: value[0])
+def test_what_is_not_there_is_said_and_no_exception(healthy, tmp_path, absent, words):
+    made.without(healthy, *absent)
+    document = made.told(healthy, tmp_path)
+    assert words in checked(page(document)).text
+    markdown(document, {})
+
+
+def test_a_run_with_nothing_says_so_in_the_headline(healthy, tmp_path):
+    made.without(healthy, "metrics")
+    assert made.told(healthy, tmp_path).headline.startswith("Nothing has been measured")
+
+
+def test_an_older_commit_with_fewer_fields_is_reported(healthy, tmp_path):
+    quality, accuracy = healthy / "metrics/fid_density_coverage.json", healthy / "metrics/accuracy.json"
+    for arm in ("synaug", "guided"):
+        made.change(quality, arm, "class_agreement", "per_class", value=...)
+        made.change(quality, arm, "reference_classifier", "many", value=None)
+    made.change(quality, "guided", "feedback", value=...)
+    for arm in made.ACCURACY:
+        made.change(accuracy, arm, "many", value=None)
+        made.change(accuracy, arm, "ece", value=...)
+    made.change(accuracy, "guided", "confusion", value=None)
+    made.without(healthy, "metrics/calibration", "metrics/sheets/real.png")
+    document = made.told(healthy, tmp_path, compare="HEAD")
+    read = checked(page(document))
+    assert "Calibration by confidence: not measured" in read.text and "feedback: not measured" in read.text
+
+
+def test_groups_and_fairness_are_shown_where_there_are_contexts(healthy, tmp_path):
+    for arm in made.ACCURACY:
+        for name, value in made.groups().items():
+            made.change(healthy / "metrics/accuracy.json", arm, name, value=value)
+    document = made.told(healthy, tmp_path)
+    read = checked(page(document))
+    assert "worst-group accuracy" in document.headline
+    assert "three, pencil (2)" in read.text and "demographic parity difference" in read.text
+
+
+def test_without_the_answers_there_is_no_interval_and_the_page_says_why(healthy, tmp_path):
+    made.without(healthy, "metrics/confusion")
+    document = made.told(healthy, tmp_path)
+    assert "[" not in document.headline and "no interval could be made" in page(document)

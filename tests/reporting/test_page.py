@@ -1,0 +1,124 @@
+"""Tests of the page and the Markdown: sound, safe and the same."""
+
+import re
+
+from src.reporting.markdown import markdown
+from src.reporting.output import write
+from src.reporting.page import page
+from tests.reporting import made
+from tests.reporting.reading import Page, checked, markdown_tables
+
+HOSTILE = ("<script>alert(1)</script>", "a|b*c_d`e", "\"&amp;'", "x" * 60 + " </table>")
+
+
+def names(document):
+    return [section.name for section in document.sections]
+
+
+def test_the_page_is_sound_and_needs_nothing_else(whole):
+    read = checked(page(whole))
+    assert names(whole) == [
+        "result", "diagnosis", "pictures", "classes", "images", "feedback", "errors", "training", "seeds", "cost",
+        "provenance",
+    ]  # fmt: skip
+    assert len(read.all("img")) == 4 and len(read.all("svg")) == 15
+
+
+def test_the_headline_says_the_main_result_with_its_interval(whole):
+    words = "Guided synthetic images raise few-shot accuracy from 35.0\u00a0% to 75.0\u00a0%, by +40.0 "
+    assert whole.headline.startswith(words)
+    assert re.fullmatch(r"\[\+3\d\.\d,\s\+4\d\.\d\] points\.", whole.headline.removeprefix(words))
+    assert any("Over 3 other seeds" in words for words in whole.about)
+    assert "The diagnosis has no warning." in whole.about
+
+
+def test_a_difference_within_noise_is_called_one(healthy, tmp_path):
+    report_file = healthy / "metrics/accuracy.json"
+    same = made.accuracy()["base"]
+    made.change(report_file, "guided", value=same)
+    base = healthy / "metrics/confusion/base.csv"
+    (healthy / "metrics/confusion/guided.csv").write_bytes(base.read_bytes())
+    document = made.told(healthy, tmp_path)
+    assert "no difference beyond noise" in document.headline
+    assert any("classifier not improving (guided)" in words for words in document.about)
+
+
+def test_every_table_of_the_page_is_in_the_markdown_with_the_same_cells(whole, healthy, tmp_path):
+    made.change(healthy / "metrics/accuracy.json", "guided", "overall", value=0.5)
+    for document in (whole, made.told(healthy, tmp_path / "again", compare="HEAD")):
+        in_page = Page(page(document)).tables
+        in_markdown = markdown_tables(markdown(document, {}))[1:]  # the first are the numbers in short
+        assert in_page == in_markdown
+
+
+def test_the_same_results_give_the_same_bytes(healthy, tmp_path):
+    first, second = (made.told(healthy, tmp_path / name, "HEAD", "HEAD") for name in ("a", "b"))
+    assert page(first) == page(second) and markdown(first, {}) == markdown(second, {})
+
+
+def test_hostile_names_are_text(tmp_path):
+    root = made.repository(tmp_path / "repository", HOSTILE)
+    (root / "params.yaml").write_text("dataset: '<img src=x onerror=alert(1)>'\ngenerator: a|b\nfeedback: '*none*'\n")
+    document = made.told(root, tmp_path)
+    read = checked(page(document))
+    assert len(read.all("img")) == 3 and "<script>alert(1)</script>" in read.text
+    text = markdown(document, {})
+    assert "<" not in text.replace("](<", ""), "no HTML in Markdown"
+    assert markdown_tables(text)[1:] == read.tables
+
+
+def test_the_comparison_names_what_differs(healthy, tmp_path):
+    settings = (healthy / "params.yaml").read_text()
+    (healthy / "params.yaml").write_text(settings.replace("image_dropout: 0.3", "image_dropout: 0.9"))
+    made.change(healthy / "metrics/fid_density_coverage.json", "guided", "class_agreement", "overall", value=0.3)
+    document = made.told(healthy, tmp_path, compare="HEAD")
+    comparison = next(section for section in document.sections if section.name == "comparison")
+    tables = {block.caption: block for block in comparison.blocks if block.kind == "table"}
+    assert list(tables["Parameters that differ (1)"].rows) == [("synth.image_dropout", "0.9", "0.3")]
+    accuracies = next(table for caption, table in tables.items() if "on the same test images" in caption)
+    assert ["guided, overall", "85.5\u00a0%", "85.5\u00a0%", "+0.0 [+0.0,\u00a0+0.0]"] in accuracies.rows
+    images = {row[0]: row[1:] for row in tables["The images here and there"].rows}
+    assert images["guided, class agreement"] == ["30.0\u00a0%", "90.0\u00a0%", "\u221260.0"]
+    figures = [figure.title for block in comparison.blocks if block.kind == "side" for figure in block.blocks]
+    assert len(figures) == 4 and "Validation accuracy, here" in figures
+    checked(page(document))
+
+
+def test_a_preset_that_is_not_in_use_is_no_difference(healthy, tmp_path):
+    settings = (healthy / "params.yaml").read_text()
+    (healthy / "params.yaml").write_text(settings.replace("kind: folder", "kind: csv"))
+    document = made.told(healthy, tmp_path, compare="HEAD")
+    assert "Parameters that differ: none." in Page(page(document)).text
+
+
+def test_pictures_beyond_the_pages_size_are_left_out_and_said_to_be(healthy, tmp_path, monkeypatch):
+    sizes = {path.name: path.stat().st_size for path in (healthy / "metrics/sheets").iterdir()}
+    monkeypatch.setattr("src.reporting.page.PICTURES", sizes["real.png"] + sizes["synaug.png"])
+    read = checked(page(made.told(healthy, tmp_path)))
+    assert len(read.all("img")) == 2 and "Too large to show here: guided.png" in read.text
+
+
+def test_another_generators_report_does_not_show_the_shipped_one(healthy, tmp_path):
+    settings = (healthy / "params.yaml").read_text()
+    (healthy / "params.yaml").write_text(settings.replace("generator: tiny_unclip", "generator: sd21"))
+    assert len(Page(page(made.told(healthy, tmp_path))).all("img")) == 3
+
+
+def test_a_pictures_words_say_what_it_shows(whole):
+    shown = [image["alt"] for image in Page(page(whole)).all("img")]
+    wanted = ["real training images", "from text alone", "from text + image, image dropout 0.3, feedback entropy"]
+    assert all(words in alt for words, alt in zip(wanted, shown, strict=False)), "real first, guided third"
+
+
+def test_what_feedback_did_is_told_with_and_without_it(whole, healthy, tmp_path):
+    read = Page(page(whole))
+    assert "mean entropy over the guided images is 0.800 at the feedback's first look and 0.900" in read.text
+    made.change(healthy / "metrics/fid_density_coverage.json", "guided", "feedback", value=None)
+    assert "This run had no feedback." in Page(page(made.told(healthy, tmp_path / "again"))).text
+
+
+def test_the_folder_holds_page_markdown_and_the_pictures_that_it_shows(whole, tmp_path):
+    html, text = write(whole, tmp_path / "out")
+    assert (html.name, text.name) == ("index.html", "report.md")
+    shown = re.findall(r"!\[.+?\]\(<(.+?)>\)", text.read_text())
+    assert len(shown) == 4 and all((tmp_path / "out" / address).is_file() for address in shown)

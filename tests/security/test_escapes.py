@@ -1,0 +1,188 @@
+"""No path from a table, a list, an archive, an index or a link leads out of its folder."""
+
+import io
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.data.folder import load_folder
+from src.data.published.lists import read_list
+from src.data.published.nico import load_nico
+from src.data.published.utkface import load_utkface
+from src.data.published.waterbirds import load_waterbirds
+from src.data.table import load_csv
+from src.data.writing import write_splits
+from src.errors import InputError
+from src.shards import Shards, write_all, write_index
+from tests.data.pictures import noise, photographs, save
+from tests.data.published import miniatures
+
+OWN = {"val_fraction": 0.2, "test_fraction": 0.2, "skip_unreadable": False, "long_tail": None, "image_size": 16}
+# Each leads out of the folder `root` beside `outside`, or nowhere; `link` and `door` are links to the image and to
+# `outside`, `loop` one to itself.
+ENTRIES = [
+    "../outside/secret.png", "a/../../outside/secret.png", "./../outside/secret.png", "{outside}/secret.png",
+    "link.png", "door/secret.png", "a/../door/secret.png", "loop/x.png", "a\0.png", "/proc/self/environ",
+    "..\\outside\\secret.png", "C:\\outside\\secret.png", "~/x.png", "file://{outside}/secret.png", "x" * 5000,
+]  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path: Path, outside: Path) -> Path:
+    """Two classes of photographs, and links outwards."""
+    folder = tmp_path / "root"
+    for k, name in enumerate(("a", "b")):
+        photographs(folder / name, 6, seed=k)
+    (folder / "link.png").symlink_to(outside / "secret.png")
+    (folder / "door").symlink_to(outside)
+    (folder / "loop").symlink_to("loop")
+    return folder
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_no_row_of_a_table_leads_out_of_its_folder(entry, root, outside):
+    rows = [f"{name}/{i}.png,{name}" for name in ("a", "b") for i in range(6)]
+    rows.append(f'"{entry.format(outside=outside)}",a')
+    (root / "images.csv").write_text("\n".join(["path,label", *rows]))
+    with pytest.raises(InputError, match="line 14"):
+        load_csv({**OWN, "name": "csv", "path": str(root), "table": "images.csv"}, 0)
+
+
+@pytest.mark.parametrize("entry", [e for e in ENTRIES if e.startswith(("..", "a/..", "./..", "{", "/", "C:"))])
+def test_no_line_of_a_published_list_leads_out_of_the_image_folder(entry, tmp_path, outside):
+    (tmp_path / "list.txt").write_text(f"train/x.png 0\n{entry.format(outside=outside)} 0\n")
+    with pytest.raises(InputError, match="line 2 has a path that is not below the image folder"):
+        read_list(tmp_path / "list.txt")
+
+
+@pytest.mark.parametrize("link", ["image", "class", "split"])
+def test_a_link_in_a_folder_of_classes_is_not_followed_outwards(link, root, outside):
+    for name in ("link.png", "door", "loop"):
+        (root / name).unlink()
+    if link == "image":
+        (root / "a/9.png").symlink_to(outside / "secret.png")
+    elif link == "class":
+        (root / "c").symlink_to(outside)
+    else:
+        for split in ("train", "val"):
+            shutil.copytree(root, root.with_name("made") / split)
+        photographs(outside.with_name("elsewhere") / "a", 1)
+        (root.with_name("made") / "test").symlink_to(outside.with_name("elsewhere"))
+        root = root.with_name("made")
+    with pytest.raises(InputError, match="leads out of"):
+        load_folder({**OWN, "name": "folder", "path": str(root)}, 0)
+
+
+def test_links_that_stay_inside_and_a_linked_data_folder_are_the_users_own(root, tmp_path):
+    for name in ("link.png", "door", "loop"):
+        (root / name).unlink()
+    (root / "a/9.png").symlink_to(root / "a/0.png")
+    (tmp_path / "mine").symlink_to(root)
+    data = load_folder({**OWN, "name": "folder", "path": str(tmp_path / "mine")}, 0)
+    assert sum(len(data.splits[name]) for name in ("train", "val", "test")) == 13
+
+
+@pytest.mark.parametrize("entry", ENTRIES[:6])
+def test_a_published_table_that_leads_out_ends_before_anything_is_published(entry, tmp_path, outside):
+    settings = miniatures.waterbirds(tmp_path / "birds", {0: (2, 2, 2, 2), 1: (1, 1, 1, 1), 2: (1, 1, 1, 1)})
+    (folder,) = (tmp_path / "birds").iterdir()
+    (folder / "link.png").symlink_to(outside / "secret.png")
+    (folder / "door").symlink_to(outside)
+    with open(folder / "metadata.csv", "a") as table:
+        table.write(f"99,{entry.format(outside=outside)},0,0,0,x\n")
+    with pytest.raises(InputError, match="leads out of"):
+        write_splits(load_waterbirds(settings, 0), 16, tmp_path / "made", with_ids=True)
+    assert not list((tmp_path / "made").rglob("index.jsonl"))
+
+
+def test_a_face_that_is_a_link_outwards_is_refused(tmp_path, outside):
+    settings = miniatures.utkface(tmp_path / "faces")
+    (place,) = {path.parent for path in (tmp_path / "faces").rglob("*.jpg")}
+    (place / "30_0_0_20170101.jpg").symlink_to(outside / "secret.png")
+    with pytest.raises(InputError, match="leads out of"):
+        write_splits(load_utkface(settings, 0), 16, tmp_path / "made", with_ids=True)
+
+
+@pytest.mark.parametrize("name", ["../../../../outside", "{outside}", "a/../../../../../outside", "a\0b"])
+def test_a_mapping_of_classes_to_folders_names_no_other_folder(name, tmp_path, outside):
+    settings = miniatures.nico(tmp_path / "nico")
+    mapping = {"dog": 0, "hot_air_balloon": 1, name.format(outside=outside): 2}
+    (tmp_path / "nico/dg_label_id_mapping.json").write_text(json.dumps(mapping))
+    with pytest.raises(InputError, match="has the class"):
+        load_nico(settings, 0)
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, to: str = "", **pax: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.pax_headers = kind, to, pax
+    return info
+
+
+HOSTILE = {
+    "upwards": member("../canary.png"),
+    "absolute": member("/tmp/canary.png"),
+    "nested": member("a/00000000.png"),
+    "link": member("00000000.png", tarfile.SYMTYPE, "../outside/secret.png"),
+    "hard link": member("00000000.png", tarfile.LNKTYPE, "../outside/secret.png"),
+    "device": member("00000000.png", tarfile.CHRTYPE),
+    "pipe": member("00000000.png", tarfile.FIFOTYPE),
+    "folder": member("00000000.png", tarfile.DIRTYPE),
+    "renamed by a header": member("00000000.png", path="../canary.png"),
+    "long name": member("../" * 60 + "canary.png"),
+    "line break": member("00000000.png\n../canary.png"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_member_of_a_shard_is_anything_but_a_sample(name, tmp_path, outside):
+    folder, png = tmp_path / "shards", io.BytesIO()
+    folder.mkdir()
+    save(tmp_path / "x.png", noise())
+    png.write((tmp_path / "x.png").read_bytes())
+    form = tarfile.GNU_FORMAT if name == "long name" else tarfile.PAX_FORMAT
+    with tarfile.open(folder / "shard-00000.tar", "w", format=form) as tar:
+        if HOSTILE[name].isreg():
+            HOSTILE[name].size = len(png.getvalue())
+        tar.addfile(HOSTILE[name], io.BytesIO(png.getvalue()))
+        meta = member("00000000.json")
+        meta.size = 12
+        tar.addfile(meta, io.BytesIO(b'{"label": 0}'))
+    with pytest.raises(InputError):
+        write_index(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["shard-00000.tar"]
+
+
+@pytest.mark.parametrize(
+    "shard", ["../outside/shard-00000.tar", "{outside}/shard-00000.tar", "a/../x.tar", "", 0, None]
+)
+def test_no_index_names_a_shard_elsewhere(shard, tmp_path, outside):
+    write_all(tmp_path / "shards", [(noise(), {"label": 0})])
+    lines = (tmp_path / "shards/index.jsonl").read_text().splitlines()
+    line = {**json.loads(lines[0]), "shard": shard.format(outside=outside) if isinstance(shard, str) else shard}
+    (tmp_path / "shards/index.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(InputError, match=r"index\.jsonl is damaged"):
+        Shards(tmp_path / "shards")
+
+
+@pytest.mark.parametrize(("offset", "length"), [(-1, 10), (2**62, 10), (0, 2**62), (0, -1), (1e9, 10), ("0", 10)])
+def test_no_index_makes_a_reader_leave_the_file(offset, length, tmp_path):
+    write_all(tmp_path / "shards", [(noise(), {"label": 0})])
+    path = tmp_path / "shards/index.jsonl"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "offset": offset, "length": length}) + "\n")
+    with pytest.raises(InputError):
+        Shards(tmp_path / "shards").image(0)
+
+
+def test_a_link_in_place_of_a_shard_shows_nothing_that_was_not_stored(tmp_path, outside):
+    """DVC's cache is links; what counts is the hash of what they lead to."""
+    write_all(tmp_path / "shards", [(noise(), {"label": 0})])
+    shards = Shards(tmp_path / "shards")
+    assert np.array_equal(shards.image(0), noise())
+    (tmp_path / "shards/shard-00000.tar").unlink()
+    (tmp_path / "shards/shard-00000.tar").symlink_to(outside / "secret.png")
+    with pytest.raises(InputError, match="damaged"):
+        Shards(tmp_path / "shards").image(0)

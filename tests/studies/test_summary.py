@@ -1,0 +1,60 @@
+"""Tables of studies: means, intervals, paired differences and rank correlation, against numbers known otherwise."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from src.studies.study import Study, Variant
+from src.studies.summary import cell, rank_correlation, verdict
+from src.studies.tables import figure, markdown, rows
+
+STUDY = Study(
+    "x", "Title", "Question?", (Variant("none", {}, "guided"), Variant("more", {}, "guided")), "none", (1, 2, 3),
+    ("few", "fid"), ({"variant": "more", "metric": "few", "value": None, "source": "paper"},), {},
+)  # fmt: skip
+MEASURED = {
+    "none": {seed: {"few": value, "fid": 2.0} for seed, value in zip((1, 2, 3), (0.5, 0.6, 0.7), strict=True)},
+    "more": {seed: {"few": value, "fid": 3.0} for seed, value in zip((1, 2, 3), (0.61, 0.7, 0.82), strict=True)},
+}
+
+
+def test_a_difference_is_paired_by_seed_and_in_points():
+    found = cell(STUDY, MEASURED, "more", "few")
+    test = stats.ttest_1samp([11.0, 10.0, 12.0], 0).confidence_interval()
+    assert found.mean == pytest.approx(71)
+    assert found.difference == pytest.approx((11, (test.high - test.low) / 2))
+    assert cell(STUDY, MEASURED, "none", "few").difference is None
+
+
+def test_a_missing_seed_leaves_the_cell_empty_instead_of_averaging_the_rest():
+    partly = {**MEASURED, "more": {1: MEASURED["more"][1]}}
+    assert cell(STUDY, partly, "more", "few") is None
+    assert "| more | - | - | - |" in markdown(STUDY, partly, {})
+
+
+def test_the_verdict_says_what_cannot_be_told_from_zero():
+    noisy = {**MEASURED, "more": {s: {"few": v, "fid": 3.0} for s, v in zip((1, 2, 3), (0.4, 0.7, 0.75), strict=True)}}
+    assert "more: +11.0 ± 2.5 few, more" in verdict(STUDY, MEASURED, "few")
+    assert verdict(STUDY, noisy, "few")[0].endswith("no difference that can be told from zero")
+
+
+def test_the_table_names_sources_unknown_numbers_and_failures():
+    text = markdown(STUDY, MEASURED, {"more, seed 2": "the disk is full"})
+    assert "| more | few | unknown | paper |" in text and "- more, seed 2: the disk is full" in text
+    assert "+11.0 ± 2.5" in text and "seeds (1 to 3)" in text
+    assert rows(STUDY, MEASURED)[4] == {"variant": "more", "seed": 2, "few": 0.7, "fid": 3.0}
+
+
+def test_the_figure_is_a_png_of_repeatable_bytes():
+    assert figure(STUDY, MEASURED)[:4] == b"\x89PNG" and figure(STUDY, MEASURED) == figure(STUDY, MEASURED)
+
+
+def test_rank_correlation_is_spearmans_with_an_interval_that_holds_it():
+    x, noise = np.arange(30.0), np.random.default_rng(0).normal(size=30)
+    y = np.exp(x / 10) + 4 * noise
+    rho, low, high = rank_correlation(x, y, "test")
+    assert rho == pytest.approx(stats.spearmanr(x, y).statistic)
+    assert -1 <= low < rho < high <= 1 and high - low < 0.5
+    assert rank_correlation(x, x**3, "test")[0] == pytest.approx(1)
+    with pytest.raises(ValueError, match="four pairs"):
+        rank_correlation([1, 2, 3], [1, 2, 3], "test")

@@ -1,0 +1,26 @@
+"""Does a metric predict the gain? Within seeds, so that easy splits do not pass for good images."""
+
+import pytest
+
+from src.studies.usefulness import correlations, figure, points
+
+
+def row(seed: int, fid: float, few: float, base: float) -> dict:
+    return {"seed": seed, "arms": {"base": {"few": base}, "guided": {"few": few, "fid": fid, "density": None}}}
+
+
+ROWS = [row(seed, fid, 0.9 - fid / 100 + seed / 10, 0.5) for seed in (1, 2) for fid in (1.0, 2.0, 3.0)]
+
+
+def test_a_metric_that_orders_the_gain_within_every_seed_correlates_perfectly():
+    """Seed 2 is easier than seed 1 at any FID, which over all points would blur the order."""
+    found = points(ROWS, "guided", "few")
+    assert set(found) == {"fid"}
+    assert found["fid"][0] == [-1, 0, 1, -1, 0, 1]
+    assert found["fid"][1] == pytest.approx([1, 0, -1, 1, 0, -1])
+    assert correlations(found, "x")["fid"][0] == pytest.approx(-1)
+    assert figure(found, "x", "few")[:4] == b"\x89PNG"
+
+
+def test_too_few_experiments_say_nothing():
+    assert points(ROWS[:3], "guided", "few") == {} == points([], "guided", "few")
