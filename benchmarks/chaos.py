@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.killing import WHOM, differences, in_hand, kill, left_behind, made, outputs, workers
+from benchmarks.killing import WHOM, differences, in_hand, kill, left_behind, made, outputs, published, workers
 from benchmarks.measure import machine
 from src.errors import InputError, run_stage
 from src.files import read_json, write_json
@@ -144,7 +144,7 @@ class Chaos:
             shutil.rmtree(repository.parent)
         before = made(repository)
         trial = {"trial": number, "killed": whom, "moment": moment, "stage": stage, "finished": len(before)}
-        trial["in_hand"] = in_hand(repository)
+        trial |= {"in_hand": in_hand(repository), "published": published(repository, stage)}
         failures, locks = self._rerun(repository)
         after = made(repository)
         trial |= {

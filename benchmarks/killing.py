@@ -66,6 +66,11 @@ def made(repository: Path) -> dict[str, int]:
     return found
 
 
+def published(repository: Path, stage: str) -> bool:
+    """Whether the images of that stage were in their place already, and only DVC did not know yet."""
+    return stage in SYNTHESIS and (repository / "data/synth" / stage.removeprefix("synth_")).exists()
+
+
 def in_hand(repository: Path) -> int:
     """How many shards were claimed, but not finished."""
     scratch = repository / ".dvc/tmp/scratch"

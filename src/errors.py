@@ -16,6 +16,7 @@ _MACHINE = {
     errno.EROFS: "the file system is read-only; work in a writable folder",
     errno.EACCES: "permission is denied; make the path accessible",
 }
+_NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
 class InputError(ValueError):
@@ -26,13 +27,16 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, from a scheduler or a launcher: it unwinds like Ctrl-C, so that what is finished is kept."""
 
 
-def run_stage(main: Callable[[], None], shared: bool = False) -> None:
+def run_stage(main: Callable[[], None], shared: bool = False, arguments: bool = True) -> None:
     """Run `main` and turn expected failures into one line on stderr and an exit code.
 
     shared: whether the processes of a launcher (torchrun, srun) divide the work of `main`; otherwise the first
-    does it all and the others leave. Exits 2 on `InputError` and on a full, read-only or forbidden disk, 130 on
-    Ctrl-C and 143 on SIGTERM. Any other exception is a defect of the program and keeps its traceback.
+    does it all and the others leave. arguments: whether the command line may have any. Exits 2 on `InputError`, on a
+    full, read-only or forbidden disk and on too little memory, 130 on Ctrl-C and 143 on SIGTERM. Any other exception
+    is a defect of the program and keeps its traceback.
     """
+    if not arguments and len(sys.argv) > 1:
+        _leave(f"error: this command takes no arguments, such as {sys.argv[1]}; settings stand in params.yaml", 2)
     try:
         with _terminable():
             if shared or is_main():
@@ -43,6 +47,10 @@ def run_stage(main: Callable[[], None], shared: bool = False) -> None:
         if error.errno not in _MACHINE:
             raise
         _leave(f"error: cannot use {error.filename or 'a file'}: {_MACHINE[error.errno]} and run again", 2)
+    except (MemoryError, RuntimeError) as error:  # the latter is torch's
+        if isinstance(error, RuntimeError) and not any(said in str(error) for said in _NO_MEMORY):
+            raise
+        _leave("error: there is not enough memory; lower the batch or the image size and run again", 2)
     except Terminated:
         _leave("terminated; run the same command to continue", 143)
     except KeyboardInterrupt:

@@ -41,4 +41,4 @@ def push(repo: Repo) -> int:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, arguments=False)

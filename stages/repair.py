@@ -139,4 +139,4 @@ def dvc(*arguments: str, shown: bool = False, may_fail: bool = False) -> str:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, arguments=False)

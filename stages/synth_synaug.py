@@ -53,4 +53,4 @@ def make(params: Params, scratch: Scratch) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, shared=True)
+    run_stage(main, shared=True, arguments=False)

@@ -39,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, shared=True)
+    run_stage(main, shared=True, arguments=False)

@@ -37,6 +37,7 @@ SETTINGS: dict[str, Any] = {
         "decoder": "full",
         "rescale": False,
         "shrinkage": "tied",
+        "candidates": 1,
     },
     "budgets.digits.fill": "add",
     "budgets.digits.per_class": 2,

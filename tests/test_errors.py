@@ -86,3 +86,28 @@ def test_any_other_failure_keeps_its_traceback(error):
 
     with pytest.raises(type(error)):
         run_stage(main)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you")])
+def test_too_little_memory_is_one_sentence(error, capsys):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as left:
+        run_stage(main)
+    assert left.value.code == 2 and "not enough memory; lower the batch" in capsys.readouterr().err
+
+
+def test_another_runtime_error_is_a_defect_and_keeps_its_traceback():
+    def main():
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        run_stage(main)
+
+
+def test_a_command_without_arguments_refuses_some(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["stage", "--epochs", "3"])
+    with pytest.raises(SystemExit) as left:
+        run_stage(lambda: pytest.fail("it ran"), arguments=False)
+    assert left.value.code == 2 and "takes no arguments, such as --epochs" in capsys.readouterr().err

@@ -113,9 +113,11 @@ def _words(path: Path | str, content: dict[str, Any], field: str) -> dict[str, s
 
 
 def _fields(template: object) -> set[str | None]:
-    """The names in braces; empty if one is asked for in a special form, such as {class!r}."""
+    """The names in braces; empty for no text, and if one is asked for in a special form, such as {class!r}."""
+    if not isinstance(template, str):
+        return set()
     try:
-        parts = [part for part in string.Formatter().parse(str(template)) if part[1] is not None]
+        parts = [part for part in string.Formatter().parse(template) if part[1] is not None]
     except ValueError:
         return set()
     return set() if any(spec or conversion for _, _, spec, conversion in parts) else {name for _, name, _, _ in parts}

@@ -76,8 +76,10 @@ def _from_file(path: Path) -> dict[str, torch.Tensor]:
         read = torch.load(path, map_location="cpu", weights_only=True)
         return next((read[key] for key in WRAPPERS if isinstance(read.get(key), dict)), read)
     except Exception as error:  # damaged files, and those that ask for code, raise errors of every kind
-        if isinstance(error, OSError | MemoryError) and getattr(error, "errno", None) != errno.EINVAL:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise  # of the machine, not of the file, whose damaged offsets are invalid arguments
+        if isinstance(error, MemoryError):
+            raise InputError(f"{path} asks for more memory than there is; get the file again") from error
         raise InputError(f"{path} holds no intact weights; get the file again") from error
 
 

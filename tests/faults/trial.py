@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -49,9 +48,10 @@ class Ended:
     said: str
 
     def sentence(self) -> str:
-        """The one line that the user is told; progress bars aside, there is nothing else."""
-        parts = (part.strip() for line in self.said.splitlines() for part in line.split("\r"))
-        (line,) = (part for part in parts if part and not re.search(r"\d(%\||(it|image)/s|s/(it|image))", part))
+        """The one line that tells the user what is wrong; where there is a traceback, it is none."""
+        (line,) = (
+            line for line in self.said.replace("\r", "\n").splitlines() if line.startswith(("error", "Traceback"))
+        )
         return line
 
 

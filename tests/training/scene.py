@@ -21,7 +21,7 @@ METHOD: dict[str, Any] = {
     "second_stage": "none",
 }  # fmt: skip
 STAGES: dict[str, Any] = PARAMS["second_stages"]
-RETRAIN = {"fraction_real": 0.5, "second_stage": "none"}
+RETRAIN = {"fraction_real": 0.5, "second_stage": "none", "loss": None, "mixing": None}
 NO_LAST = {"mixing": "mixup", "mixing_alpha": 0.2, "last_layer": {"steps": 0, "batch": 4, "lr": 0.1}}
 LAST = {**NO_LAST, "last_layer": {"steps": 3, "batch": 4, "lr": 0.1}}
 PRESET: dict[str, Any] = {

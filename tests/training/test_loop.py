@@ -193,7 +193,7 @@ def test_a_launchers_first_process_trains_alone_where_the_others_have_left(monke
 @pytest.mark.parametrize(
     ("recipe", "more", "sentence"),
     [
-        (replace(SGD, lr=1e30, warmup=0), {}, r"not finite at step .*; lower the learning rate"),
+        (replace(SGD, lr=1e29, warmup=0), {}, r"not finite at step .*; lower the learning rate"),
         (replace(RECIPE, precision="float16"), {}, "float16 needs a GPU"),
         (RECIPE, {"selection": "worst_group"}, "worst_group needs groups"),
         (RECIPE, {"selection": "best"}, "unknown selection 'best'; choose one of: macro, worst_group, overall"),

@@ -28,6 +28,7 @@ FILES: dict[str, tuple[str | bytes, str]] = {
     "no class in the template": (SHARED.replace("of a {class}", "of it", 1), "needs `template` with exactly {class}"),
     "a name that is none": (SHARED.replace("{modifier}", "{size}"), "needs `modified` with exactly {class}"),
     "a brace left open": (SHARED.replace("{class}", "{class", 1), "needs `template` with exactly {class} in it"),
+    "a template in a list": (SHARED.replace('"a photo of a {class}"', '["a {class}"]'), "needs `template` with"),
     "an attribute": (SHARED.replace("{class}", "{class.__init__}", 1), "needs `template` with exactly {class} in it"),
     "a width": (SHARED.replace("{class}", "{class:>999999999}", 1), "needs `template` with exactly {class} in it"),
     "no modifiers": (HEAD + "modifiers: []\n", "needs a list of modifiers, as text, for class 'any'"),

@@ -1,11 +1,14 @@
 """From settings to a Stable unCLIP on disk in the diffusers format: render, train, save."""
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import DDPMScheduler, StableUnCLIPImg2ImgPipeline
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
@@ -77,9 +80,18 @@ def build(settings: Mapping[str, Any], scratch: Path, out: Path, device: torch.d
         scheduler=components.scheduler(),
         vae=vae,
     )
-    pipeline.to("cpu", torch.float16).save_pretrained(out, safe_serialization=True)
+    _save(pipeline.to("cpu", torch.float16), out)
     save_checkpoint(out / ZERO_SHOT, {"weight": text.text_projection.weight.half()}, {})
     atomic_write(out / "README.md", CARD.encode())
+
+
+def _save(pipeline: StableUnCLIPImg2ImgPipeline, out: Path) -> None:
+    try:
+        pipeline.save_pretrained(out, safe_serialization=True)
+    except SafetensorError as error:  # safetensors writes by itself, and tells of a full disk in words alone
+        if said := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(said[1]), os.strerror(int(said[1])), str(out)) from error
+        raise
 
 
 CARD = """# Tiny Stable unCLIP
