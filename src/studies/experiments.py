@@ -7,6 +7,7 @@ one seed follow each other, since later ones find the earlier ones' stages in th
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -110,8 +111,9 @@ class Outcome:
 def run_all(experiments: Iterable[Experiment], jobs: int, finished: Callable[[Outcome], None]) -> None:
     """Run experiments, `jobs` seeds side by side, each on its share of the cores; a failed one does not stop others.
 
-    finished: is told of every outcome, of one at a time. Ctrl-C ends the running ones.
+    finished: is told of every outcome, of one at a time. Ctrl-C and SIGTERM end the running ones.
     """
+    running: set[subprocess.Popen[bytes]] = set()
     chains: dict[int, list[Experiment]] = {}
     for one in experiments:
         chains.setdefault(one.seed, []).append(one)
@@ -119,11 +121,18 @@ def run_all(experiments: Iterable[Experiment], jobs: int, finished: Callable[[Ou
 
     def follow(chain: Sequence[Experiment]) -> None:
         for one in chain:
-            if stop.is_set():
-                return
-            outcome = _run(one, threads)
+            start = time.perf_counter()
             with turn:
-                finished(outcome)
+                if stop.is_set():
+                    return
+                process = _start(one, threads)
+                running.add(process)
+            code = process.wait()
+            with turn:
+                running.discard(process)
+                if not stop.is_set():
+                    error = None if code == 0 else _said(_log(one))
+                    finished(Outcome(one, time.perf_counter() - start, threads, error))
 
     with ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(follow, chain) for chain in chains.values()]
@@ -132,22 +141,27 @@ def run_all(experiments: Iterable[Experiment], jobs: int, finished: Callable[[Ou
                 future.result()
         except BaseException:
             stop.set()
+            with turn:
+                for process in running:
+                    os.killpg(process.pid, signal.SIGTERM)
             raise
 
 
-def _run(one: Experiment, threads: int) -> Outcome:
-    """`dvc exp run --temp`, its output kept in a log."""
+def _log(one: Experiment) -> Path:
+    return LOGS / f"{one.name}.log"
+
+
+def _start(one: Experiment, threads: int) -> subprocess.Popen[bytes]:
+    """`dvc exp run --temp`, its output kept in a log, with all it starts in a session that can be ended as one."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"{one.name}.log"
     values = [override(name, value) for name, value in {**one.settings, "seed": one.seed}.items()]
     command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--force", "--name", one.name]
     command += [part for value in values for part in ("--set-param", value)]
-    start = time.perf_counter()
-    with open(log, "w") as file:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment)
-    error = None if done.returncode == 0 else _said(log)
-    return Outcome(one, time.perf_counter() - start, threads, error)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
+    with open(_log(one), "w") as file:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True
+        )
 
 
 def _said(log: Path) -> str:

@@ -1,5 +1,7 @@
 """Experiments: named by what they are, changed by what changes their results, run whatever happens to others."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -49,23 +51,23 @@ def test_the_fingerprint_changes_with_what_a_stage_reads_and_with_nothing_else(t
 
 @pytest.fixture
 def dvc(monkeypatch, tmp_path):
-    """Calls of `dvc exp run`, each of which fails if its name is in `failing`."""
-    calls, failing = [], set()
+    """Names given to `dvc exp run`, which fails for those in `failing` and hangs for those in `hanging`."""
+    calls, failing, hanging, start = [], set(), set(), subprocess.Popen
     monkeypatch.setattr(experiments, "LOGS", tmp_path / "logs")
 
-    def run(command, stdout, **options):
+    def run(command, **options):
         name = command[command.index("--name") + 1]
         calls.append(name)
-        stdout.write("Running\nerror: the disk is full\nERROR: failed to reproduce\n")
-        return subprocess.CompletedProcess(command, name in failing)
+        script = "import sys, time; print('error: the disk is full'); print('ERROR: failed')\n"
+        script += "time.sleep(600)" if name in hanging else f"sys.exit({int(name in failing)})"
+        return start([sys.executable, "-c", script], **options)
 
-    monkeypatch.setattr(experiments.subprocess, "run", run)
-    assert sys.executable
-    return calls, failing
+    monkeypatch.setattr(experiments.subprocess, "Popen", run)
+    return calls, failing, hanging
 
 
 def test_a_failed_experiment_says_why_and_the_others_go_on(dvc):
-    calls, failing = dvc
+    calls, failing, _ = dvc
     ones = [Experiment({"feedback": name}, seed) for seed in (1, 2) for name in ("a", "b", "c")]
     failing.add(ones[1].name)
     outcomes = {}
@@ -76,8 +78,24 @@ def test_a_failed_experiment_says_why_and_the_others_go_on(dvc):
 
 
 def test_experiments_of_one_seed_follow_each_other_in_the_order_asked(dvc):
-    calls, _ = dvc
+    calls, _, _ = dvc
     ones = [Experiment({"feedback": name}, seed) for name in ("a", "b", "c") for seed in (1, 2)]
     run_all(ones, 2, lambda outcome: None)
     for seed in (1, 2):
         assert [name for name in calls if name.startswith(f"s{seed}-")] == [o.name for o in ones if o.seed == seed]
+
+
+def test_an_interruption_ends_what_runs_and_keeps_what_is_finished(dvc):
+    """Ctrl-C reaches the study alone: DVC and its stage are in a session of their own."""
+    _, _, hanging = dvc
+    ones = [Experiment({"feedback": "a"}, 1), Experiment({"feedback": "b"}, 1), Experiment({"feedback": "c"}, 1)]
+    hanging.add(ones[1].name)
+    outcomes = []
+
+    def finished(outcome):
+        outcomes.append(outcome.experiment.name)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_all(ones, 1, finished)
+    assert outcomes == [ones[0].name]
