@@ -25,7 +25,7 @@ test: env ## check style and types, run all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 format: env ## format the code and apply safe fixes
 	$(BIN)/ruff check --fix .

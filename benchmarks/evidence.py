@@ -36,6 +36,7 @@ SETTINGS = (
     "recipes",
     "budgets",
     "synth",
+    "merge",
     "train",
     "second_stages",
     "retrain",

@@ -12,7 +12,7 @@ from src.data.budget import plan_for
 from src.data.datasets import prepare
 from src.data.images import to_tensor
 from src.data.labelled import Labelled, group_ids
-from src.data.merge import merge
+from src.data.merge import merge, to_replace
 from src.data.names import Names
 from src.data.plan import PlannedImage
 from src.data.prompts import Prompts
@@ -157,7 +157,10 @@ class Seed:
         if self.names.contexts and real.groups is not None and all("context" in meta for meta in provenance):
             real_contexts = real.groups % len(self.names.contexts)
             contexts = np.array([meta["context"] for meta in provenance])
-        merged = merge(real.labels, labels, arm.synaug, real_contexts, contexts, balance)
+        replaced = to_replace(
+            real.labels, self.params["merge"]["replace_fraction"], self.params["merge"]["replace_classes"]
+        )
+        merged = merge(real.labels, labels, arm.synaug, real_contexts, contexts, balance, replaced)
         groups = None if merged.context is None else group_ids(merged.label, merged.context, self.names)
         everything = np.concatenate([real.images, images[merged.position[merged.synthetic]]])
         data = Labelled(everything, merged.label, groups)
