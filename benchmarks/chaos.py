@@ -12,7 +12,6 @@ import hashlib
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,12 +21,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.killing import WHOM, differences, in_hand, kill, left_behind, made, outputs, published, workers
+from benchmarks import killing
 from benchmarks.measure import machine
 from src.errors import InputError, run_stage
 from src.files import read_json, write_json
 from tests.closure import ROOT
-from tests.micro import SETTINGS, copy_repository, digests, dvc, environment, set_parameters
+from tests.micro import SETTINGS, copy_repository, digests, dvc, set_parameters
 
 SMALL = {
     name: value for name, value in SETTINGS.items() if not name.startswith("tiny.")
@@ -76,7 +75,7 @@ class Chaos:
         _say(f"uninterrupted: {self.jobs} x dvc repro with {self.threads} threads")
         with ThreadPoolExecutor(self.jobs) as pool:
             runs = list(pool.map(self._uninterrupted, range(self.jobs)))
-        if any(differences(runs[0][1], hashes) for _, hashes in runs):
+        if any(killing.differences(runs[0][1], hashes) for _, hashes in runs):
             raise InputError("uninterrupted runs differ from each other, so that nothing can be compared with them")
         seconds = max(seconds for seconds, _ in runs)
         self.report["uninterrupted"] = {"seconds": seconds, "outputs": runs[0][1]}
@@ -95,7 +94,7 @@ class Chaos:
                 write_json(self.out, self.report)
                 here = len(self.report["trials"]) - len(done)
                 left = (time.monotonic() - start) / here * (len(missing) - here)
-                what = "same bytes" if not problems(trial) else f"WRONG: {problems(trial)}"
+                what = "same bytes" if not killing.problems(trial) else f"WRONG: {killing.problems(trial)}"
                 _say(
                     f"trial {number} ({here}/{len(missing)}): {trial['killed']} killed at {trial['moment']:.1f} s in "
                     f"{trial['stage']}, {trial['finished']} shards finished before; {what}; {left / 60:.0f} min left"
@@ -119,38 +118,38 @@ class Chaos:
         }
         write_json(self.out, self.report)
         _say(str(self.report["summary"]))
-        return [trial["trial"] for trial in trials if problems(trial)]
+        return [trial["trial"] for trial in trials if killing.problems(trial)]
 
     def _uninterrupted(self, number: int) -> tuple[float, dict[str, str]]:
         repository, start = self._copy(f"plain-{number}"), time.monotonic()
-        process = self._repro(repository)
+        process = killing.repro(repository, self.threads)
         if process.wait():
-            raise InputError(f"dvc repro failed without any kill; it said:\n{(repository.parent / 'log').read_text()}")
-        seconds, hashes = time.monotonic() - start, outputs(repository)
+            raise InputError(f"dvc repro failed without any kill; it said:\n{killing.said(repository)}")
+        seconds, hashes = time.monotonic() - start, killing.outputs(repository)
         shutil.rmtree(repository.parent)
         return seconds, hashes
 
     def _trial(self, number: int) -> dict[str, Any]:
-        draw, whom = random.Random(f"{self.seed} {number}"), WHOM[number % len(WHOM)]
+        draw, whom = random.Random(f"{self.seed} {number}"), killing.WHOM[number % len(killing.WHOM)]
         while True:  # until a kill comes in time
             moment = draw.uniform(0, self.report["uninterrupted"]["seconds"])
             repository, start = self._copy(f"trial-{number}"), time.monotonic()
-            process = self._repro(repository)
+            process = killing.repro(repository, self.threads)
             while process.poll() is None and time.monotonic() - start < moment:
                 time.sleep(0.01)
-            stage = kill(process, whom)
+            stage = killing.kill(process, whom)
             if stage:
                 break
             shutil.rmtree(repository.parent)
-        before = made(repository)
+        before = killing.made(repository)
         trial = {"trial": number, "killed": whom, "moment": moment, "stage": stage, "finished": len(before)}
-        trial |= {"in_hand": in_hand(repository), "published": published(repository, stage)}
+        trial |= {"in_hand": killing.in_hand(repository), "published": killing.published(repository, stage)}
         failures, locks = self._rerun(repository)
-        after = made(repository)
+        after = killing.made(repository)
         trial |= {
             "remade": sorted(name for name, stamp in before.items() if after.get(name) != stamp),
-            "different": differences(self.report["uninterrupted"]["outputs"], outputs(repository)),
-            "left_behind": left_behind(repository),
+            "different": killing.differences(self.report["uninterrupted"]["outputs"], killing.outputs(repository)),
+            "left_behind": killing.left_behind(repository),
             "failures": failures,
             "locks_removed": locks,
             "seconds": time.monotonic() - start,
@@ -161,14 +160,14 @@ class Chaos:
     def _rerun(self, repository: Path) -> tuple[list[str], int]:
         """`dvc repro` to its end; returns what it said when it failed, and how often a stale lock had to go."""
         failures, locks = [], 0
-        while self._repro(repository).wait():
+        while killing.repro(repository, self.threads).wait():
             if len(failures) == RERUNS:
                 break
-            failures.append(said(repository)[-2000:])
+            failures.append(killing.said(repository)[-2000:])
             if "rwlock' and try again" in failures[-1]:  # as the README says
                 (repository / ".dvc/tmp/rwlock").unlink(missing_ok=True)
                 locks += 1
-        for process, _ in workers(repository):  # of a DVC that was killed, still at the work that is done by now
+        for process, _ in killing.workers(repository):  # of a killed DVC, still at the work that is done by now
             process.wait()
         return failures, locks
 
@@ -181,24 +180,6 @@ class Chaos:
                 dvc(self.base, "commit", "--force", "train_generator")  # shipped in git, and frozen
         shutil.rmtree(self.work / name, ignore_errors=True)
         return Path(shutil.copytree(self.base, self.work / name / "repository", symlinks=True))
-
-    def _repro(self, repository: Path) -> subprocess.Popen[bytes]:
-        with open(repository.parent / "log", "wb") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "dvc", "repro"], cwd=repository, start_new_session=True,
-                env={**environment(repository), "OMP_NUM_THREADS": str(self.threads)},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
-
-
-def said(repository: Path) -> str:
-    return (repository.parent / "log").read_text()
-
-
-def problems(trial: dict[str, Any]) -> list[str]:
-    """What must not be: other bytes, images made twice, files left behind, a rerun that failed for no stale lock."""
-    failed = trial["failures"][trial["locks_removed"] :]
-    return [*trial["different"], *trial["remade"], *trial["left_behind"], *failed]
 
 
 def _say(line: str) -> None:

@@ -5,17 +5,29 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import yaml
 
-from tests.micro import RESULTS
+from tests.micro import RESULTS, environment
 
 WHOM = ("stage", "dvc", "both")
 POLL = 0.01  # seconds
 SYNTHESIS = ("synth_guided", "synth_synaug")
+
+
+def repro(repository: Path, threads: int) -> "subprocess.Popen[bytes]":
+    """Start `dvc repro` in a session of its own; what it says goes into a file beside the repository."""
+    with open(repository.parent / "log", "wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "dvc", "repro"], cwd=repository, start_new_session=True,
+            env={**environment(repository), "OMP_NUM_THREADS": str(threads)},
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
 
 
 def kill(process: "subprocess.Popen[bytes]", whom: str) -> str | None:
@@ -100,3 +112,14 @@ def left_behind(repository: Path) -> list[str]:
     temporary = [path for folder in folders for path in folder.rglob(".*.tmp")]
     unfinished = [path for path in scratch.glob("*") if re.search(r"-[0-9a-f]{16}$", path.name)]
     return sorted(str(path.relative_to(repository)) for path in {*temporary, *unfinished})
+
+
+def said(repository: Path) -> str:
+    """What the last `dvc repro` wrote."""
+    return (repository.parent / "log").read_text()
+
+
+def problems(trial: dict[str, Any]) -> list[str]:
+    """What must not be: other bytes, images made twice, files left behind, a rerun that failed for no stale lock."""
+    failed = trial["failures"][trial["locks_removed"] :]
+    return [*trial["different"], *trial["remade"], *trial["left_behind"], *failed]

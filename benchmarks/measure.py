@@ -3,6 +3,8 @@
 import importlib.metadata
 import os
 import platform
+import resource
+import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -52,6 +54,16 @@ def alternate(contestants: Mapping[str, Callable[[], object]], repeats: int) -> 
             _finish()
             seconds[name].append(time.perf_counter() - start)
     return seconds
+
+
+def peak_mib() -> float:
+    """The most memory that this process has held, in MiB, shared libraries included."""
+    # Linux's own mark, of this process alone: what getrusage reports starts from the parent's.
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:  # not Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**10
 
 
 def _finish() -> None:

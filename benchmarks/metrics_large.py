@@ -4,7 +4,6 @@
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.measure import peak_mib
 from src.evaluation.density_coverage import density_coverage
 from src.evaluation.fid import GaussianStatistics, fid
 
@@ -56,8 +56,7 @@ def main() -> None:
     start = time.perf_counter()
     found = RUNS[name](*pair)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    sys.stdout.write(json.dumps({"seconds": seconds, "values": found, "peak_gib": peak / 2**30}))
+    sys.stdout.write(json.dumps({"seconds": seconds, "values": found, "peak_gib": peak_mib() / 2**10}))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ stages write them, one line per image, with invented offsets and hashes; there a
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,7 +30,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from benchmarks.measure import machine
+from benchmarks.measure import machine, peak_mib
 from src.data.budget import plan_for
 from src.data.merge import merge, read_merged, write_merged
 from src.data.names import Names
@@ -47,7 +46,6 @@ CLASSES, REAL, LARGEST, SMALLEST, POWER = 1000, 115_846, 1280, 5, 6  # Liu et al
 STEPS = (8, 4, 2, 1)  # every eighth class, every fourth, ...
 ARMS = ("guided", "synaug")
 BATCH, BATCHES = 512, 2000
-PEAK = "VmHWM:"  # of this process alone; ru_maxrss would start from the parent's
 
 
 def profile() -> np.ndarray:
@@ -115,15 +113,6 @@ def run(arm: str, step: int, folder: Path, started: float) -> dict[str, Any]:
         "prompts": len({p.prompt for p in plan}), "entries": len(back.label), "parts": parts,
         **total, "peak_mib": peak_mib(),
     }  # fmt: skip
-
-
-def peak_mib() -> float:
-    """The most memory that this process has held, in MiB, shared libraries included."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:  # not Linux
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return next(int(line.split()[1]) for line in lines if line.startswith(PEAK)) / 2**10
 
 
 def write_indices(step: int, folder: Path, shard_size: int) -> None:

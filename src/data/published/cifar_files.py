@@ -6,6 +6,7 @@ is refused, and numpy's own four are not the real ones, which take a pickle's wo
 
 import io
 import pickle
+import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,12 +100,20 @@ def read_cifar(root: Path, layouts: tuple[Layout, ...]) -> Cifar | None:
 def unpickle(data: bytes) -> dict[str, Any]:
     """The dictionary of a pickled batch; ValueError if it is damaged or names anything but arrays of bytes."""
     try:
+        _check_memo(data)
         content = _Unpickler(io.BytesIO(data), encoding="latin1").load()
         if isinstance(content, dict):
             return {key: value.read() if isinstance(value, _Array) else value for key, value in content.items()}
     except Exception as error:  # damaged bytes can fail in any opcode, with whatever that raises
         raise ValueError(str(error) or type(error).__name__) from None
     raise ValueError("it holds no dictionary")
+
+
+def _check_memo(data: bytes) -> None:
+    """ValueError if the pickle numbers its objects beyond its own length: Python would make room for all of them."""
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name.endswith("PUT") and isinstance(argument, int) and argument > len(data):
+            raise ValueError("it asks for more memory than it can need")
 
 
 def pickled_batch(labels_key: str) -> Callable[[bytes], Batch]:
