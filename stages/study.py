@@ -30,7 +30,8 @@ def main() -> None:
     options = _options()
     studies = [read_study(name) for name in options.names or known_studies()]
     if options.paper:
-        print("\n\n".join(commands(study) for study in studies))
+        known = studies if options.names else [study for study in studies if study.paper]
+        print("\n\n".join("\n".join(commands(study)) for study in known))
         return
     seeds = None if options.seeds is None else parse_seeds(options.seeds)
     wanted = {s.name: {(v.name, seed): experiment(v.settings, seed) for v in s.variants for seed in seeds or s.seeds}
