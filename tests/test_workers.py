@@ -20,9 +20,9 @@ from src import claims
 from src.errors import InputError, run_stage
 from src.generators import shard_plan
 from src.generators.cost import spent
-from src.generators.shard_plan import write_plan
+from src.generators.shard_plan import Shelf, write_plan
 from src.scratch import shared
-from src.shards import shard_name
+from src.shards import INDEX, shard_name
 from tests.micro import digests
 
 PROCESSES = multiprocessing.get_context("fork")
@@ -296,6 +296,17 @@ def test_two_main_processes_share_the_work_and_both_publish(whole: dict[str, str
     assert [contents(out) for out in outs] == [whole, whole]
     assert place.left() == ["synth.published"]
     assert sorted(place.made()) == list(range(SHARDS))
+
+
+def test_what_another_main_process_is_about_to_publish_is_left_alone(place: Place) -> None:
+    """Tidying once removed the other's half-written index: one of two experiments then failed, or lacked it."""
+    folder = place.root / "shards"
+    shelf = Shelf(folder, SHARDS)
+    theirs = {folder / INDEX, folder / f".{INDEX}.0123.tmp"}
+    for path in theirs | {folder / "stray"}:
+        path.write_text("theirs")
+    shelf.tidy()
+    assert set(folder.iterdir()) == theirs
 
 
 def spoil(place: Place, kind: str) -> None:

@@ -30,7 +30,7 @@ from src.generators.cost import note, report
 from src.generators.synthesis import Synthesiser
 from src.parallel import is_main, my_share
 from src.shard_codec import suffix_of
-from src.shards import Sample, shard_name, write_index, write_shard
+from src.shards import INDEX, Sample, shard_name, write_index, write_shard
 
 POLL_SECONDS = 2.0
 ATTEMPTS = 3  # at a shard that reads back otherwise than it was written, before the disk is to blame
@@ -79,22 +79,30 @@ class Shelf:
         damaged = []
         for k in sorted(self.finished()):
             path, known = self.folder / shard_name(k), self.sums / _sum(shard_name(k))
-            if hash_file(path) != known.read_text(errors="replace").strip():
-                known.unlink()
-                path.unlink()
-                damaged.append(path)
+            try:
+                if hash_file(path) == known.read_text(errors="replace").strip():
+                    continue
+            except FileNotFoundError:  # another main process has just removed it
+                pass
+            known.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            damaged.append(path)
         return damaged
 
     def tidy(self) -> None:
-        """Remove what is no shard of this plan, such as a temporary file of a killed process, and unreadable costs."""
+        """Remove what is no shard of this plan, and unreadable costs.
+
+        An index or a temporary file may be of another main process, which is about to publish; those of a killed one
+        are replaced, or not published.
+        """
         for path in self.folder.iterdir():
-            if path.name not in self.names:
-                path.unlink()
+            if path.name not in self.names and path.name != INDEX and not path.match(".*.tmp"):
+                path.unlink(missing_ok=True)
         for path in self.notes.glob("*.json"):
             try:
                 sum(read_json(path)[name] for name in ("images", "seconds", "peak_memory_gb"))
             except (InputError, KeyError, TypeError):
-                path.unlink()
+                path.unlink(missing_ok=True)
 
 
 def write_plan(
