@@ -8,7 +8,6 @@ uniformly over the time of an uninterrupted run, with whose outputs every trial 
 """
 
 import argparse
-import hashlib
 import os
 import random
 import shutil
@@ -22,11 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import killing
-from benchmarks.measure import machine
+from benchmarks.measure import digest_of, machine
 from src.errors import InputError, run_stage
 from src.files import read_json, write_json
-from tests.closure import ROOT
-from tests.micro import SETTINGS, copy_repository, digests, dvc, set_parameters
+from tests.micro import SETTINGS, copy_repository, dvc, set_parameters
 
 SMALL = {
     name: value for name, value in SETTINGS.items() if not name.startswith("tiny.")
@@ -62,8 +60,7 @@ class Chaos:
         self.work, self.out, self.jobs, self.changes, self.seed = work, out, jobs, SMALL if small else {}, seed
         self.threads = max(1, (os.cpu_count() or 1) // jobs)
         self.lock, self.base = threading.Lock(), work / "base"
-        code = hashlib.sha256(repr(sorted(digests(*(ROOT / name for name in CODE)).items())).encode()).hexdigest()
-        settings = {"small": small, "jobs": jobs, "threads": self.threads, "seed": seed, "code": code}
+        settings = {"small": small, "jobs": jobs, "threads": self.threads, "seed": seed, "code": digest_of(*CODE)}
         known = read_json(out) if out.exists() else {}
         same = known.get("settings") == settings
         self.report = known if same else {"settings": settings, "machine": machine(), "trials": []}

@@ -5,7 +5,7 @@
 
 Any other exception, a hang, or a GiB of memory for a small file is a failure: its input is kept, as small as could be
 found, under --keep, and the exit code is 1. Every parser runs in a process of its own, so that one that dies is a
-failure too and the next goes on.
+failure too and the next goes on. Run again with the same code, it leaves out what is finished.
 """
 
 import argparse
@@ -14,17 +14,17 @@ import json
 import multiprocessing
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.fuzzing.parsers import PARSERS
 from benchmarks.fuzzing.target import HANG_SECONDS, fuzz
-from benchmarks.measure import machine
+from benchmarks.measure import digest_of, machine
 from src.errors import run_stage
-from src.files import write_json
+from src.files import read_json, write_json
 from src.training.named import named
 
 PACKAGES = ("hypothesis", "pillow", "pyyaml", "safetensors")
@@ -95,20 +95,29 @@ def main() -> None:
     names = arguments.parser or list(PARSERS)
     for name in names:
         named("parser", PARSERS, name)
-    one = partial(supervise, seconds=arguments.seconds, seed=arguments.seed, keep=arguments.keep)
-    results = {}
-    with ThreadPoolExecutor(max(arguments.jobs, 1)) as pool:
-        for name, result in zip(names, pool.map(one, names), strict=True):
-            results[name] = result
+    described = machine()
+    described["versions"] |= {package: importlib.metadata.version(package) for package in PACKAGES}
+    report = {**described, "seconds_per_parser": arguments.seconds, "seed": arguments.seed}
+    report |= {"code": digest_of("src", "benchmarks/fuzzing"), "parsers": {}}
+    if arguments.out and arguments.out.exists():
+        before = read_json(arguments.out)
+        if all(before.get(key) == report[key] for key in ("code", "seconds_per_parser", "seed")):
+            report["parsers"] = before["parsers"]
+    lock = threading.Lock()
+
+    def one(name: str) -> None:
+        result = supervise(name, arguments.seconds, arguments.seed, arguments.keep)
+        with lock:
+            report["parsers"][name] = result
+            if arguments.out:
+                write_json(arguments.out, report)
             print(f"{name}: {result['executions']} inputs, {len(result['failures'])} failures", flush=True)
             for failure in result["failures"]:
                 print(f"  {failure['problem']}\n  kept as {failure['kept']}", flush=True)
-    described = machine()
-    described["versions"] |= {package: importlib.metadata.version(package) for package in PACKAGES}
-    report = {**described, "seconds_per_parser": arguments.seconds, "seed": arguments.seed, "parsers": results}
-    if arguments.out:
-        write_json(arguments.out, report)
-    if any(result["failures"] for result in results.values()):
+
+    with ThreadPoolExecutor(max(arguments.jobs, 1)) as pool:
+        list(pool.map(one, [name for name in names if name not in report["parsers"]]))
+    if any(result["failures"] for result in report["parsers"].values()):
         sys.exit(1)
 
 
