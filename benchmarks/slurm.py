@@ -65,7 +65,9 @@ def main() -> None:
     kept = {name: stamp for shards in reversed(made) for name, stamp in shards.items()}  # as first seen
     finished = _stamps(under_slurm / "data/synth/guided")
     remade = [name for name, stamp in kept.items() if finished.get(name) != stamp]
-    left = [path.name for path in (under_slurm / ".dvc/tmp/scratch").glob("*") if path.suffix != ".published"]
+    left = [
+        path.name for path in (under_slurm / ".dvc/tmp/scratch").glob("*") if path.suffix not in (".published", ".done")
+    ]
     _say(f"outputs compared by dvc.lock: {len(_hashes(reference))}, different: {len(differences)}")
     _say(f"guided shards: {len(finished)}, finished before the last kill: {len(kept)}, of these remade: {len(remade)}")
     _say(f"unfinished work left behind: {', '.join(left) or 'none'}")

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 from scipy import stats
 
 from src.data.reading import shrink
 from src.files import atomic_write
 from src.shards import Shards
 
+ROW, GAP = "Row height", 2  # of a sheet: the PNG's text, and the pixels between images
 SHEET_ROWS, SHEET_PIXELS = 20, 96  # of a sheet by class: so many classes, and an image's edge at most
 
 
@@ -26,6 +28,8 @@ def contact_sheet(
 ) -> None:
     """Write images in rows of `columns`, each pixel enlarged `scale` times, as a PNG of deterministic bytes.
 
+    The PNG's text ROW tells a row's height in pixels, for `first_rows`.
+
     images: uint8 (N, H, W, 3); row_labels: one text per row, drawn left of it. ValueError if they do not fit.
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or len(images) == 0:
@@ -36,20 +40,36 @@ def contact_sheet(
     # A name is data: of any length, and with line breaks, which the font cannot measure.
     labels = [shorten(label, 60, placeholder=" ...") for label in row_labels or ()]
     font = ImageFont.load_default(11)
-    gap = 2
-    left = max((int(font.getlength(label)) + 3 * gap for label in labels), default=gap)
-    height, width = images.shape[1] * scale + gap, images.shape[2] * scale + gap
-    sheet = Image.new("RGB", (left + columns * width, gap + rows * height), "white")
+    left = max((int(font.getlength(label)) + 3 * GAP for label in labels), default=GAP)
+    height, width = images.shape[1] * scale + GAP, images.shape[2] * scale + GAP
+    sheet = Image.new("RGB", (left + columns * width, GAP + rows * height), "white")
     draw = ImageDraw.Draw(sheet)
     for number, image in enumerate(images):
         row, column = divmod(number, columns)
         tile = Image.fromarray(image.repeat(scale, axis=0).repeat(scale, axis=1))
-        sheet.paste(tile, (left + column * width, gap + row * height))
+        sheet.paste(tile, (left + column * width, GAP + row * height))
     for row, label in enumerate(labels):
-        draw.text((gap, gap + row * height + height // 2), label, fill="black", font=font, anchor="lm")
-    png = io.BytesIO()
-    sheet.save(png, "PNG", optimize=True)
+        draw.text((GAP, GAP + row * height + height // 2), label, fill="black", font=font, anchor="lm")
+    png, note = io.BytesIO(), PngInfo()
+    note.add_text(ROW, str(height))
+    sheet.save(png, "PNG", optimize=True, pnginfo=note)
     atomic_write(path, png.getvalue())
+
+
+def first_rows(sheet: bytes, rows: int, title: str) -> bytes:
+    """The top of a contact sheet, with the PNG's text Title. ValueError for an image that is no contact sheet."""
+    with Image.open(io.BytesIO(sheet), formats=["PNG"]) as image:
+        if ROW not in image.info:
+            raise ValueError(f"a contact sheet tells its '{ROW}'")
+        width, height = image.size
+        top, png, note = (
+            image.crop((0, 0, width, min(height, GAP + rows * int(image.info[ROW])))),
+            io.BytesIO(),
+            PngInfo(),
+        )
+    note.add_text("Title", title)
+    top.save(png, "PNG", optimize=True, pnginfo=note)
+    return png.getvalue()
 
 
 def mean_ci(values: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
@@ -81,12 +101,16 @@ def _cell(value: Any) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value).replace("\n", " ").replace("|", "\\|")
 
 
-def sheet_by_class(path: Path | str, shards: Shards, class_names: Sequence[str], columns: int = 12) -> None:
-    """A contact sheet of the first `columns` images of every class, one row per class that has any.
+def sheet_by_class(
+    path: Path | str, shards: Shards, class_names: Sequence[str], real_labels: np.ndarray, columns: int = 12
+) -> None:
+    """A contact sheet of the first `columns` images of every class, one row per class that has any, the rarest first.
 
-    Of many classes SHEET_ROWS evenly spaced ones are shown, and large images no larger than SHEET_PIXELS.
+    real_labels: of the real training images, whose counts decide which class is rare. Of many classes SHEET_ROWS evenly
+    spaced ones are shown, and large images no larger than SHEET_PIXELS.
     """
-    present = [k for k in range(len(class_names)) if (shards.labels == k).any()]
+    counts = np.bincount(real_labels, minlength=len(class_names))
+    present = [k for k in np.argsort(counts, kind="stable") if (shards.labels == k).any()]
     places = np.unique(np.linspace(0, len(present) - 1, min(len(present), SHEET_ROWS)).round().astype(int))
     chosen = [present[i] for i in places]
     rows = [np.flatnonzero(shards.labels == k)[:columns] for k in chosen]

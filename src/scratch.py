@@ -1,7 +1,9 @@
 """A work folder that survives interruption, keyed by everything its contents depend on.
 
 DVC deletes a stage's outputs before it runs, so unfinished work lives under `.dvc/tmp/scratch` of the main
-repository (`DVC_ROOT` also in queued experiments) and moves to the output when it is complete.
+repository (`DVC_ROOT` also in queued experiments) and moves to the output when it is complete. It also stays there, as
+hard links in `<stage>-<digest>.done`, until another stage begins: DVC hashes the output after the stage, for minutes if
+it is large, and should it be killed then it deletes the output and runs the stage again.
 
 Processes may share one (`shared`): the main one, RANK 0 or no launcher at all, opens and publishes it, the others join
 it, work and leave, at any time and from any machine that sees the folder.
@@ -12,8 +14,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,14 @@ from safetensors.torch import save
 
 from src.claims import Claims, Gone
 from src.errors import InputError
-from src.files import atomic_write
+from src.files import atomic_write, read_yaml
 from src.parallel import is_main
 
 WAIT = 600.0  # seconds that a process waits for the main one, which may still be importing or reading
 POLL = 0.5
+PUBLISHED = (
+    "published.json"  # in a scratch folder that has become an output: the path it has, and the names of what did
+)
 
 
 class Scratch:
@@ -44,12 +49,14 @@ class Scratch:
         self.path = root / ".dvc" / "tmp" / "scratch" / f"{stage}-{self.digest}"
         self.marker = self.path.with_name(f"{stage}.published")
         self.mains: Claims | None = None
+        self.done = self.path.with_name(f"{self.path.name}.done")
         if make:
+            self._look_back(stage)
             self.path.mkdir(parents=True, exist_ok=True)
             atomic_write(self.path / "key.json", text.encode())
 
     def publish(self, source: str | Iterable[str], out: Path | str) -> None:
-        """Replace the folder `out` by a finished one, then remove the scratch folder.
+        """Replace the folder `out` by a finished one, then put the scratch folder aside.
 
         source: the name of a finished folder in the scratch folder, or names of files and folders that become
         `out`'s contents. `out` appears in one rename, and the scratch folder stays whole until then, so that
@@ -77,7 +84,7 @@ class Scratch:
             raise
         for left in out.parent.glob(f".{out.name}.*.tmp"):  # of a process that was killed while it published
             remove(left)
-        self._leave()
+        self._leave(out, names)
 
     def is_published(self, out: Path) -> bool:
         """Whether a shared scratch of this key has become `out`."""
@@ -86,20 +93,35 @@ class Scratch:
         except OSError:
             return False
 
-    def _leave(self) -> None:
+    def _leave(self, out: Path, names: list[str]) -> None:
         if self.mains is not None:
             atomic_write(self.marker, self.digest.encode())
             self.mains.release(self.mains.token)
             if self.mains.others():  # such as the same stage in another experiment, which is about to publish it too
                 return
         # Away in one step: whoever still works in it cannot move anything to a place that is not there any more.
-        aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        if _linked(_files(self.path, names)):  # copies would double the disk
+            try:
+                atomic_write(self.path / PUBLISHED, json.dumps({"out": out.as_posix(), "names": names}).encode())
+                _away(self.done)
+                os.rename(self.path, self.done)
+            except OSError:  # of several main processes another was faster, or the disk is full to the last byte
+                pass
+        _away(self.path)
+
+    def _look_back(self, stage: str) -> None:
+        """Forget what other stages published, since DVC knows it by now; find this one's again if DVC does not."""
+        for path in self.path.parent.glob("*.done"):
+            if path.name[: -len(f"-{self.digest}.done")] != stage:
+                _away(path)
         try:
-            os.rename(self.path, aside)
-        except FileNotFoundError:
-            return
-        for left in self.path.parent.glob(f".{self.path.name}.*.tmp"):
-            shutil.rmtree(left, ignore_errors=True)
+            note = json.loads((self.done / PUBLISHED).read_text())
+            files = _files(self.done, note["names"])
+            if not _linked(files) and not _in_lock(note["out"], files) and not self.path.exists():
+                os.rename(self.done, self.path)
+        except (OSError, ValueError, TypeError, LookupError):
+            pass
+        _away(self.done)
 
 
 @contextmanager
@@ -143,6 +165,35 @@ def _join(scratch: Scratch, stage: str, out: Path, wait: float) -> Scratch | Non
             )
         time.sleep(POLL)
     return scratch
+
+
+def _files(folder: Path, names: Iterable[str]) -> list[os.stat_result]:
+    """The files that are, or lie below, these names; not the temporary ones of killed processes."""
+    roots = [folder / name for name in names]
+    paths = [path for root in roots for path in (root.rglob("*") if root.is_dir() else [root])]
+    return [path.stat() for path in paths if path.is_file() and not path.match(".*.tmp")]
+
+
+def _linked(files: Sequence[os.stat_result]) -> bool:
+    """Whether every file has another name elsewhere: in the output, or in DVC's cache."""
+    return all(file.st_nlink > 1 for file in files)
+
+
+def _in_lock(out: str, files: Sequence[os.stat_result]) -> bool:
+    """Whether dvc.lock has an output of that path, number of files and size: one that was made again to compare."""
+    lock = Path("dvc.lock")
+    stages = read_yaml(lock).get("stages", {}) if lock.exists() else {}
+    known = [one for stage in stages.values() for one in stage["outs"] if one["path"] == out]
+    size = sum(file.st_size for file in files)
+    return any((one.get("size"), one.get("nfiles", 1)) == (size, len(files)) for one in known)
+
+
+def _away(folder: Path) -> None:
+    """Rename the folder in one step, if it is there, and remove it, with what killed processes left beside it."""
+    with suppress(FileNotFoundError):
+        os.rename(folder, folder.with_name(f".{folder.name}.{os.getpid()}.tmp"))
+    for left in folder.parent.glob(f".{folder.name}.*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def remove(path: Path) -> None:

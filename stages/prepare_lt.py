@@ -32,7 +32,8 @@ def main() -> None:
     # The posed digits come from no file that an id could name.
     hashes = write_splits(data, params.dataset.image_size, scratch.path, with_ids=params.dataset.kind != "digits")
     write_names(scratch.path, Names(data.class_names, data.context_names))
-    sheet_by_class("metrics/sheets/real.png", Shards(scratch.path / "train"), data.class_names)
+    train = Shards(scratch.path / "train")
+    sheet_by_class("metrics/sheets/real.png", train, data.class_names, train.labels)
     write_json(
         "metrics/splits.json",
         {

@@ -8,21 +8,17 @@ metrics/studies/<name>.{md,csv,png}.
 import argparse
 import os
 import subprocess
-from pathlib import Path
 from statistics import median
 
 from tqdm import tqdm
 
 from src.errors import InputError, run_stage
-from src.files import atomic_write
 from src.studies.experiments import Experiment, Outcome, experiment, fingerprint, run_all
+from src.studies.output import write_sheets, write_study
 from src.studies.paper import commands
 from src.studies.results import Results
 from src.studies.study import Study, known_studies, parse_seeds, read_study
-from src.studies.tables import write_study
-from src.studies.usefulness import figure, points
 
-FOLDER = Path("metrics/studies")
 SOURCES = ("src", "stages", "prompts", "models", "params.yaml", "dvc.yaml")
 
 
@@ -104,11 +100,10 @@ def _write(
     ours = {f"{variant}, seed {seed}": failures[one.name] for (variant, seed), one in wanted.items()
             if one.name in failures}  # fmt: skip
     if set(study.seeds) <= {seed for _, seed in wanted}:
-        write_study(study, measured, ours, FOLDER)
-        rows = [results.get(name, prints[name]) for name in {one.name for one in wanted.values()}]
-        found = points([row for row in rows if row is not None], "guided", study.metrics[0])
-        if found:
-            atomic_write(FOLDER / f"{study.name}-usefulness.png", figure(found, study.name, study.metrics[0]))
+        rows = [results.get(name, prints[name]) for name in sorted({one.name for one in wanted.values()})]
+        write_study(study, measured, ours, [row for row in rows if row is not None])
+        if study.sheets:
+            write_sheets(study, {variant.name: wanted[variant.name, study.seeds[0]] for variant in study.variants})
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def make(params: Params, scratch: Scratch) -> None:
     if write_plan(synthesiser, plan, synth.shard_size, shards, "guided images", synth.image_format):
         chosen = {"generator": params.generator.name, "feedback": feedback.name}
         write_json("metrics/cost/guided.json", cost_of(synthesiser, plan, scratch.path / "cost", **chosen))
-        sheet_by_class("metrics/sheets/guided.png", Shards(shards), prompts.classes)
+        sheet_by_class("metrics/sheets/guided.png", Shards(shards), prompts.classes, real.labels)
         scratch.publish("shards", OUT)
 
 

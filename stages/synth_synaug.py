@@ -48,7 +48,7 @@ def make(params: Params, scratch: Scratch) -> None:
     if write_plan(synthesiser, plan, synth.shard_size, shards, "text-only images", synth.image_format):
         cost = cost_of(synthesiser, plan, scratch.path / "cost", generator=params.generator.name)
         write_json("metrics/cost/synaug.json", cost)
-        sheet_by_class("metrics/sheets/synaug.png", Shards(shards), prompts.classes)
+        sheet_by_class("metrics/sheets/synaug.png", Shards(shards), prompts.classes, real.labels)
         scratch.publish("shards", OUT)
 
 

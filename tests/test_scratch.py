@@ -7,9 +7,10 @@ import shutil
 
 import pytest
 import torch
+import yaml
 
 from src.errors import InputError
-from src.scratch import Scratch, load_checkpoint, save_checkpoint, shared
+from src.scratch import PUBLISHED, Scratch, load_checkpoint, save_checkpoint, shared
 
 
 @pytest.fixture(autouse=True)
@@ -114,13 +115,15 @@ def test_temporary_files_of_killed_processes_are_not_published_and_do_not_stay(r
     scratch.publish("model", root / "out")
     assert [path.name for path in (root / "out").iterdir()] == ["weights"]
     assert sorted(path.name for path in root.iterdir()) == [".dvc", "out"]
-    assert list(scratch.path.parent.iterdir()) == []
+    assert list(scratch.path.parent.iterdir()) == [scratch.done]
 
 
 def test_a_published_scratch_is_away_before_it_is_deleted(root, monkeypatch):
     """A process that still works in it must not find half of it."""
+    monkeypatch.setattr(os, "link", _refuse)
     scratch = Scratch("synth", {})
     (scratch.path / "shards").mkdir()
+    (scratch.path / "shards" / "a").touch()
     seen = []
     monkeypatch.setattr(shutil, "rmtree", lambda path, **how: seen.append((path.name[0], scratch.path.exists())))
     scratch.publish("shards", root / "out")
@@ -143,6 +146,71 @@ def test_leftovers_of_other_settings_stay_where_they_are(root):
     (other.path / "shards" / "theirs").touch()
     mine.publish("shards", root / "out")
     assert list((root / "out").iterdir()) == [] and (other.path / "shards" / "theirs").exists()
+
+
+def published(root, stage="synth"):
+    """A scratch whose one file has become `out`."""
+    scratch = Scratch(stage, {"seed": 1})
+    (scratch.path / "shards").mkdir(exist_ok=True)
+    (scratch.path / "shards" / "a").write_text("made")
+    scratch.publish("shards", root / "out")
+    assert not scratch.path.exists()
+    return scratch
+
+
+def test_what_was_published_is_found_again_if_dvc_was_killed_before_it_knew(root):
+    scratch = published(root)
+    shutil.rmtree(root / "out")  # as DVC does before it runs a stage again
+    assert (Scratch("synth", {"seed": 1}).path / "shards" / "a").read_text() == "made"
+    assert not scratch.done.exists()
+
+
+def locked(root, **changes):
+    """Write the dvc.lock that knows `out`."""
+    out = {"path": str(root / "out"), "hash": "md5", "md5": "0.dir", "size": len("made"), "nfiles": 1, **changes}
+    (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"synth": {"outs": [out]}}}))
+
+
+@pytest.mark.parametrize("where", ["output", "cache", "lock"])
+def test_what_was_published_and_is_known_is_made_anew(root, monkeypatch, where):
+    """With `dvc repro --force` the cache has it, or dvc.lock if the cache had it before; without DVC its place."""
+    monkeypatch.chdir(root)
+    scratch = published(root)
+    if where == "cache":
+        os.link(root / "out" / "a", root / "cache")
+    if where == "lock":
+        locked(root)
+    if where != "output":
+        shutil.rmtree(root / "out")
+    assert list(Scratch("synth", {"seed": 1}).path.iterdir()) == [scratch.path / "key.json"]
+    assert not scratch.done.exists()
+
+
+@pytest.mark.parametrize("changes", [{"path": "else"}, {"size": 5}, {"nfiles": 2}])
+def test_a_lock_that_knows_something_else_does_not_count(root, monkeypatch, changes):
+    monkeypatch.chdir(root)
+    scratch = published(root)
+    locked(root, **changes)
+    shutil.rmtree(root / "out")
+    assert (Scratch("synth", {"seed": 1}).path / "shards" / "a").exists() and not scratch.done.exists()
+
+
+def test_what_was_published_goes_when_another_stage_begins(root):
+    """The next stage: DVC knows the output by then. A second model of the same stage does not mean that."""
+    scratch = published(root)
+    for seed in (1, 2):
+        Scratch("synth-other", {"seed": seed}, make=False)
+        Scratch("synth", {"seed": 2})
+    assert scratch.done.exists()
+    Scratch("synth-other", {"seed": 1})
+    assert not scratch.done.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"1", b"[1]", b"{}"])
+def test_a_damaged_note_of_what_was_published_means_starting_over(root, content):
+    scratch = published(root)
+    (scratch.done / PUBLISHED).write_bytes(content)
+    assert list(Scratch("synth", {"seed": 1}).path.iterdir()) == [scratch.path / "key.json"]
 
 
 @pytest.fixture
@@ -176,7 +244,7 @@ def test_a_worker_joins_an_open_scratch_and_leaves_a_published_one(root, worker)
         for key in ({}, {"seed": 2}):
             with pytest.raises(InputError, match="no main process"), shared("synth", key, out, wait=0):
                 pass
-    assert [path.name for path in scratch.path.parent.iterdir()] == ["synth.published"]
+    assert sorted(path.name for path in scratch.path.parent.iterdir()) == [scratch.done.name, "synth.published"]
 
 
 def test_the_first_of_two_main_processes_leaves_the_scratch_to_the_second(root):
@@ -198,4 +266,4 @@ def test_a_main_process_that_failed_does_not_keep_the_next_one_from_cleaning_up(
     with shared("synth", {}, root / "out") as scratch:
         (scratch.path / "shards").mkdir()
         scratch.publish("shards", root / "out")
-    assert [path.name for path in scratch.path.parent.iterdir()] == ["synth.published"]
+    assert sorted(path.name for path in scratch.path.parent.iterdir()) == [scratch.done.name, "synth.published"]

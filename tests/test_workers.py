@@ -80,7 +80,8 @@ class Place:
         return {path.name for path in self.scratches.glob("synth-*/shards/shard-*.tar")}
 
     def left(self) -> list[str]:
-        return sorted(path.name for path in self.scratches.iterdir())
+        """What lies in the scratch, but for the work that was published last."""
+        return sorted(path.name for path in self.scratches.iterdir() if path.suffix != ".done")
 
 
 @pytest.fixture

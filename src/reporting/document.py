@@ -1,7 +1,7 @@
 """The whole report of a run as blocks, in the order in which a reader wants it."""
 
 from src.evaluation.improvement import BASE
-from src.reporting import accuracy, images, origin, seeds, training
+from src.reporting import accuracy, images, origin, seeds, studies, training
 from src.reporting.blocks import Advice, Block, Report, Section, Text
 from src.reporting.compare import comparison
 from src.reporting.diagnosis import diagnose
@@ -20,7 +20,11 @@ def report(run: Run, other: Run | None = None) -> Report:
     sections += [comparison(run, other)] if other else []
     sections += [images.pictures(run), accuracy.where(run), quality(run), images.feedback(run)]
     sections += [training.errors(run), training.training(run)]
-    sections += [section for section in (seeds.section(run), origin.cost(run), origin.provenance(run)) if section]
+    sections += [
+        section
+        for section in (seeds.section(run), studies.section(run), origin.cost(run), origin.provenance(run))
+        if section
+    ]
     return Report(_title(run), headline(run), _about(run, found), accuracy.tiles(run), sections)
 
 

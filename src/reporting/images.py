@@ -33,10 +33,11 @@ def _picture(run: Run, name: str) -> Picture:
         "guided": f"guided synthetic images{conditions}",
         GENERATOR_SHEET: "images of the shipped generator under its conditions, by style",
     }
-    said = shows.get(name, f"images of {name.replace('/', ', ').replace('_', ' ')}")
     path = run.sheets[name]
     with Image.open(path, formats=["PNG"]) as image:
-        size = image.size
+        size, kept = image.size, image.info.get("Title")
+    named = f"{name.partition('/')[0]}: {kept}" if kept else name.replace("/", ", ")
+    said = shows.get(name, f"images of {named.replace('_', ' ')}")
     rows = (
         "a row for each class shown" if name in ("real", "synaug", "guided") else "each row with its name at the left"
     )

@@ -14,7 +14,7 @@ import yaml
 
 from src.errors import InputError
 
-TRACKED = ("metrics", "prompts", "params.yaml", "dvc.lock")
+TRACKED = ("metrics", "prompts", "studies", "params.yaml", "dvc.lock")
 WORK_TREE = "work tree"
 # Where DVC keeps the commits of experiments: refs/exps/<two digits of the baseline>/<the rest>/<name>.
 _EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)")

@@ -76,6 +76,16 @@ def tracked(commit: str, path: str) -> Any:
     return json.loads(_git("show", f"{commit}:{path}"))
 
 
+def sheet(name: str, arm: str) -> bytes | None:
+    """The contact sheet of an arm of a finished experiment; None if DVC keeps it no more, or it has none."""
+    try:
+        commit = revision(name)
+    except InputError:
+        return None
+    shown = subprocess.run(["git", "show", f"{commit}:metrics/sheets/{arm}.png"], capture_output=True)
+    return None if shown.returncode else shown.stdout
+
+
 def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout
 

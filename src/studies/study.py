@@ -7,6 +7,7 @@ against             the variant from which paired differences are taken
 seeds               such as 400-402
 metrics             columns, of METRICS
 reported            [{variant, metric, value, source}] from the literature
+sheets              whether pictures of each variant are kept, of the first seed (false)
 paper               {settings, variants, images, guided, note}: the same question at the papers' scale
 """
 
@@ -23,8 +24,8 @@ ARMS = ("base", "synaug", "guided", "all_real")
 ACCURACY = ("overall", "many", "medium", "few", "macro", "ece", "worst_group", "group_mean")
 QUALITY = ("fid", "density", "coverage", "precision", "recall", "agreement", "loss", "entropy")
 METRICS = (*ACCURACY, *QUALITY)
-_FIELDS = {"title", "question", "settings", "variants", "against", "seeds", "metrics", "reported", "paper"}
-_OPTIONAL = {"settings", "reported", "paper"}
+_FIELDS = {"title", "question", "settings", "variants", "against", "seeds", "metrics", "reported", "sheets", "paper"}
+_OPTIONAL = {"settings", "reported", "sheets", "paper"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Study:
     seeds: tuple[int, ...]
     metrics: tuple[str, ...]
     reported: tuple[Mapping[str, Any], ...]
+    sheets: bool
     paper: Mapping[str, Any]
 
 
@@ -80,7 +82,7 @@ def read_study(name: str, folder: Path = FOLDER) -> Study:
             raise InputError(f"{path} needs variant, metric, value and source for every reported number; correct it")
     return Study(
         name, content["title"], content["question"], variants, content["against"], parse_seeds(str(content["seeds"])),
-        tuple(content["metrics"]), reported, content.get("paper") or {},
+        tuple(content["metrics"]), reported, bool(content.get("sheets")), content.get("paper") or {},
     )  # fmt: skip
 
 

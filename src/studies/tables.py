@@ -1,34 +1,30 @@
-"""A study in Markdown, CSV and a figure, from the same cells."""
+"""A study in words and numbers: its table, its rows, and what image metrics say about the gain."""
 
+import csv
 import io
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import matplotlib
-
-from src.files import atomic_write, write_csv
 from src.report import markdown_table
 from src.studies.study import Study
-from src.studies.summary import PER_CENT, Cell, Measured, cell, verdict
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+from src.studies.summary import Cell, Measured, cell, verdict
 
 DIGITS = {"fid": 1, "density": 2, "coverage": 2, "precision": 2, "recall": 2, "loss": 2, "entropy": 2}
 
 
-def write_study(study: Study, measured: Measured, failures: dict[str, str], folder: Path) -> None:
-    """Write <name>.md, <name>.csv and <name>.png into `folder`. failures: what failed experiments of it said."""
-    atomic_write(folder / f"{study.name}.md", markdown(study, measured, failures).encode())
-    write_csv(folder / f"{study.name}.csv", rows(study, measured))
-    atomic_write(folder / f"{study.name}.png", figure(study, measured))
+def markdown(
+    study: Study,
+    measured: Measured,
+    failures: Mapping[str, str],
+    predicted: Mapping[str, tuple[float, float, float]] | None = None,
+) -> str:
+    """The table with differences, what was reported elsewhere, the main metric's verdict, and what failed.
 
-
-def markdown(study: Study, measured: Measured, failures: dict[str, str]) -> str:
-    """The table with differences, what was reported elsewhere, the main metric's verdict, and what failed."""
+    failures: what failed experiments said. predicted: for each image metric the rank correlation of its value with the
+    gain, and its 95 % interval.
+    """
     span = f"{study.seeds[0]} to {study.seeds[-1]}" if len(study.seeds) > 1 else str(study.seeds[0])
-    columns = ["variant", *study.metrics, f"{study.metrics[0]}, difference"]
-    table = markdown_table([_shown(study, measured, variant.name) for variant in study.variants], columns)
+    table = markdown_table([shown(study, measured, variant.name) for variant in study.variants], columns(study))
     text = [
         f"# {study.title}\n",
         f"{study.question}\n",
@@ -38,6 +34,8 @@ def markdown(study: Study, measured: Measured, failures: dict[str, str]) -> str:
         _reported(study),
         "\n".join(["In words:", *(f"- {line}" for line in verdict(study, measured, study.metrics[0]))]) + "\n",
     ]
+    if predicted:
+        text.append(_predicted(study, predicted))
     if failures:
         text.append("\n".join(["Failed:", *(f"- {name}: {said}" for name, said in sorted(failures.items()))]) + "\n")
     return "\n".join(part for part in text if part)
@@ -53,38 +51,29 @@ def rows(study: Study, measured: Measured) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def figure(study: Study, measured: Measured) -> bytes:
-    """A PNG: a panel per metric, variants from top to bottom, mean and interval, the compared one as a line."""
-    names = [variant.name for variant in study.variants]
-    size = (2.6 * len(study.metrics) + 1.5, 0.42 * len(names) + 1.2)
-    canvas, axes = plt.subplots(1, len(study.metrics), figsize=size, sharey=True, squeeze=False, layout="constrained")
-    for axis, metric in zip(axes[0], study.metrics, strict=True):
-        for place, name in enumerate(names):
-            found = cell(study, measured, name, metric)
-            if found is not None:
-                axis.errorbar(found.mean, place, xerr=found.half or 0, fmt="o", color="C0", capsize=3)
-        against = cell(study, measured, study.against, metric)
-        if against is not None:
-            axis.axvline(against.mean, color="0.7", zorder=0)
-        axis.set_title(f"{metric}, %" if metric in PER_CENT else metric)
-        axis.set_yticks(range(len(names)), names)
-    axes[0][0].invert_yaxis()
-    png = io.BytesIO()
-    canvas.savefig(png, format="png", dpi=110, metadata={"Software": None})
-    plt.close(canvas)
-    return png.getvalue()
+def read_rows(content: bytes) -> dict[str, dict[int, dict[str, float | None]]]:
+    """The measured values back from the CSV of `rows`. ValueError or LookupError for another file."""
+    measured: dict[str, dict[int, dict[str, float | None]]] = {}
+    for row in csv.DictReader(io.StringIO(content.decode())):
+        name, seed = row.pop("variant"), int(row.pop("seed"))
+        measured.setdefault(name, {})[seed] = {metric: float(value) if value else None for metric, value in row.items()}
+    return measured
 
 
-def _shown(study: Study, measured: Measured, name: str) -> dict[str, Any]:
+def columns(study: Study) -> list[str]:
+    """The table's columns, as keys of `shown`."""
+    return ["variant", *study.metrics, f"{study.metrics[0]}, difference"]
+
+
+def shown(study: Study, measured: Measured, name: str) -> dict[str, Any]:
+    """A variant's row in words; None where a seed is missing."""
     cells = {metric: cell(study, measured, name, metric) for metric in study.metrics}
-    shown: dict[str, Any] = {"variant": name, **{m: _text(c, DIGITS.get(m, 1)) for m, c in cells.items()}}
+    row: dict[str, Any] = {"variant": name, **{m: _text(c, DIGITS.get(m, 1)) for m, c in cells.items()}}
     first = cells[study.metrics[0]]
     if first is not None and first.difference is not None:
         digits = DIGITS.get(study.metrics[0], 1)
-        shown[f"{study.metrics[0]}, difference"] = (
-            f"{first.difference[0]:+.{digits}f} ± {first.difference[1]:.{digits}f}"
-        )
-    return shown
+        row[f"{study.metrics[0]}, difference"] = f"{first.difference[0]:+.{digits}f} ± {first.difference[1]:.{digits}f}"
+    return row
 
 
 def _text(found: Cell | None, digits: int) -> str | None:
@@ -102,3 +91,13 @@ def _reported(study: Study) -> str:
         for e in study.reported
     ]  # fmt: skip
     return "Reported elsewhere, on other data:\n\n" + markdown_table(known, ["variant", "metric", "reported", "source"])
+
+
+def _predicted(study: Study, predicted: Mapping[str, tuple[float, float, float]]) -> str:
+    """Whether an image metric orders a seed's experiments as their gain does."""
+    rows = [
+        {"metric": name, "rank correlation": f"{rho:+.2f}", "95 % interval": f"{low:+.2f} to {high:+.2f}"}
+        for name, (rho, low, high) in predicted.items()
+    ]
+    said = f"Does an image metric predict the gain in {study.metrics[0]} accuracy? Within a seed, over all experiments:"
+    return f"{said}\n\n" + markdown_table(rows, ["metric", "rank correlation", "95 % interval"])

@@ -3,24 +3,19 @@
 What a seed's experiments share (its splits, its base classifier) is taken out: values are compared within a seed.
 """
 
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 
 from src.studies.summary import rank_correlation
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 PREDICTORS = ("fid", "density", "coverage", "agreement", "entropy", "loss")
 LEAST = 4  # experiments
 Points = dict[str, tuple[list[float], list[float]]]
 
 
-def points(rows: Sequence[dict[str, Any]], arm: str, shot: str) -> Points:
+def points(rows: Sequence[Mapping[str, Any]], arm: str, shot: str) -> Points:
     """Of each image metric the values over experiments and the gain in points of `shot` over the base, less seed means.
 
     rows: of metrics/studies/experiments.jsonl. A metric that an experiment lacks leaves that experiment out for it.
@@ -41,24 +36,6 @@ def points(rows: Sequence[dict[str, Any]], arm: str, shot: str) -> Points:
 def correlations(found: Points, name: str) -> dict[str, tuple[float, float, float]]:
     """Spearman's rho with its 95 % interval for each metric."""
     return {metric: rank_correlation(x, y, f"{name} {metric}") for metric, (x, y) in found.items()}
-
-
-def figure(found: Points, name: str, shot: str) -> bytes:
-    """A PNG: a panel per metric, an experiment per point."""
-    known = correlations(found, name)
-    canvas, axes = plt.subplots(
-        1, len(found), figsize=(2.6 * len(found), 2.6), sharey=True, squeeze=False, layout="constrained"
-    )
-    for axis, (metric, (x, y)) in zip(axes[0], found.items(), strict=True):
-        rho, low, high = known[metric]
-        axis.scatter(x, y, s=14)
-        axis.set_title(f"{metric}: rho {rho:+.2f}\n[{low:+.2f}, {high:+.2f}]", fontsize=9)
-        axis.set_xlabel(f"{metric}, less seed mean", fontsize=8)
-    axes[0][0].set_ylabel(f"gain in {shot}, less seed mean", fontsize=8)
-    png = io.BytesIO()
-    canvas.savefig(png, format="png", dpi=110, metadata={"Software": None})
-    plt.close(canvas)
-    return png.getvalue()
 
 
 def _within(seeds: np.ndarray, values: np.ndarray) -> list[float]:

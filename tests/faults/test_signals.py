@@ -90,7 +90,7 @@ def test_after_a_signal_the_same_command_ends_with_the_same_bytes(number, whom, 
         assert first.process.returncode != 0
     again(repository, stage)
     assert (results(repository), (repository / "dvc.lock").read_text()) == (before, lock)
-    assert not list((repository / ".dvc/tmp/scratch").glob("*-*"))
+    assert not [path for path in (repository / ".dvc/tmp/scratch").glob("*-*") if path.suffix != ".done"]
 
 
 def test_a_worker_that_outlives_its_dvc_does_no_harm_to_the_next_run(repository):
@@ -108,13 +108,12 @@ def test_a_worker_that_outlives_its_dvc_does_no_harm_to_the_next_run(repository)
     assert "Data and pipelines are up to date" in dvc(repository, "status", SYNTH)
 
 
-@pytest.mark.xfail(reason="the scratch is removed as soon as its images are published", strict=True)
 def test_images_that_are_published_but_not_yet_known_to_dvc_are_not_made_again(repository, warm, known):
     """After the stage DVC hashes the outputs. Killed then, it deletes them the next time and runs the stage again."""
     shards = repository / "data/synth/synaug"
     for path in (repository / "dvc.lock", *shards.iterdir()):
         path.unlink()
-    shutil.rmtree(repository / ".dvc/cache/runs", ignore_errors=True)
+    shutil.rmtree(repository / ".dvc/cache")  # where equal images lie, of which DVC would take those
     assert warm.run(known[SYNTH], repository).status == 0  # and here DVC is killed
     made = {path.stat().st_mtime_ns for path in shards.glob("*.tar")}
     dvc(repository, "repro", "--single-item", SYNTH)

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from src.files import write_csv
+from src.studies.figures import by_variant
 from src.studies.study import Study, Variant
 from src.studies.summary import cell, rank_correlation, verdict
-from src.studies.tables import figure, markdown, rows
+from src.studies.tables import markdown, read_rows, rows
 
 STUDY = Study(
     "x", "Title", "Question?", (Variant("none", {}, "guided"), Variant("more", {}, "guided")), "none", (1, 2, 3),
-    ("few", "fid"), ({"variant": "more", "metric": "few", "value": None, "source": "paper"},), {},
+    ("few", "fid"), ({"variant": "more", "metric": "few", "value": None, "source": "paper"},), False, {},
 )  # fmt: skip
 MEASURED = {
     "none": {seed: {"few": value, "fid": 2.0} for seed, value in zip((1, 2, 3), (0.5, 0.6, 0.7), strict=True)},
@@ -42,11 +44,22 @@ def test_the_table_names_sources_unknown_numbers_and_failures():
     text = markdown(STUDY, MEASURED, {"more, seed 2": "the disk is full"})
     assert "| more | few | unknown | paper |" in text and "- more, seed 2: the disk is full" in text
     assert "+11.0 ± 2.5" in text and "seeds (1 to 3)" in text
+    assert "rank correlation" not in text
+    text = markdown(STUDY, MEASURED, {}, {"fid": (-0.5, -0.75, 0.125)})
+    assert "gain in few accuracy" in text and "| fid | -0.50 | -0.75 to +0.12 |" in text
     assert rows(STUDY, MEASURED)[4] == {"variant": "more", "seed": 2, "few": 0.7, "fid": 3.0}
 
 
+def test_a_study_written_as_rows_is_read_back_as_it_was(tmp_path):
+    partly = {**MEASURED, "more": {1: {"few": None, "fid": 0.1 + 0.2}}}
+    write_csv(tmp_path / "x.csv", rows(STUDY, partly))
+    found = read_rows((tmp_path / "x.csv").read_bytes())
+    assert found["none"] == MEASURED["none"] and found["more"][1] == partly["more"][1]
+    assert found["more"][2] == {"few": None, "fid": None}
+
+
 def test_the_figure_is_a_png_of_repeatable_bytes():
-    assert figure(STUDY, MEASURED)[:4] == b"\x89PNG" and figure(STUDY, MEASURED) == figure(STUDY, MEASURED)
+    assert by_variant(STUDY, MEASURED)[:4] == b"\x89PNG" and by_variant(STUDY, MEASURED) == by_variant(STUDY, MEASURED)
 
 
 def test_rank_correlation_is_spearmans_with_an_interval_that_holds_it():

@@ -2,7 +2,8 @@
 
 import pytest
 
-from src.studies.usefulness import correlations, figure, points
+from src.studies.figures import against_gain
+from src.studies.usefulness import correlations, points
 
 
 def row(seed: int, fid: float, few: float, base: float) -> dict:
@@ -19,7 +20,7 @@ def test_a_metric_that_orders_the_gain_within_every_seed_correlates_perfectly():
     assert found["fid"][0] == [-1, 0, 1, -1, 0, 1]
     assert found["fid"][1] == pytest.approx([1, 0, -1, 1, 0, -1])
     assert correlations(found, "x")["fid"][0] == pytest.approx(-1)
-    assert figure(found, "x", "few")[:4] == b"\x89PNG"
+    assert against_gain(found, "x", "few")[:4] == b"\x89PNG"
 
 
 def test_too_few_experiments_say_nothing():

@@ -1,0 +1,54 @@
+"""The figures of a study: each metric by variant, and each image metric against the gain."""
+
+import io
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from src.studies.study import Study
+from src.studies.summary import PER_CENT, Measured, cell
+from src.studies.usefulness import Points, correlations
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+
+def by_variant(study: Study, measured: Measured) -> bytes:
+    """A PNG: a panel per metric, variants from top to bottom, mean and interval, the compared one as a line."""
+    names = [variant.name for variant in study.variants]
+    size = (2.6 * len(study.metrics) + 1.5, 0.42 * len(names) + 1.2)
+    canvas, axes = plt.subplots(1, len(study.metrics), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for axis, metric in zip(axes[0], study.metrics, strict=True):
+        for place, name in enumerate(names):
+            found = cell(study, measured, name, metric)
+            if found is not None:
+                axis.errorbar(found.mean, place, xerr=found.half or 0, fmt="o", color="C0", capsize=3)
+        against = cell(study, measured, study.against, metric)
+        if against is not None:
+            axis.axvline(against.mean, color="0.7", zorder=0)
+        axis.set_title(f"{metric}, %" if metric in PER_CENT else metric)
+        axis.set_yticks(range(len(names)), names)
+    axes[0][0].invert_yaxis()
+    return _png(canvas)
+
+
+def against_gain(found: Points, name: str, shot: str) -> bytes:
+    """A PNG: a panel per metric, an experiment per point."""
+    known = correlations(found, name)
+    canvas, axes = plt.subplots(
+        1, len(found), figsize=(2.6 * len(found), 2.6), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, (metric, (x, y)) in zip(axes[0], found.items(), strict=True):
+        rho, low, high = known[metric]
+        axis.scatter(x, y, s=14)
+        axis.set_title(f"{metric}: rho {rho:+.2f}\n[{low:+.2f}, {high:+.2f}]", fontsize=9)
+        axis.set_xlabel(f"{metric}, less seed mean", fontsize=8)
+    axes[0][0].set_ylabel(f"gain in {shot}, less seed mean", fontsize=8)
+    return _png(canvas)
+
+
+def _png(canvas: Figure) -> bytes:
+    png = io.BytesIO()
+    canvas.savefig(png, format="png", dpi=110, metadata={"Software": None})
+    plt.close(canvas)
+    return png.getvalue()

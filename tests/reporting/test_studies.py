@@ -1,0 +1,76 @@
+"""The studies of a revision in its report."""
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from src.files import write_csv
+from src.reporting.blocks import Fold, Table, Text
+from src.reporting.page import page
+from tests.reporting import made
+from tests.reporting.reading import checked
+
+STUDY = """
+title: What is told
+question: Does the image help?
+variants: {text: {}, text + image: {}}
+against: text
+seeds: 1-2
+metrics: [few, fid]
+"""
+ROWS = [
+    {"variant": variant, "seed": seed, "few": few + seed / 100, "fid": 2.5}
+    for variant, few in (("text", 0.5), ("text + image", 0.75))
+    for seed in (1, 2)
+]
+
+
+@pytest.fixture
+def studied(healthy):
+    (healthy / "studies").mkdir()
+    for name in ("told", "not_run"):
+        (healthy / f"studies/{name}.yaml").write_text(STUDY)
+    write_csv(healthy / "metrics/studies/told.csv", ROWS)
+    return healthy
+
+
+def studies(document):
+    return next((section.blocks for section in document.sections if section.name == "studies"), None)
+
+
+def test_a_study_with_results_is_told_with_its_table_and_verdict(studied, tmp_path):
+    (fold,) = studies(made.told(studied, tmp_path))
+    assert isinstance(fold, Fold) and fold.title == "What is told"
+    question, table, verdict = fold.blocks
+    assert question == Text("Does the image help?")
+    assert isinstance(table, Table) and "seeds 1 to 2" in table.caption and "'text'" in table.caption
+    assert [len(row) for row in table.rows] == [len(table.columns)] * 2
+    assert table.rows[1][0] == "text + image" and table.rows[1][-1] == "+25.0 ± 0.0"
+    assert verdict == Text("text + image: +25.0 ± 0.0 few, more.")
+
+
+def test_a_seed_that_is_missing_is_not_measured(studied, tmp_path):
+    write_csv(studied / "metrics/studies/told.csv", ROWS[:3])
+    (fold,) = studies(made.told(studied, tmp_path))
+    assert fold.blocks[1].rows[1] == ["text + image", "not measured", "not measured", ""]
+
+
+@pytest.mark.parametrize("content", [b"", b"variant,seed\n", b"\xff", b"a,b\n1,2\n", b"variant,seed,few\ntext,x,1\n"])
+def test_results_that_cannot_be_read_stop_no_report(studied, tmp_path, content):
+    (studied / "metrics/studies/told.csv").write_bytes(content)
+    document = made.told(studied, tmp_path)
+    assert len(studies(document)) == 1
+    checked(page(document))
+
+
+def test_without_studies_there_is_no_such_section(healthy, tmp_path):
+    assert studies(made.told(healthy, tmp_path)) is None
+
+
+def test_a_studys_pictures_are_named_after_its_variants(studied, tmp_path):
+    note = PngImagePlugin.PngInfo()
+    note.add_text("Title", "text + image")
+    folder = studied / "metrics/studies/told/sheets"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(folder / "01_text_image.png", pnginfo=note)
+    pictures = next(section for section in made.told(studied, tmp_path).sections if section.name == "pictures")
+    assert "Images of told: text + image" in [picture.title for picture in pictures.blocks[0].blocks]

@@ -1,0 +1,54 @@
+"""What a study leaves: a table, rows, figures, and pictures cut from its experiments' sheets."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.report import contact_sheet
+from src.studies import output
+from src.studies.experiments import experiment
+from src.studies.output import write_sheets, write_study
+from src.studies.results import sheet
+from tests.reporting.made import commit, git
+from tests.studies.test_summary import MEASURED, STUDY
+from tests.studies.test_usefulness import ROWS
+
+NONE, MORE = experiment({}, 1), experiment({"feedback": "loss"}, 1)
+
+
+def test_a_study_leaves_its_table_rows_and_figures(tmp_path):
+    write_study(STUDY, MEASURED, {}, ROWS, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x-usefulness.png", "x.csv", "x.md", "x.png"]
+    assert "| fid | -1.00 | -1.00 to -1.00 |" in (tmp_path / "x.md").read_text()
+
+
+def test_too_few_experiments_make_no_figure_of_usefulness(tmp_path):
+    write_study(STUDY, MEASURED, {}, ROWS[:3], tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.csv", "x.md", "x.png"]
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """A repository in which DVC keeps the experiment NONE, with a sheet of six classes."""
+    root = tmp_path / "repository"
+    images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), np.uint8)
+    contact_sheet(root / "metrics/sheets/guided.png", images, columns=2)
+    git(root, "init", "--quiet")
+    monkeypatch.chdir(root)
+    git(root, "update-ref", f"refs/exps/00/{'0' * 38}/{NONE.name}", commit(root, "an experiment"))
+    return images
+
+
+def test_a_variants_picture_shows_the_first_classes_and_says_which_it_is(kept, tmp_path):
+    write_sheets(STUDY, {"none": NONE, "more": MORE}, tmp_path)
+    (path,) = (tmp_path / "x/sheets").iterdir()
+    assert path.name == "00_none.png"
+    whole = Image.open(io.BytesIO(sheet(NONE.name, "guided")))
+    with Image.open(path) as image:
+        assert image.info["Title"] == "none" and image.size == (whole.width, 2 + output.CLASSES * 18)
+
+
+def test_an_arm_without_pictures_has_none(kept):
+    assert sheet(NONE.name, "base") is None
