@@ -46,7 +46,7 @@ def supervise(name: str, seconds: float, seed: int, keep: Path) -> dict[str, Any
     while (left := seconds - (time.monotonic() - start)) > 0 and len(failures) < 20:
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             beat = context.Value("d", time.time())
-            child = context.Process(target=work, args=(name, folder, left, seed, beat))
+            child = context.Process(target=work, args=(name, folder, left, seed, beat), daemon=True)
             child.start()
             while child.is_alive() and time.time() - beat.value < PATIENCE:
                 child.join(0.5)

@@ -1,0 +1,71 @@
+"""What the diagnosis says of the runs of studies/planted.yaml, each of which was made to fail in one way.
+
+    python -m stages.study planted
+    python -m benchmarks.planted
+
+Keeps the metrics of each run in metrics/studies/planted/runs.json, which the tests read, and what was said of it in
+metrics/studies/planted/diagnosis.md. A variant has the name of the finding that it should lead to.
+"""
+
+import argparse
+import csv
+import io
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from src.errors import run_stage
+from src.files import atomic_write, write_json
+from src.report import markdown_table
+from src.reporting.diagnosis import diagnose
+from src.reporting.findings import Finding
+from src.studies.experiments import experiment
+from src.studies.results import revision, tracked
+from src.studies.study import read_study
+
+FOLDER = Path("metrics/studies/planted")
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    study = read_study("planted")
+    (seed,) = study.seeds
+    runs = {variant.name: measured(experiment(variant.settings, seed).name) for variant in study.variants}
+    write_json(FOLDER / "runs.json", runs)
+    rows = [{"planted": name, **_told(finding)} for name, run in runs.items() for finding in diagnose(**run)]
+    silent = [{"planted": name, "found": "nothing"} for name, run in runs.items() if not diagnose(**run)]
+    table = markdown_table([*silent, *rows], ["planted", "found", "arm", "as", "numbers"])
+    atomic_write(FOLDER / "diagnosis.md", table.encode())
+    print(table, end="")
+
+
+def measured(name: str) -> dict[str, Any]:
+    """The arguments of `diagnose` for an experiment of DVC; of accuracy what it reads, of curves the last row."""
+    commit = revision(name)
+    accuracy = tracked(commit, "metrics/accuracy.json")
+    kept = {
+        arm: {key: value for key, value in report.items() if key != "confusion"} for arm, report in accuracy.items()
+    }
+    rows = list(csv.DictReader(io.StringIO(_show(commit, "metrics/curves/base.csv"))))
+    params = yaml.safe_load(_show(commit, "params.yaml"))
+    chosen = {name: params[name] for name in ("feedback", "synth")}
+    return {
+        "accuracy": kept,
+        "quality": tracked(commit, "metrics/fid_density_coverage.json"),
+        "curves": {"base": [{"loss": float(row["loss"])} for row in rows[-1:]]},
+        "settings": {**chosen, "feedbacks": {params["feedback"]: params["feedbacks"][params["feedback"]]}},
+    }
+
+
+def _show(commit: str, path: str) -> str:
+    return subprocess.run(["git", "show", f"{commit}:{path}"], check=True, capture_output=True, text=True).stdout
+
+
+def _told(finding: Finding) -> dict[str, str]:
+    return {"found": finding.name, "arm": finding.arm, "as": finding.severity, "numbers": finding.numbers}
+
+
+if __name__ == "__main__":
+    run_stage(main)
