@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from src.errors import InputError, run_stage
 from src.studies.experiments import Experiment, Outcome, experiment, fingerprint, run_all
-from src.studies.output import write_sheets, write_study
+from src.studies.output import write_index, write_sheets, write_study
 from src.studies.paper import commands
 from src.studies.results import Results
 from src.studies.study import Study, known_studies, parse_seeds, read_study
@@ -42,6 +42,7 @@ def main() -> None:
     if not options.dry:
         for study in studies:
             _write(study, wanted[study.name], results, prints, failures)
+        write_index()
     if failures:
         raise InputError(
             f"{len(failures)} of {len(missing)} experiments failed, the rest is done; the tables name the failed ones "

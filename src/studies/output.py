@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from src.files import atomic_write, write_csv
-from src.report import first_rows
+from src.report import first_rows, markdown_table
 from src.studies.experiments import Experiment
 from src.studies.figures import against_gain, by_variant
 from src.studies.results import sheet
-from src.studies.study import Study
-from src.studies.summary import Measured
-from src.studies.tables import markdown, rows
+from src.studies.study import FOLDER as STUDIES
+from src.studies.study import Study, known_studies, read_study
+from src.studies.summary import Measured, verdict
+from src.studies.tables import markdown, read_rows, rows
 from src.studies.usefulness import correlations, points
 
 FOLDER = Path("metrics/studies")
@@ -43,3 +44,19 @@ def write_sheets(study: Study, experiments: Mapping[str, Experiment], folder: Pa
         if found is not None:
             name = f"{place:02d}_{re.sub('[^0-9a-z]+', '_', variant.name.lower())}.png"
             atomic_write(folder / study.name / "sheets" / name, first_rows(found, CLASSES, variant.name))
+
+
+def write_index(folder: Path = FOLDER, studies: Path = STUDIES) -> None:
+    """Write README.md: every study that has results, its question and verdict, with a link to its table."""
+    found = []
+    for name in known_studies(studies):
+        path = folder / f"{name}.csv"
+        if path.exists():
+            study, measured = read_study(name, studies), read_rows(path.read_bytes())
+            said = "; ".join(verdict(study, measured, study.metrics[0]))
+            found.append({"study": f"[{study.title}]({name}.md)", "question": study.question, "found": said})
+    lead = (
+        "# Studies\n\nMean differences with 95 % intervals, paired by seed, in the first metric of each table. "
+        "`python -m stages.study NAME` makes a table again.\n\n"
+    )
+    atomic_write(folder / "README.md", (lead + markdown_table(found, ["study", "question", "found"])).encode())

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.files import write_csv
 from src.report import contact_sheet
 from src.studies import output
 from src.studies.experiments import experiment
-from src.studies.output import write_sheets, write_study
+from src.studies.output import write_index, write_sheets, write_study
 from src.studies.results import sheet
 from tests.reporting.made import commit, git
+from tests.studies.test_study import written
 from tests.studies.test_summary import MEASURED, STUDY
 from tests.studies.test_usefulness import ROWS
 
@@ -52,3 +54,16 @@ def test_a_variants_picture_shows_the_first_classes_and_says_which_it_is(kept, t
 
 def test_an_arm_without_pictures_has_none(kept):
     assert sheet(NONE.name, "base") is None
+
+
+def test_the_index_names_every_study_with_results_and_its_verdict(tmp_path):
+    (tmp_path / "studies").mkdir()
+    for name in ("first", "second"):
+        written(tmp_path / "studies", seeds="1-3")
+        (tmp_path / "studies/x.yaml").rename(tmp_path / f"studies/{name}.yaml")
+    few = {"a": 0.5, "b": 0.75}
+    rows = [{"variant": name, "seed": seed, "few": value} for seed in (1, 2, 3) for name, value in few.items()]
+    write_csv(tmp_path / "first.csv", rows)
+    write_index(tmp_path, tmp_path / "studies")
+    text = (tmp_path / "README.md").read_text()
+    assert "| [T](first.md) | Q? | b: +25.0 ± 0.0 few, more |" in text and "second" not in text
