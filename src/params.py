@@ -79,10 +79,14 @@ def load(stage: str, root: Path = Path(".")) -> Params:
     InputError for an unknown stage, parameter or preset, for a number that is not finite, for text that was meant as a
     number, and for a value of another kind than KINDS of src.checks asks for.
     """
-    everything = _mapping(root / "params.yaml")
+    return resolve(stage, _mapping(root / "dvc.yaml"), _mapping(root / "params.yaml"))
+
+
+def resolve(stage: str, pipeline: Mapping[str, Any], everything: Mapping[str, Any]) -> Params:
+    """`load` from the contents of dvc.yaml and params.yaml."""
     values: dict[str, Any] = {}
     chosen: dict[str, Any] = {}
-    for entry in _declared(stage, root / "dvc.yaml"):
+    for entry in _declared(stage, pipeline):
         match = _PRESET.fullmatch(entry)
         if match:
             family, preset = match[1], _preset(everything, match[1], match[2])
@@ -107,7 +111,7 @@ def load(stage: str, root: Path = Path(".")) -> Params:
 
 def arm_of(stage: str, given: Sequence[str], root: Path = Path(".")) -> str:
     """The arm that the command line gives; InputError unless it is one that `root`/dvc.yaml runs the stage for."""
-    known = _stage(stage, root / "dvc.yaml").get("matrix", {}).get("arm", [])
+    known = _stage(stage, _mapping(root / "dvc.yaml")).get("matrix", {}).get("arm", [])
     if len(given) != 1 or given[0] not in known:
         raise InputError(
             f"stage '{stage}' works on one arm, {' or '.join(known)}, not on '{' '.join(given)}'; run "
@@ -116,15 +120,15 @@ def arm_of(stage: str, given: Sequence[str], root: Path = Path(".")) -> str:
     return given[0]
 
 
-def _stage(stage: str, path: Path) -> dict[str, Any]:
-    stages = _mapping(path).get("stages")
+def _stage(stage: str, pipeline: Mapping[str, Any]) -> dict[str, Any]:
+    stages = pipeline.get("stages")
     if not isinstance(stages, dict) or not isinstance(stages.get(stage), dict):
-        raise InputError(f"{path} has no stage '{stage}'; it has {', '.join(map(str, stages or ())) or 'none'}")
+        raise InputError(f"dvc.yaml has no stage '{stage}'; it has {', '.join(map(str, stages or ())) or 'none'}")
     return stages[stage]
 
 
-def _declared(stage: str, path: Path) -> list[str]:
-    told = _stage(stage, path)
+def _declared(stage: str, pipeline: Mapping[str, Any]) -> list[str]:
+    told = _stage(stage, pipeline)
     entries = told.get("do", told).get("params") or []
     if others := [entry for entry in entries if not isinstance(entry, str)]:
         raise InputError(f"stage '{stage}' declares parameters of another file, {others[0]}; use params.yaml alone")

@@ -30,9 +30,7 @@ from src.parallel import is_main
 
 WAIT = 600.0  # seconds that a process waits for the main one, which may still be importing or reading
 POLL = 0.5
-PUBLISHED = (
-    "published.json"  # in a scratch folder that has become an output: the path it has, and the names of what did
-)
+PUBLISHED = "published.json"  # in a scratch that has become an output: the output's path, and the names of what did
 
 
 class Scratch:

@@ -4,13 +4,13 @@ An experiment is a set of parameters and a seed, whichever study asks for it, so
 one seed follow each other, since later ones find the earlier ones' stages in the run-cache; seeds run side by side.
 """
 
+import copy
 import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +20,9 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
-import yaml
-
 from src.errors import InputError
 from src.files import hash_tree, read_yaml
-from src.params import load
+from src.params import resolve
 
 LOGS = Path(".dvc/tmp/studies")
 
@@ -45,15 +43,14 @@ class Experiment:
 
 def experiment(settings: Mapping[str, Any], seed: int, root: Path = Path(".")) -> Experiment:
     """The experiment of these settings, without those that params.yaml has anyway. InputError for an unknown one."""
-    defaults = read_yaml(root / "params.yaml")
+    defaults = _yaml(root / "params.yaml")
     differing = {name: value for name, value in settings.items() if _lookup(defaults, name) != value}
     return Experiment(dict(sorted(differing.items())), seed)
 
 
 def fingerprint(one: Experiment, root: Path = Path(".")) -> str:
     """Names everything that the experiment's results depend on: code, resolved parameters, prompts and generator."""
-    stages = read_yaml(root / "dvc.yaml")["stages"]
-    params = read_yaml(root / "params.yaml")
+    pipeline, params = _yaml(root / "dvc.yaml"), copy.deepcopy(_yaml(root / "params.yaml"))
     for name, value in {**one.settings, "seed": one.seed}.items():
         *parents, last = name.split(".")
         node = params
@@ -61,16 +58,26 @@ def fingerprint(one: Experiment, root: Path = Path(".")) -> str:
             node = node[parent]
         node[last] = value
     parts: list[Any] = []
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-        (Path(folder) / "dvc.yaml").write_bytes((root / "dvc.yaml").read_bytes())
-        for name, stage in sorted(stages.items()):
-            if stage.get("frozen"):
-                continue
-            named = [path.replace("${dataset}", params["dataset"]) for path in stage["deps"] if "${item" not in path]
-            sources = [path for path in named if not path.startswith("data/") and (root / path).exists()]
-            parts.append([name, load(name, Path(folder)).as_dict(), {path: _hash(root / path) for path in sources}])
+    for name, stage in sorted(pipeline["stages"].items()):
+        if stage.get("frozen"):
+            continue
+        named = [path.replace("${dataset}", params["dataset"]) for path in stage["deps"] if "${item" not in path]
+        sources = [path for path in named if not path.startswith("data/") and (root / path).exists()]
+        declared = resolve(name, pipeline, params).as_dict()
+        parts.append([name, declared, {path: _hash(root / path) for path in sources}])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+# Every experiment asks for the same files, which are read again only when they have changed.
+
+
+def _yaml(path: Path) -> Any:
+    return _yaml_at(path, path.stat().st_mtime_ns)
+
+
+@lru_cache
+def _yaml_at(path: Path, written: int) -> Any:
+    return read_yaml(path)
 
 
 def _hash(path: Path) -> str:
@@ -80,7 +87,6 @@ def _hash(path: Path) -> str:
 
 @lru_cache
 def _hash_at(path: Path, newest: int) -> str:
-    """Every experiment asks for the same sources, which are read again only when one has changed."""
     return hash_tree(path)
 
 
@@ -155,7 +161,7 @@ def _start(one: Experiment, threads: int) -> subprocess.Popen[bytes]:
     """`dvc exp run --temp`, its output kept in a log, with all it starts in a session that can be ended as one."""
     LOGS.mkdir(parents=True, exist_ok=True)
     values = [override(name, value) for name, value in {**one.settings, "seed": one.seed}.items()]
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--force", "--name", one.name]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--force", "--name", one.name]
     command += [part for value in values for part in ("--set-param", value)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
     with open(_log(one), "w") as file:

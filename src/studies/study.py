@@ -103,4 +103,7 @@ def _variant(path: Path, name: str, given: Any, common: Mapping[str, Any]) -> Va
         raise InputError(f"{path} gives variant '{name}' something other than `set` and `arm`; correct it")
     if (arm := given.get("arm", "guided")) not in ARMS:
         raise InputError(f"{path} reads variant '{name}' from the arm '{arm}'; known: {', '.join(ARMS)}")
-    return Variant(str(name), {**common, **(given.get("set") or {})}, arm)
+    settings = {**common, **(given.get("set") or {})}
+    if mappings := [key for key, value in settings.items() if isinstance(value, dict)]:
+        raise InputError(f"{path} sets '{mappings[0]}' to a mapping; set its parts, such as {mappings[0]}.<name>")
+    return Variant(str(name), settings, arm)

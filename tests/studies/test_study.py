@@ -38,6 +38,7 @@ def test_a_variant_has_the_common_settings_and_its_own_over_them(tmp_path):
     [
         ({"title": None}, "needs exactly"),
         ({"surprise": 1}, "needs exactly"),
+        ({"settings": {"feedbacks.loss": {"scale": 1}}}, "set its parts, such as feedbacks.loss.<name>"),
         ({"against": "c"}, "compares with 'c'"),
         ({"metrics": ["luck"]}, "asks for the metric 'luck'; known: overall"),
         ({"seeds": "4-3"}, "no list such as"),
