@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help env repro test format lock audit dag exp-table clean-scratch generator bars evidence approximations \
-	groups baselines benchmarks tiny-decoder export improvement push repair report screenshots studies fuzz chaos slurm
+	groups baselines benchmarks tiny-decoder export improvement push repair report screenshots studies planted fuzz chaos slurm
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -102,6 +102,10 @@ screenshots: env report ## pictures of the report for the README (needs Chromium
 
 studies: env ## run studies and write their tables: make studies [STUDY="conditioning criteria"] (resumable, hours)
 	$(BIN)/python -m stages.study $(STUDY)
+
+planted: env ## spoil runs on purpose and see whether the diagnosis names each failure (ten minutes)
+	$(BIN)/python -m stages.study planted
+	$(BIN)/python -m benchmarks.planted
 
 push: env ## send data of all commits, and all that the run-cache can restore, to the DVC remote
 	$(BIN)/python -m stages.push
