@@ -157,8 +157,9 @@ def results(folder: Path) -> dict[str, str]:
 
 
 def working(folder: Path) -> list[str]:
-    """The files below .dvc: unfinished work, kept features."""
-    return sorted(str(path.relative_to(folder)) for path in (folder / ".dvc").rglob("*") if path.is_file())
+    """The files below .dvc: unfinished work, kept features; not the published work, which goes with the next stage."""
+    files = (path.relative_to(folder) for path in (folder / ".dvc").rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if not any(part.endswith(".done") for part in path.parts))
 
 
 def shards(folder: Path) -> dict[int, str]:
