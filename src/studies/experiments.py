@@ -20,6 +20,8 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
+import numpy as np
+
 from src.errors import InputError
 from src.files import hash_tree, read_yaml
 from src.params import resolve
@@ -101,6 +103,8 @@ def _lookup(params: Any, name: str) -> Any:
 
 def override(name: str, value: Any) -> str:
     """The text that `dvc exp run -S` reads as this value."""
+    if isinstance(value, float):  # YAML takes 1e-09 for text
+        return f"{name}={np.format_float_positional(value, trim='0')}"
     return f"{name}={'null' if value is None else json.dumps(value)}"
 
 

@@ -25,7 +25,7 @@ def test_an_unknown_parameter_is_named():
         experiment({"synth.smell": 1}, 0)
 
 
-@pytest.mark.parametrize("value", [None, True, 3, 0.25, "balanced_softmax", "0.5*entropy+0.5*loss"])
+@pytest.mark.parametrize("value", [None, True, 3, 0.25, 1e-9, 1e20, "balanced_softmax", "0.5*entropy+0.5*loss"])
 def test_dvc_reads_an_override_as_the_value_that_was_meant(value, tmp_path):
     from dvc.utils.hydra import apply_overrides
 
