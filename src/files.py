@@ -150,7 +150,10 @@ class _Twice(yaml.MarkedYAMLError):
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which takes the last of two equal names in silence: this one refuses them."""
+    """PyYAML's safe loader, but equal names are refused, not the last taken, and 1e-05 is a number, as in YAML 1.2.
+
+    So DVC writes a small number that `-S` sets.
+    """
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)
@@ -160,6 +163,10 @@ class _Loader(yaml.SafeLoader):
                 raise _Twice(problem=f"'{key.value}'", problem_mark=key.start_mark)
             seen.add((key.tag, key.value))
         return node
+
+
+_FLOAT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
 
 
 def _sound(content: Any) -> Any:

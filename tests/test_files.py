@@ -122,3 +122,10 @@ def test_files_are_written_where_there_are_no_locks_and_strangers_files_stay(tmp
     monkeypatch.setattr(fcntl, "flock", unsupported)
     files.atomic_write(tmp_path / "a", b"whole")
     assert {path.name for path in tmp_path.iterdir()} == {"a", ".a.tmp", f".b.{'0' * 32}.tmp"}
+
+
+@pytest.mark.parametrize("text", ["1e-05", "1e5", "-2E+3", "1.5e-7", "1.e3"])
+def test_a_number_that_dvc_writes_is_read_as_one(tmp_path, text):
+    """YAML 1.1 takes these for text, YAML 1.2 and DVC do not: `-S recipes.digits.lr=1e-5` ends up as the first."""
+    (tmp_path / "a.yaml").write_text(f"a: {text}\nb: '{text}'\nc: {text}x\n")
+    assert files.read_yaml(tmp_path / "a.yaml") == {"a": float(text), "b": text, "c": f"{text}x"}

@@ -128,8 +128,8 @@ def test_an_unknown_preset_lists_the_known_ones(root):
 @pytest.mark.parametrize(
     ("new", "problem"),
     [
-        ("lr: 1e-4", "'fitting.lr' is the text '1e-4', not a number; write 0.0001"),
-        ("lr: 2.5e5", "'fitting.lr' is the text '2.5e5', not a number; write 250000.0"),
+        ("lr: '1e-4'", "'fitting.lr' is the text '1e-4', not a number; write 0.0001"),
+        ("lr: '2.5e5'", "'fitting.lr' is the text '2.5e5', not a number; write 250000.0"),
         ("lr: .nan", "'fitting.lr' is nan; give it a finite number"),
         ("lr: nan", "'fitting.lr' is nan; give it a finite number"),
         ("lr: -.inf", "'fitting.lr' is -inf; give it a finite number"),

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from src.errors import InputError
+from src.files import read_yaml
 from src.studies import experiments
 from src.studies.experiments import Experiment, experiment, fingerprint, override, run_all
 from tests.closure import ROOT
@@ -31,7 +32,7 @@ def test_dvc_reads_an_override_as_the_value_that_was_meant(value, tmp_path):
 
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"a": {"b": "before"}}))
     apply_overrides(tmp_path / "params.yaml", [override("a.b", value)])
-    assert yaml.safe_load((tmp_path / "params.yaml").read_text()) == {"a": {"b": value}}
+    assert read_yaml(tmp_path / "params.yaml") == {"a": {"b": value}}
 
 
 def test_the_fingerprint_changes_with_what_a_stage_reads_and_with_nothing_else(tmp_path):

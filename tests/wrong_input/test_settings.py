@@ -23,7 +23,7 @@ CASES = [
     ("prepare_lt", {"datasets.digits.imbalance_factor": float("nan")}, "imbalance_factor' is nan; give it"),
     ("prepare_lt", {"datasets.digits.head_count": 500}, "lower the head count"),
     ("prepare_lt", {"datasets.digits.test_per_class": 200}, "lower test_per_class"),
-    ("train_base", {"recipes.digits.lr": "1e-4"}, "lr' is the text '1e-4', not a number; write 0.0001"),
+    ("train_base", {"recipes.digits.lr": "0.0001"}, "lr' is the text '0.0001', not a number; write 0.0001"),
     ("train_base", {"recipes.digits.model": "vgg"}, "unknown model 'vgg'; choose one of: small_cnn"),
     ("train_base", {"recipes.digits.epochs": 2}, "give the length either as epochs or as steps"),
     ("train_base", {"recipes.digits.schedule": "zigzag"}, "unknown schedule 'zigzag'; choose one of: "),
