@@ -167,7 +167,9 @@ def _start(one: Experiment, threads: int) -> subprocess.Popen[bytes]:
     values = [override(name, value) for name, value in {**one.settings, "seed": one.seed}.items()]
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--force", "--name", one.name]
     command += [part for value in values for part in ("--set-param", value)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
+    # DVC runs `python` and itself by name: those of this environment, whether it is activated or not.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
     with open(_log(one), "w") as file:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True
