@@ -165,15 +165,24 @@ def _start(one: Experiment, threads: int) -> subprocess.Popen[bytes]:
     """`dvc exp run --temp`, its output kept in a log, with all it starts in a session that can be ended as one."""
     LOGS.mkdir(parents=True, exist_ok=True)
     values = [override(name, value) for name, value in {**one.settings, "seed": one.seed}.items()]
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--force", "--name", one.name]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", one.name]
     command += [part for value in values for part in ("--set-param", value)]
     # DVC runs `python` and itself by name: those of this environment, whether it is activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
+    _forget(one.name)
     with open(_log(one), "w") as file:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True
         )
+
+
+def _forget(name: str) -> None:
+    """Remove an experiment of that name, of other code: `--force` would too, but would also run every stage again."""
+    known = subprocess.run(["git", "for-each-ref", "--format=%(refname)", "refs/exps"], capture_output=True, text=True)
+    for ref in known.stdout.split():
+        if ref.endswith(f"/{name}"):
+            subprocess.run(["git", "update-ref", "-d", ref], check=True)
 
 
 def _said(log: Path) -> str:

@@ -13,6 +13,7 @@ from src.files import read_yaml
 from src.studies import experiments
 from src.studies.experiments import Experiment, experiment, fingerprint, override, run_all
 from tests.closure import ROOT
+from tests.reporting.made import commit, git
 
 
 def test_settings_that_are_the_defaults_do_not_make_another_experiment():
@@ -57,6 +58,9 @@ def dvc(monkeypatch, tmp_path):
     monkeypatch.setattr(experiments, "LOGS", tmp_path / "logs")
 
     def run(command, **options):
+        if command[0] == "git":
+            return start(command, **options)
+        assert "--force" not in command  # which would run again what the run-cache holds
         name = command[command.index("--name") + 1]
         calls.append(name)
         script = "import sys, time; print('error: the disk is full'); print('ERROR: failed')\n"
@@ -65,6 +69,17 @@ def dvc(monkeypatch, tmp_path):
 
     monkeypatch.setattr(experiments.subprocess, "Popen", run)
     return calls, failing, hanging
+
+
+def test_an_experiment_of_the_same_name_makes_room(tmp_path, monkeypatch):
+    (tmp_path / "a").touch()
+    git(tmp_path, "init", "--quiet")
+    made = commit(tmp_path, "an experiment")
+    for name in ("s1-old", "s2-old"):
+        git(tmp_path, "update-ref", f"refs/exps/00/{'0' * 38}/{name}", made)
+    monkeypatch.chdir(tmp_path)
+    experiments._forget("s1-old")
+    assert git(tmp_path, "for-each-ref", "--format=%(refname)", "refs/exps").endswith("/s2-old")
 
 
 def test_a_failed_experiment_says_why_and_the_others_go_on(dvc):
