@@ -26,6 +26,7 @@ from benchmarks.measure import digest_of, machine
 from src.errors import run_stage
 from src.files import read_json, write_json
 from src.training.named import named
+from tests.closure import ROOT, import_closure
 
 PACKAGES = ("hypothesis", "pillow", "pyyaml", "safetensors")
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # files are written ten times as fast there
@@ -83,6 +84,11 @@ def _dead(folder: Path, code: int | None, keep: Path) -> dict[str, Any]:
     return _kept(failure, keep)
 
 
+def code() -> set[str]:
+    """The files that a result belongs to: how inputs are made, and all that the parsers import."""
+    return set().union(*(import_closure(path) for path in (ROOT / "benchmarks/fuzzing").glob("*.py")))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parser", action="append", help=f"one of {', '.join(PARSERS)}; all if absent")
@@ -98,7 +104,7 @@ def main() -> None:
     described = machine()
     described["versions"] |= {package: importlib.metadata.version(package) for package in PACKAGES}
     report = {**described, "seconds_per_parser": arguments.seconds, "seed": arguments.seed}
-    report |= {"code": digest_of("src", "benchmarks/fuzzing"), "parsers": {}}
+    report |= {"code": digest_of(*code()), "parsers": {}}
     if arguments.out and arguments.out.exists():
         before = read_json(arguments.out)
         if all(before.get(key) == report[key] for key in ("code", "seconds_per_parser", "seed")):

@@ -10,7 +10,7 @@ metrics/studies/planted/diagnosis.md. A variant has the name of the finding that
 import argparse
 import csv
 import io
-import subprocess
+import json
 from pathlib import Path
 from typing import Any
 
@@ -44,23 +44,19 @@ def main() -> None:
 def measured(name: str) -> dict[str, Any]:
     """The arguments of `diagnose` for an experiment of DVC; of accuracy what it reads, of curves the last row."""
     commit = revision(name)
-    accuracy = tracked(commit, "metrics/accuracy.json")
+    accuracy = json.loads(tracked(commit, "metrics/accuracy.json"))
     kept = {
         arm: {key: value for key, value in report.items() if key != "confusion"} for arm, report in accuracy.items()
     }
-    rows = list(csv.DictReader(io.StringIO(_show(commit, "metrics/curves/base.csv"))))
-    params = yaml.safe_load(_show(commit, "params.yaml"))
+    rows = list(csv.DictReader(io.StringIO(tracked(commit, "metrics/curves/base.csv").decode())))
+    params = yaml.safe_load(tracked(commit, "params.yaml"))
     chosen = {name: params[name] for name in ("feedback", "synth")}
     return {
         "accuracy": kept,
-        "quality": tracked(commit, "metrics/fid_density_coverage.json"),
+        "quality": json.loads(tracked(commit, "metrics/fid_density_coverage.json")),
         "curves": {"base": [{"loss": float(row["loss"])} for row in rows[-1:]]},
         "settings": {**chosen, "feedbacks": {params["feedback"]: params["feedbacks"][params["feedback"]]}},
     }
-
-
-def _show(commit: str, path: str) -> str:
-    return subprocess.run(["git", "show", f"{commit}:{path}"], check=True, capture_output=True, text=True).stdout
 
 
 def _told(finding: Finding) -> dict[str, str]:

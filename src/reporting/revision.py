@@ -1,9 +1,7 @@
 """The git-tracked results of a revision as a folder: of the work tree, a commit, or an experiment by its DVC name."""
 
 import io
-import re
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +11,10 @@ from typing import Any
 import yaml
 
 from src.errors import InputError
+from src.repository import commit_of, experiments, file_at, git, git_text
 
 TRACKED = ("metrics", "prompts", "studies", "params.yaml", "dvc.lock")
 WORK_TREE = "work tree"
-# Where DVC keeps the commits of experiments: refs/exps/<two digits of the baseline>/<the rest>/<name>.
-_EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)")
 
 
 @dataclass(frozen=True)
@@ -43,10 +40,10 @@ def snapshot(root: Path, name: str | None, folder: Path) -> Revision:
 
     Raises InputError outside a git repository, and for a name that is neither a commit nor one experiment.
     """
-    if _git(root, "rev-parse", "--git-dir") is None:
+    if git_text(root, "rev-parse", "--git-dir") is None:
         raise InputError("a report is made from what git tracks, and this is no git repository; run it in a clone")
     folder.mkdir(parents=True)
-    commit = _resolve(root, "HEAD") if name is None else _commit(root, name)
+    commit = commit_of(root, "HEAD") if name is None else _commit(root, name)
     date, subject = ("", "") if commit is None else _described(root, commit)
     if name is None:
         _copy(root, folder)
@@ -57,23 +54,14 @@ def snapshot(root: Path, name: str | None, folder: Path) -> Revision:
     return Revision(WORK_TREE if name is None else name, folder, commit, date, subject, changed, _defaults(root))
 
 
-def experiments(root: Path) -> dict[str, list[tuple[str, str]]]:
-    """Return the experiments by name: (hash of the commit they start from, their ref)."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for ref in (_git(root, "for-each-ref", "--format=%(refname)", "refs/exps") or "").split():
-        if match := _EXPERIMENT.fullmatch(ref):
-            found.setdefault(match[3], []).append((match[1] + match[2], ref))
-    return found
-
-
 def _commit(root: Path, name: str) -> str:
-    if commit := _resolve(root, name):
+    if commit := commit_of(root, name):
         return commit
     known = experiments(root)
     refs = known.get(name, [])
     if len(refs) > 1:  # one name under several baselines: that of HEAD is meant
-        refs = [pair for pair in refs if pair[0] == _resolve(root, "HEAD")]
-    if len(refs) == 1 and (commit := _resolve(root, refs[0][1])):
+        refs = [pair for pair in refs if pair[0] == commit_of(root, "HEAD")]
+    if len(refs) == 1 and (commit := commit_of(root, refs[0][1])):
         return commit
     if name in known:
         raise InputError(
@@ -83,25 +71,22 @@ def _commit(root: Path, name: str) -> str:
     raise InputError(f"'{name}' is neither a commit nor an experiment here (experiments: {names}); name one of these")
 
 
-def _resolve(root: Path, name: str) -> str | None:
-    found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    return None if found is None else found.strip() or None
-
-
 def _described(root: Path, commit: str) -> tuple[str, str]:
-    date, _, subject = (_git(root, "show", "--no-patch", "--format=%ci%x09%s", commit) or "").strip().partition("\t")
+    date, _, subject = (
+        (git_text(root, "show", "--no-patch", "--format=%ci%x09%s", commit) or "").strip().partition("\t")
+    )
     return date, subject
 
 
 def _changed(root: Path) -> tuple[str, ...]:
     """Tracked files that differ from the commit, and results that git does not know yet."""
-    lines = _git(root, "status", "--porcelain", "--untracked-files=no") or ""
-    new = _git(root, "ls-files", "--others", "--exclude-standard", "--", *TRACKED) or ""
+    lines = git_text(root, "status", "--porcelain", "--untracked-files=no") or ""
+    new = git_text(root, "ls-files", "--others", "--exclude-standard", "--", *TRACKED) or ""
     return tuple(sorted({line[3:] for line in lines.splitlines()} | set(new.splitlines())))
 
 
 def _copy(root: Path, folder: Path) -> None:
-    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TRACKED) or ""
+    listed = git_text(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TRACKED) or ""
     for name in filter(None, listed.split("\0")):
         source = root / name
         if source.is_file() and not source.is_symlink():
@@ -110,28 +95,19 @@ def _copy(root: Path, folder: Path) -> None:
 
 
 def _extract(root: Path, commit: str, folder: Path) -> None:
-    there = (_git(root, "ls-tree", "--name-only", commit, "--", *TRACKED) or "").split()
+    there = (git_text(root, "ls-tree", "--name-only", commit, "--", *TRACKED) or "").split()
     if not there:
         return
-    packed = subprocess.run(["git", "archive", "--format=tar", commit, "--", *there], cwd=root, capture_output=True)
-    if packed.returncode:
+    packed = git(root, "archive", "--format=tar", commit, "--", *there)
+    if packed is None:
         raise InputError(f"git cannot read commit {commit[:12]}; fetch it in full, then run again")
-    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
 
 
 def _defaults(root: Path) -> Mapping[str, Any]:
     try:
-        found = yaml.safe_load(_git(root, "show", "HEAD:params.yaml") or "")
+        found = yaml.safe_load(file_at(root, "HEAD", "params.yaml") or b"")
     except yaml.YAMLError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    """Return what git says, None if it fails."""
-    try:
-        done = subprocess.run(["git", "-c", "core.quotepath=off", *arguments], cwd=root, capture_output=True)
-    except FileNotFoundError:
-        raise InputError("git is not installed; a report reads its history") from None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None

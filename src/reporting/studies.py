@@ -1,5 +1,6 @@
 """What the studies found that this revision holds: each one's question, table and verdict."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from src.errors import InputError
@@ -26,11 +27,15 @@ def _study(name: str, path: Path, folder: Path) -> Block:
     except (InputError, ValueError, LookupError):
         return Text(f"The study {name} of this revision cannot be read.")
     main = study.metrics[0]
-    rows = [list(shown(study, measured, variant.name).values()) for variant in study.variants]
-    cells = [[MISSING if cell is None else str(cell) for cell in row] for row in rows]
-    missing = len(columns(study))
-    table = Table(_caption(study), columns(study), [row + [""] * (missing - len(row)) for row in cells])
+    heads = columns(study)
+    rows = [_cells(shown(study, measured, variant.name), heads) for variant in study.variants]
+    table = Table(_caption(study), heads, rows)
     return Fold(study.title, [Text(study.question), table, Text("; ".join(verdict(study, measured, main)) + ".")])
+
+
+def _cells(row: Mapping[str, object], heads: Sequence[str]) -> list[str]:
+    """A row as the table shows it: a figure that a seed lacks is missing, one that means nothing here is empty."""
+    return [MISSING if row.get(head, "") is None else str(row.get(head, "")) for head in heads]
 
 
 def _caption(study: Study) -> str:

@@ -25,6 +25,7 @@ import numpy as np
 from src.errors import InputError
 from src.files import hash_tree, read_yaml
 from src.params import resolve
+from src.repository import experiments, git
 
 LOGS = Path(".dvc/tmp/studies")
 
@@ -179,10 +180,8 @@ def _start(one: Experiment, threads: int) -> subprocess.Popen[bytes]:
 
 def _forget(name: str) -> None:
     """Remove an experiment of that name, of other code: `--force` would too, but would also run every stage again."""
-    known = subprocess.run(["git", "for-each-ref", "--format=%(refname)", "refs/exps"], capture_output=True, text=True)
-    for ref in known.stdout.split():
-        if ref.endswith(f"/{name}"):
-            subprocess.run(["git", "update-ref", "-d", ref], check=True)
+    for _, ref in experiments(Path(".")).get(name, []):
+        git(Path("."), "update-ref", "-d", ref)
 
 
 def _said(log: Path) -> str:

@@ -1,13 +1,13 @@
 """What finished experiments measured, kept in one tracked file so that no study computes anything twice."""
 
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from src.errors import InputError
 from src.files import atomic_write, read_bytes
+from src.repository import commit_of, experiments, file_at
 from src.studies.experiments import Outcome
 from src.studies.study import ACCURACY, ARMS
 
@@ -57,37 +57,33 @@ class Results:
 def measured(name: str) -> dict[str, dict[str, float | None]]:
     """Metrics of each arm of a finished experiment, from the files that git keeps of it."""
     commit = revision(name)
-    accuracy = tracked(commit, "metrics/accuracy.json")
-    quality = tracked(commit, "metrics/fid_density_coverage.json")
+    accuracy = json.loads(tracked(commit, "metrics/accuracy.json"))
+    quality = json.loads(tracked(commit, "metrics/fid_density_coverage.json"))
     return {arm: {**_accuracy(accuracy[arm]), **_quality(quality.get(arm))} for arm in ARMS}
 
 
-def revision(name: str) -> str:
+def revision(name: str, root: Path = Path(".")) -> str:
     """The commit of an experiment by its name. Raises InputError if DVC has none of that name."""
-    refs = _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
-    found = [line.split()[0] for line in refs if line.endswith(f"/{name}")]
-    if not found:
-        raise InputError(f"DVC keeps no experiment '{name}'; run the study again")
-    return found[-1]
+    for _, ref in reversed(experiments(root).get(name, [])):
+        if commit := commit_of(root, ref):
+            return commit
+    raise InputError(f"DVC keeps no experiment '{name}'; run the study again")
 
 
-def tracked(commit: str, path: str) -> Any:
-    """The JSON file as it is in a commit."""
-    return json.loads(_git("show", f"{commit}:{path}"))
+def tracked(commit: str, path: str, root: Path = Path(".")) -> bytes:
+    """A file as it is in the commit of an experiment. Raises InputError if the commit has none."""
+    content = file_at(root, commit, path)
+    if content is None:
+        raise InputError(f"commit {commit[:12]} has no {path}; remove the experiment and run the study again")
+    return content
 
 
-def sheet(name: str, arm: str) -> bytes | None:
+def sheet(name: str, arm: str, root: Path = Path(".")) -> bytes | None:
     """The contact sheet of an arm of a finished experiment; None if DVC keeps it no more, or it has none."""
     try:
-        commit = revision(name)
+        return file_at(root, revision(name, root), f"metrics/sheets/{arm}.png")
     except InputError:
         return None
-    shown = subprocess.run(["git", "show", f"{commit}:metrics/sheets/{arm}.png"], capture_output=True)
-    return None if shown.returncode else shown.stdout
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout
 
 
 def _accuracy(report: Mapping[str, Any]) -> dict[str, float | None]:

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from src.errors import InputError
-from src.reporting.revision import WORK_TREE, experiments, snapshot
+from src.reporting.revision import WORK_TREE, snapshot
+from src.repository import experiments
 from stages import report
 from tests.reporting import made
 

@@ -1,0 +1,54 @@
+"""What `benchmarks.planted` keeps of the experiments of a study that were made to fail."""
+
+import json
+import sys
+
+import pytest
+import yaml
+
+from benchmarks import planted
+from src.errors import InputError
+from src.reporting.diagnosis import diagnose
+from src.reporting.findings import WEAK_BASE
+from src.studies.experiments import experiment
+from tests.reporting import made
+
+STUDY = {
+    "title": "Planted", "question": "Which?", "against": "default", "seeds": "7", "metrics": ["few"],
+    "variants": {"default": {}, "no feedback": {"set": {"feedback": "none"}}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A repository in which DVC keeps one of the study's two experiments."""
+    root = made.repository(tmp_path / "repository")
+    (root / "studies").mkdir()
+    (root / "studies/planted.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", ["planted"])
+    keep(root, experiment({}, 7).name)
+    return root
+
+
+def keep(root, name: str) -> None:
+    made.git(root, "update-ref", f"refs/exps/00/{'0' * 38}/{name}", "HEAD")
+
+
+def test_what_is_kept_of_a_run_leads_to_the_same_findings(root, capsys):
+    name = experiment({"feedback": "none"}, 7).name
+    made.change(root / "metrics/accuracy.json", "base", "many", value=0.26)  # of four classes: it guesses
+    broken = made.commit(root, "A base that learned nothing")
+    made.git(root, "update-ref", f"refs/exps/00/{'0' * 38}/{name}", broken)
+    planted.main()
+    runs = json.loads((root / "metrics/studies/planted/runs.json").read_text())
+    assert list(runs) == ["default", "no feedback"]
+    assert "confusion" not in runs["default"]["accuracy"]["base"]
+    names = {name: {finding.name for finding in diagnose(**run)} for name, run in runs.items()}
+    assert names["no feedback"] - names["default"] == {WEAK_BASE}
+    assert WEAK_BASE in capsys.readouterr().out
+
+
+def test_a_run_that_dvc_does_not_keep_is_asked_for(root):
+    with pytest.raises(InputError, match="run the study again"):
+        planted.main()
