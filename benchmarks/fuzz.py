@@ -5,7 +5,8 @@
 
 Any other exception, a hang, or a GiB of memory for a small file is a failure: its input is kept, as small as could be
 found, under --keep, and the exit code is 1. Every parser runs in a process of its own, so that one that dies is a
-failure too and the next goes on. Run again with the same code, it leaves out what is finished.
+failure too and the next goes on. Run again, it leaves out what is finished with the same code; a parser asked for by
+name is done again if its code has changed, and the others keep their results, each with the code it belongs to.
 """
 
 import argparse
@@ -104,15 +105,16 @@ def main() -> None:
     described = machine()
     described["versions"] |= {package: importlib.metadata.version(package) for package in PACKAGES}
     report = {**described, "seconds_per_parser": arguments.seconds, "seed": arguments.seed}
-    report |= {"code": digest_of(*code()), "parsers": {}}
+    report["parsers"], digest = {}, digest_of(*code())
     if arguments.out and arguments.out.exists():
         before = read_json(arguments.out)
-        if all(before.get(key) == report[key] for key in ("code", "seconds_per_parser", "seed")):
+        if all(before.get(key) == report[key] for key in ("seconds_per_parser", "seed")):
             report["parsers"] = before["parsers"]
+    todo = [name for name in names if report["parsers"].get(name, {}).get("code") != digest]
     lock = threading.Lock()
 
     def one(name: str) -> None:
-        result = supervise(name, arguments.seconds, arguments.seed, arguments.keep)
+        result = {"code": digest, **supervise(name, arguments.seconds, arguments.seed, arguments.keep)}
         with lock:
             report["parsers"][name] = result
             if arguments.out:
@@ -122,7 +124,7 @@ def main() -> None:
                 print(f"  {failure['problem']}\n  kept as {failure['kept']}", flush=True)
 
     with ThreadPoolExecutor(max(arguments.jobs, 1)) as pool:
-        list(pool.map(one, [name for name in names if name not in report["parsers"]]))
+        list(pool.map(one, todo))
     if any(result["failures"] for result in report["parsers"].values()):
         sys.exit(1)
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from benchmarks.arms import Arm
 from benchmarks.evidence import settings
 from benchmarks.seeds import Seed, generator_of
+from src.checkpoints import load_checkpoint
 from src.data.digits import CLASS_NAMES
 from src.data.labelled import Labelled
 from src.data.pose import PoseRange
@@ -24,9 +25,8 @@ from src.evaluation.accuracy import predict
 from src.files import read_bytes, write_json
 from src.generators.backbone import Backbone
 from src.generators.tiny.corpus import CLASSES, STYLES, render
-from src.report import contact_sheet
-from src.scratch import load_checkpoint
 from src.seeds import numpy_generator
+from src.sheets import contact_sheet
 from src.training.arms import Setting, plain, train_real
 from src.training.models import Classifier
 

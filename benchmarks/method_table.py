@@ -11,7 +11,8 @@ from typing import Any
 from benchmarks.table import by_seed, interval, write_into
 from src.errors import InputError, run_stage
 from src.files import read_json
-from src.report import markdown_table, paired
+from src.intervals import paired
+from src.markdown import markdown_table
 
 TITLES = {
     "ce": "cross-entropy",

@@ -38,7 +38,7 @@ from src.data.prompts import Prompts
 from src.errors import run_stage
 from src.files import read_bytes, write_json
 from src.generators.shard_plan import cut
-from src.report import markdown_table
+from src.markdown import markdown_table
 from src.shards import Shards, shard_name
 from src.training.samplers import class_uniform, half_and_half, instance_uniform
 

@@ -18,7 +18,7 @@ import yaml
 
 from src.errors import run_stage
 from src.files import atomic_write, write_json
-from src.report import markdown_table
+from src.markdown import markdown_table
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import Finding
 from src.studies.experiments import experiment

@@ -10,7 +10,8 @@ from typing import Any
 
 from src.errors import InputError, run_stage
 from src.files import atomic_write, read_bytes, read_json
-from src.report import markdown_table, mean_ci, paired
+from src.intervals import mean_ci, paired
+from src.markdown import markdown_table
 
 TITLES = {
     "base_ce": "base, cross-entropy",

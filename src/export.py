@@ -1,6 +1,7 @@
 """A data set to take away: folders `<class>/<source>-<position>.png` (or `.jpg`) and a table of every image's origin.
 
-The table, images.csv, is what the loader of an own CSV reads, so that an export is a data set again.
+The table, images.csv, is what the loader of an own CSV reads, so that an export is a data set again. Contexts are its
+column `group` if all images have one, and else its column `context`, which that loader leaves alone.
 """
 
 import hashlib
@@ -79,9 +80,10 @@ def export(entries: Sequence[Entry], names: Names, real: Shards, folder: Path) -
         if groups is not None and groups.max() >= len(names.contexts or ()):
             raise InputError(f"{shards.folder} has a group without a name; run `dvc repro` to prepare the data again")
     _claim(folder, _digest(entries, names))
-    folders, rows, written = folder_names(names.classes), [], 0
+    folders, column = folder_names(names.classes), _column(entries, names)
+    rows, written = [], 0
     for entry in tqdm(entries, "export", unit="image", mininterval=2, delay=2, leave=False, disable=not is_main()):
-        row = _row(entry, names, folders, real)
+        row = _row(entry, names, folders, real, column)
         rows.append(row)
         path = folder / row["path"]
         if not path.exists():
@@ -93,14 +95,22 @@ def export(entries: Sequence[Entry], names: Names, real: Shards, folder: Path) -
     return written
 
 
-def _row(entry: Entry, names: Names, folders: Sequence[str], real: Shards) -> dict[str, Any]:
+def _column(entries: Sequence[Entry], names: Names) -> str | None:
+    """What the table calls the context; None if no image has one, or contexts have no names."""
+    known = {entry.shards.contexts is not None for entry in entries}  # of a folder, all images have one or none
+    if names.contexts is None or True not in known:
+        return None
+    return "context" if False in known else "group"
+
+
+def _row(entry: Entry, names: Names, folders: Sequence[str], real: Shards, column: str | None) -> dict[str, Any]:
     meta = entry.shards.meta(entry.position)
     label, context, origin = int(meta["label"]), meta.get("context"), meta.get("source")
-    group = {} if names.contexts is None else {"group": "" if context is None else names.contexts[context]}
+    told = "" if context is None or names.contexts is None else names.contexts[context]
     return {
         "path": f"{folders[label]}/{entry.source}-{entry.position:08d}.{entry.shards.suffix(entry.position)}",
         "label": names.classes[label],
-        **group,
+        **({} if column is None else {column: told}),
         "source": entry.source,
         "prompt": meta.get("prompt"),
         "seed": meta.get("seed"),

@@ -17,6 +17,7 @@ from src.files import atomic_write, hash_file, read_yaml
 from src.shard_check import damaged
 from src.shard_index import INDEX
 
+SHARDS = (Path("data/real"), Path("data/synth"))  # hold folders of shards
 _MD5 = re.compile("[0-9a-f]{32}")
 
 
@@ -58,6 +59,13 @@ def read_record(folder: Path, cache: Path, lock: Path = Path("dvc.lock")) -> Rec
                 objects = cache / "files" / "md5"
                 return Record(folder, stage, _listed(objects, out["md5"]), objects)
     raise InputError(f"{folder} is in no stage of {lock}; run `dvc repro`")
+
+
+def recorded(lock: Path = Path("dvc.lock")) -> list[Path]:
+    """The folders of shards that are outputs in dvc.lock, there or not; real ones first, since synthesis reads them."""
+    stages = (read_yaml(lock) or {}).get("stages", {}) if lock.is_file() else {}
+    outs = [out for entry in stages.values() for out in entry.get("outs", []) if out.get("md5", "").endswith(".dir")]
+    return sorted(path for path in (Path(out["path"]) for out in outs) if path.parent in SHARDS)
 
 
 def wrong(folder: Path) -> dict[str, str]:

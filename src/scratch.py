@@ -12,21 +12,18 @@ it, work and leave, at any time and from any machine that sees the folder.
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import safetensors
-import torch
-from safetensors.torch import save
 
 from src.claims import Claims, Gone
 from src.errors import InputError
 from src.files import atomic_write, read_yaml
+from src.folders import all_linked, link_copy, put_away, remove, stats_of
 from src.parallel import is_main
+from src.params import code_of
 
 WAIT = 600.0  # seconds that a process waits for the main one, which may still be importing or reading
 POLL = 0.5
@@ -37,11 +34,14 @@ class Scratch:
     """The folder of one stage under one key: the same key finds the same work again, another finds none."""
 
     def __init__(self, stage: str, key: Mapping[str, Any], make: bool = True) -> None:
-        """key: all that the result depends on (parameters, input hashes), JSON-able; kept as `key.json`.
+        """key: all that the result depends on (parameters, input hashes), JSON-able; kept as `key.json` with the hashes
+        of the stage's code.
 
-        make: whether the folder is to be there from now on.
+        stage: its name in dvc.yaml, and after a dash what tells its scratch folders apart. make: whether the folder is
+        to be there from now on.
         """
-        text = json.dumps(key, sort_keys=True, allow_nan=False)
+        code = code_of(stage.partition("-")[0])
+        text = json.dumps({**key, "code": code} if code else dict(key), sort_keys=True, allow_nan=False)
         root = Path(os.environ.get("DVC_ROOT") or Path.cwd())
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         self.path = root / ".dvc" / "tmp" / "scratch" / f"{stage}-{self.digest}"
@@ -70,11 +70,11 @@ class Scratch:
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
             if isinstance(source, str):
-                _copy(self.path / source, complete)
+                link_copy(self.path / source, complete)
             else:
                 complete.mkdir()
                 for name in names:
-                    _copy(self.path / name, complete / name)
+                    link_copy(self.path / name, complete / name)
             remove(out)
             os.replace(complete, out)
         except BaseException:
@@ -98,28 +98,28 @@ class Scratch:
             if self.mains.others():  # such as the same stage in another experiment, which is about to publish it too
                 return
         # Away in one step: whoever still works in it cannot move anything to a place that is not there any more.
-        if _linked(_files(self.path, names)):  # copies would double the disk
+        if all_linked(stats_of(self.path, names)):  # copies would double the disk
             try:
                 atomic_write(self.path / PUBLISHED, json.dumps({"out": out.as_posix(), "names": names}).encode())
-                _away(self.done)
+                put_away(self.done)
                 os.rename(self.path, self.done)
             except OSError:  # of several main processes another was faster, or the disk is full to the last byte
                 pass
-        _away(self.path)
+        put_away(self.path)
 
     def _look_back(self, stage: str) -> None:
         """Forget what other stages published, since DVC knows it by now; find this one's again if DVC does not."""
         for path in self.path.parent.glob("*.done"):
             if path.name[: -len(f"-{self.digest}.done")] != stage:
-                _away(path)
+                put_away(path)
         try:
             note = json.loads((self.done / PUBLISHED).read_text())
-            files = _files(self.done, note["names"])
-            if not _linked(files) and not _in_lock(note["out"], files) and not self.path.exists():
+            files = stats_of(self.done, note["names"])
+            if not all_linked(files) and not _in_lock(note["out"], files) and not self.path.exists():
                 os.rename(self.done, self.path)
         except (OSError, ValueError, TypeError, LookupError):
             pass
-        _away(self.done)
+        put_away(self.done)
 
 
 @contextmanager
@@ -165,72 +165,13 @@ def _join(scratch: Scratch, stage: str, out: Path, wait: float) -> Scratch | Non
     return scratch
 
 
-def _files(folder: Path, names: Iterable[str]) -> list[os.stat_result]:
-    """The files that are, or lie below, these names; not the temporary ones of killed processes."""
-    roots = [folder / name for name in names]
-    paths = [path for root in roots for path in (root.rglob("*") if root.is_dir() else [root])]
-    return [path.stat() for path in paths if path.is_file() and not path.match(".*.tmp")]
-
-
-def _linked(files: Sequence[os.stat_result]) -> bool:
-    """Whether every file has another name elsewhere: in the output, or in DVC's cache."""
-    return all(file.st_nlink > 1 for file in files)
-
-
 def _in_lock(out: str, files: Sequence[os.stat_result]) -> bool:
-    """Whether dvc.lock has an output of that path, number of files and size: one that was made again to compare."""
+    """Whether a stage in dvc.lock has outputs there of that number of files and size: made again to compare."""
     lock = Path("dvc.lock")
     stages = read_yaml(lock).get("stages", {}) if lock.exists() else {}
-    known = [one for stage in stages.values() for one in stage["outs"] if one["path"] == out]
-    size = sum(file.st_size for file in files)
-    return any((one.get("size"), one.get("nfiles", 1)) == (size, len(files)) for one in known)
-
-
-def _away(folder: Path) -> None:
-    """Rename the folder in one step, if it is there, and remove it, with what killed processes left beside it."""
-    with suppress(FileNotFoundError):
-        os.rename(folder, folder.with_name(f".{folder.name}.{os.getpid()}.tmp"))
-    for left in folder.parent.glob(f".{folder.name}.*.tmp"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
-def remove(path: Path) -> None:
-    """Remove a file, a link or a whole folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target, copy_function=_link, ignore=shutil.ignore_patterns(".*.tmp"))
-    else:
-        _link(source, target)
-
-
-def _link(source: str | Path, target: str | Path) -> None:
-    # A hard link costs nothing; it is impossible across file systems and on some network ones.
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def save_checkpoint(path: Path | str, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON-able state into one safetensors file, complete or not at all."""
-    # Cloned, because safetensors refuses tensors that share memory.
-    copies = {
-        name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
-    }
-    atomic_write(path, save(copies, metadata={"state": json.dumps(state)}))
-
-
-def load_checkpoint(path: Path | str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    """Return (tensors, state), or None if the file is absent or damaged: the work then starts over."""
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            names, state = file.keys(), json.loads(file.metadata()["state"])
-            return ({name: file.get_tensor(name) for name in names}, state) if isinstance(state, dict) else None
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError):
-        return None
+    found = (len(files), sum(file.st_size for file in files))
+    for stage in stages.values():
+        outs = [one for one in stage["outs"] if Path(one["path"]).is_relative_to(out)]
+        if found == (sum(one.get("nfiles", 1) for one in outs), sum(one.get("size") or 0 for one in outs)):
+            return True
+    return False

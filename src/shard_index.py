@@ -13,7 +13,7 @@ import numpy as np
 
 from src.errors import InputError
 from src.shard_codec import MOST_BYTES, SUFFIXES
-from src.shard_tar import CLASSES, KEY, META_BYTES, REPAIR, parse, spelled
+from src.shard_tar import CLASSES, GET, KEY, META_BYTES, REPAIR, parse, spelled
 
 INDEX = "index.jsonl"
 # Plain names: no index reaches outside its folder. The file of that name may be a link, as DVC makes them into its
@@ -65,7 +65,7 @@ class _File:
             # A pipe of that name would otherwise be waited for.
             self.number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
-            raise InputError(f"{path} is missing; {REPAIR}") from None
+            raise InputError(f"{path} is missing; {REPAIR if folder.is_dir() else GET}") from None
         if not stat.S_ISREG(os.fstat(self.number).st_mode):
             raise InputError(f"{path} is not a file; remove it and {REPAIR}")
 

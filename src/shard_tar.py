@@ -17,6 +17,7 @@ from src.errors import InputError
 from src.shard_codec import MOST_BYTES, SUFFIXES, suffix_of
 
 REPAIR = "run `make repair`"
+GET = "run `dvc checkout` or `dvc repro`"
 META_BYTES = 2**20  # of one sample's JSON
 CLASSES = 2**20  # labels and contexts are below; counting them makes room for every number up to the largest
 

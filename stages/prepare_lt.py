@@ -7,14 +7,17 @@ import numpy as np
 from src.data.datasets import prepare
 from src.data.imbalance import shots
 from src.data.names import NAMES, Names, write_names
+from src.data.raw import state
 from src.data.sources import Prepared
 from src.data.writing import fingerprint, write_splits
 from src.errors import run_stage
 from src.files import write_json
-from src.params import load
-from src.report import sheet_by_class
-from src.scratch import Scratch
+from src.params import Params, load
+from src.scratch import Scratch, shared
 from src.shards import Shards
+from src.sheets import sheet_by_class
+
+OUT = Path("data/real")
 
 
 def groups(data: Prepared) -> dict[str, dict[str, int]]:
@@ -28,7 +31,13 @@ def groups(data: Prepared) -> dict[str, dict[str, int]]:
 def main() -> None:
     params = load("prepare_lt")
     data = prepare(params.dataset.as_dict(), params.seed)
-    scratch = Scratch("prepare_lt", {**params.as_dict(), "images": fingerprint(data)})
+    key = {**params.as_dict(), "images": fingerprint(data, state(params.dataset.as_dict()))}
+    with shared("prepare_lt", key, OUT) as scratch:
+        if scratch is not None:
+            write(params, data, scratch)
+
+
+def write(params: Params, data: Prepared, scratch: Scratch) -> None:
     # The posed digits come from no file that an id could name.
     hashes = write_splits(data, params.dataset.image_size, scratch.path, with_ids=params.dataset.kind != "digits")
     write_names(scratch.path, Names(data.class_names, data.context_names))
@@ -45,7 +54,7 @@ def main() -> None:
             **({"skipped": list(data.skipped)} if data.skipped else {}),
         },
     )
-    scratch.publish([*data.splits, NAMES], Path("data/real"))
+    scratch.publish([*data.splits, NAMES], OUT)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Command repair: names damaged shards of the pipeline and puts sound ones in their place, at the least cost.
+"""Command repair: names damaged or lost shards of the pipeline and puts sound ones in their place, at the least cost.
 
 python -m stages.repair
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from src.errors import InputError, run_stage
 from src.files import atomic_write, hash_tree
 from src.params import load
-from src.repair import Record, read_record, seed, wrong
+from src.repair import SHARDS, Record, read_record, recorded, seed, wrong
 from src.scratch import Scratch
 from src.shard_index import INDEX
 
@@ -23,17 +23,16 @@ SYNTH = "synth_"
 
 
 def main() -> None:
-    paths = [path for part in ("real", "synth") for path in sorted(Path("data", part).glob("[!.]*"))]
-    folders = [path for path in paths if path.is_dir()]  # real ones first: synthesis reads them
-    if not folders:
+    there = {path for part in SHARDS for path in part.glob("[!.]*") if path.is_dir()}
+    if not there:
         raise InputError("there are no shards under data; run `dvc repro`, or `dvc checkout`")
     hopeless = []
-    for folder in folders:
+    for folder in sorted(there | set(recorded())):  # real ones first: synthesis reads them
         if not (found := wrong(folder)):
             print(f"{folder} is sound")
             continue
-        for name, what in found.items():
-            print(f"{folder / name} {what}", flush=True)
+        for path, what in _said(folder, found):
+            print(f"{path} {what}", flush=True)
         try:
             print(f"{folder} is sound again: {cure(folder, list(found))}", flush=True)
         except InputError as error:
@@ -66,6 +65,10 @@ def cure(folder: Path, found: list[str]) -> str:
     if record.files and read_record(folder, cache).files != record.files:
         return f"{stage} made {_files(lost)} again, but they differ from before; run `dvc repro` for what follows"
     return f"{stage} made {_files(lost)} again"
+
+
+def _said(folder: Path, found: dict[str, str]) -> list[tuple[Path, str]]:
+    return [(folder / name, what) for name, what in found.items()] if folder.is_dir() else [(folder, "is missing")]
 
 
 def _files(names: list[str]) -> str:

@@ -14,6 +14,7 @@ from src.scratch import Scratch
 from src.shards import Shards
 from src.training.arms import Setting, optimisation, train_guided, train_synaug
 from src.training.models import save
+from src.training.pretrained import weights_digest
 
 
 def main() -> None:
@@ -28,7 +29,8 @@ def main() -> None:
     data = Labelled(merged.images(real, made), merged.label, groups)
     counts = image_counts(real, names)
     inputs = [hash_tree(p) for p in ("data/real/train", "data/real/val", f"data/synth/{arm}", f"data/merged/{arm}.csv")]
-    scratch = Scratch(f"retrain-{arm}", {"inputs": inputs, **params.as_dict()})
+    weights = weights_digest(params.recipe.as_dict())
+    scratch = Scratch(f"retrain-{arm}", {"inputs": inputs, "weights": weights, **params.as_dict()})
     validation = labelled(Shards("data/real/val"), names)
     setting = Setting(
         params.recipe.as_dict(), params.train.as_dict(), params.second_stages.as_dict(), validation, *counts,

@@ -13,9 +13,9 @@ from src.generators.shard_plan import cost_of, write_plan
 from src.generators.synthesis import Synthesiser, settings_from
 from src.parallel import device
 from src.params import Params, load
-from src.report import sheet_by_class
 from src.scratch import Scratch, shared
 from src.shards import Shards
+from src.sheets import sheet_by_class
 
 OUT = Path("data/synth/synaug")
 

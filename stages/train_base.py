@@ -15,6 +15,7 @@ from src.scratch import Scratch
 from src.shards import Shards
 from src.training.arms import Setting, optimisation, plain, train_real
 from src.training.models import save
+from src.training.pretrained import weights_digest
 
 
 def main() -> None:
@@ -26,7 +27,8 @@ def main() -> None:
         return
     for name, split, how in (("base", "train", method), ("reference", "pool", plain(method))):
         data = labelled(Shards(f"data/real/{split}"), names)
-        key = {"arm": name, "data": [hash_tree(f"data/real/{s}") for s in (split, "val")], **params.as_dict()}
+        inputs = [hash_tree(f"data/real/{s}") for s in (split, "val")]
+        key = {"arm": name, "data": inputs, "weights": weights_digest(recipe), **params.as_dict()}
         scratch = Scratch("train_base", key)
         stages = params.second_stages.as_dict()
         setting = Setting(recipe, method, stages, validation, *data.counts(names), params.seed, device())

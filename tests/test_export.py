@@ -1,6 +1,7 @@
 """Exports: every image once, with its origin; safe folder names; continued where they stopped; nothing overwritten."""
 
 import csv
+import shutil
 import unicodedata
 
 import numpy as np
@@ -95,6 +96,25 @@ def test_an_export_is_a_data_set_that_the_loader_of_an_own_csv_reads(world, monk
     assert [(image.label, image.context) for image in read] == [
         (row["label"], row["group"]) for row in rows_of(world / "export/guided")
     ]
+
+
+def test_where_some_images_have_no_context_it_is_no_group_and_the_export_is_a_data_set_all_the_same(world, monkeypatch):
+    made = [(image(), {"label": y, "prompt": "a photo", "seed": 1, "source": y}) for y in (0, 1, 1)]
+    shutil.rmtree(world / "data/synth/guided")
+    write_all(world / "data/synth/guided", made)
+    run(monkeypatch, "guided")
+    rows = rows_of(world / "export/guided")
+    assert [row["context"] for row in rows] == ["on land", "at sea", "on land", "", "", ""] and "group" not in rows[0]
+    read = read_table(world / "export/guided/images.csv")
+    assert [(image.label, image.context) for image in read] == [(row["label"], None) for row in rows]
+    run(monkeypatch, "data/synth/guided", "made")
+    assert "group" not in rows_of(world / "made")[0] and len(read_table(world / "made/images.csv")) == 3
+
+
+def test_an_export_of_a_fresh_clone_says_where_its_images_come_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"data/real/train/.* is missing; run `dvc checkout` or `dvc repro`$"):
+        run(monkeypatch, "guided")
 
 
 def test_a_folder_of_shards_is_exported_alone_and_data_without_contexts_has_no_group(world, monkeypatch):

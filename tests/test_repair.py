@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from src.errors import InputError
 from src.files import hash_file
-from src.repair import read_record, seed, wrong
+from src.repair import read_record, recorded, seed, wrong
 from src.shards import write_all
 from tests.micro import RESULTS, commit, digests, dvc, run, set_parameters
 
@@ -109,6 +110,30 @@ def test_a_sound_cache_is_enough_also_for_a_lost_index(repository):
 
 
 @pytest.mark.slow
+def test_a_lost_folder_is_named_and_comes_back_whole(repository):
+    before = results_in(repository)
+    shutil.rmtree(repository / "data/synth/guided")
+    shutil.rmtree(repository / "data/real/val")
+    said = repair(repository)
+    for folder in ("data/real/val", "data/synth/guided"):
+        assert f"{folder} is missing\n" in said and f"{folder} is sound again: " in said
+    assert "came from DVC's cache or remote" in said and "Running stage" not in said
+    assert (results_in(repository), wrong_objects(repository)) == (before, [])
+
+
+@pytest.mark.slow
+def test_a_lost_folder_that_the_cache_lacks_is_made_again(repository):
+    before = results_in(repository)
+    lost = [hashlib.md5(path.read_bytes()).hexdigest() for path in (repository / "data/synth/guided").iterdir()]
+    for md5 in lost:
+        (repository / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink(missing_ok=True)
+    shutil.rmtree(repository / "data/synth/guided")
+    said = repair(repository)
+    assert "data/synth/guided is missing\n" in said and f"synth_guided made {len(lost)} files again" in said
+    assert (results_in(repository), wrong_objects(repository)) == (before, [])
+
+
+@pytest.mark.slow
 def test_shards_made_with_other_settings_stay_as_they_are(repository):
     set_parameters(repository, {"feedback": "loss"})
     damage(repository / SHARD)
@@ -157,6 +182,25 @@ def test_the_record_tells_which_files_and_objects_are_wrong(folder):
     assert sound.stray(list(sound.files)) == [sound.stored("shard-00000.tar")]
     sound.stored("shard-00002.tar").unlink()
     assert not sound.is_stored()
+
+
+def test_the_lock_tells_folders_of_shards_real_ones_first_whether_they_are_there_or_not(folder):
+    assert recorded() == [folder]
+    shutil.rmtree(folder)
+    assert recorded() == [folder]
+    outs = {
+        "synth": ["data/synth/b", "data/synth/a", "metrics/sheets/a.png"],
+        "train": ["data/base"],
+        "lt": ["data/real/val", "data/real/names.json"],
+    }
+    stages = {
+        name: {"outs": [{"path": path, "md5": "0" * 32 + ".dir" * ("." not in path)} for path in paths]}
+        for name, paths in outs.items()
+    }
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"none": {"cmd": ""}, **stages}}))
+    assert [str(path) for path in recorded()] == ["data/real/val", "data/synth/a", "data/synth/b"]
+    Path("dvc.lock").unlink()
+    assert recorded() == []
 
 
 def test_a_damaged_list_of_files_is_removed_and_nothing_known(folder):

@@ -6,11 +6,10 @@ import os
 import shutil
 
 import pytest
-import torch
 import yaml
 
 from src.errors import InputError
-from src.scratch import PUBLISHED, Scratch, load_checkpoint, save_checkpoint, shared
+from src.scratch import PUBLISHED, Scratch, shared
 
 
 @pytest.fixture(autouse=True)
@@ -82,23 +81,6 @@ def test_publishing_what_is_not_there_is_refused(root):
     with pytest.raises(InputError, match="lacks model"):
         Scratch("train", {}).publish(["model"], root / "out")
     assert not (root / "out").exists()
-
-
-def test_a_checkpoint_returns_as_saved(root):
-    shared = torch.arange(6.0).reshape(2, 3)
-    tensors = {"a": shared.T, "b": shared, "step": torch.tensor(3)}
-    save_checkpoint(root / "c", tensors, {"step": 3, "curve": [{"loss": 0.5}]})
-    loaded, state = load_checkpoint(root / "c")
-    assert state == {"step": 3, "curve": [{"loss": 0.5}]}
-    assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
-
-
-@pytest.mark.parametrize("keep", [0, 4, 60, 110])
-def test_a_damaged_checkpoint_means_starting_over(root, keep):
-    save_checkpoint(root / "c", {"a": torch.zeros(8)}, {"step": 3})
-    (root / "c").write_bytes((root / "c").read_bytes()[:keep])
-    assert load_checkpoint(root / "c") is None
-    assert load_checkpoint(root / "absent") is None
 
 
 def _refuse(source, target):
@@ -267,3 +249,14 @@ def test_a_main_process_that_failed_does_not_keep_the_next_one_from_cleaning_up(
         (scratch.path / "shards").mkdir()
         scratch.publish("shards", root / "out")
     assert sorted(path.name for path in scratch.path.parent.iterdir()) == [scratch.done.name, "synth.published"]
+
+
+def test_unfinished_work_of_other_code_is_not_taken_up(root, monkeypatch):
+    """Half of the images by the old code and half by the new would belong to no commit."""
+    monkeypatch.chdir(root)
+    (root / "a.py").write_text("old")
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"synth": {"deps": ["a.py", "data"]}}}))
+    first = Scratch("synth-guided", {"seed": 1}).path
+    assert Scratch("synth-guided", {"seed": 1}).path == first and Scratch("other", {"seed": 1}).path.is_dir()
+    (root / "a.py").write_text("new")
+    assert Scratch("synth-guided", {"seed": 1}).path != first

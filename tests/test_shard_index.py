@@ -190,6 +190,14 @@ def test_a_changed_bit_anywhere_in_a_shard_is_found(tmp_path_factory, place, bit
     assert len(data) == 10240 and list(damaged(folder)) == [shard_name(1)]
 
 
+def test_a_lost_folder_comes_back_from_dvc_and_a_lost_file_by_repair(folder):
+    with pytest.raises(InputError, match=r"none/index.jsonl is missing; run `dvc checkout` or `dvc repro`$"):
+        Shards(folder.with_name("none"))
+    (folder / "index.jsonl").unlink()
+    with pytest.raises(InputError, match=r"set/index.jsonl is missing; run `make repair`$"):
+        Shards(folder)
+
+
 def test_all_damaged_shards_are_named_each_with_what_is_wrong(folder):
     assert damaged(folder) == {}
     (folder / shard_name(0)).unlink()

@@ -13,10 +13,10 @@ import yaml
 from PIL import Image
 from safetensors.torch import save as serialise
 
+from src.checkpoints import save_checkpoint
 from src.data.merge import Merged, write_merged
 from src.data.published.cifar_files import CIFAR10, CIFAR100
 from src.data.published.nico import CONTEXTS
-from src.scratch import save_checkpoint
 from src.shards import write_all
 from src.training.models import build, save
 
@@ -82,7 +82,7 @@ def lists(folder: Path, pattern: str) -> None:
 
 def nico(folder: Path) -> None:
     (folder / "dg_label_id_mapping.json").write_text(json.dumps({"dog": 1, "bear": 0}))
-    for context in CONTEXTS[:2]:
+    for context in CONTEXTS:
         for k in range(8):
             _picture(folder / f"public_dg_0416/train/{context}/{('dog', 'bear')[k % 2]}/{k}.jpg", k)
 

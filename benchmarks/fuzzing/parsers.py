@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.fuzzing import files
+from src.checkpoints import load_checkpoint
 from src.data.merge import read_merged
 from src.data.names import Names, read_names, write_names
 from src.data.prompts import Prompts
@@ -21,7 +22,6 @@ from src.data.reading import read_image, shrink
 from src.data.table import read_table
 from src.generators.folder import check_adapter, check_folder
 from src.params import load as load_params
-from src.scratch import load_checkpoint
 from src.shards import Shards, write_index
 from src.training.models import build
 from src.training.models import load as load_classifier

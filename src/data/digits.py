@@ -7,7 +7,6 @@ from the run's seed, as a photograph would have one.
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 from src.data.pose import PoseRange, apply_poses, draw_poses
@@ -24,6 +23,8 @@ def upsample(scans: Tensor, size: int) -> Tensor:
 
 def posed_digits(size: int, pose_range: PoseRange, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """All real digits, each in one random pose: images uint8 (1797, size, size, 3), labels int64 (1797,)."""
+    from sklearn.datasets import load_digits  # a second, in the one stage that reads them
+
     digits = load_digits()
     scans = torch.from_numpy(digits.images / INK_LEVELS).float()[:, None]  # (N, 1, 8, 8)
     posed = apply_poses(upsample(scans, size), draw_poses(len(scans), pose_range, generator))

@@ -22,7 +22,8 @@ def load_folder(settings: Mapping[str, Any], seed: int) -> Prepared:
 
     settings: name, path, val_fraction and test_fraction (of each class, where that split is absent), skip_unreadable,
     and long_tail {head_count, imbalance_factor} or nothing. Raises InputError naming what does not fit the layout: a
-    class folder without images, images outside a class folder, folders within a class folder, unreadable images.
+    class folder without images, images outside a class folder, folders within a class folder, unreadable images, splits
+    under other names.
     """
     root = raw_folder(settings)
     if not root.is_dir() or not _folders(root):
@@ -33,9 +34,19 @@ def load_folder(settings: Mapping[str, Any], seed: int) -> Prepared:
 
 
 def _has_splits(root: Path) -> bool:
-    """Whether the folders at the top are splits; classes may bear such names, but hold images and no folders."""
+    """Whether the folders at the top are splits; classes may bear such names, but hold images and no folders.
+
+    Raises InputError for splits under other names: a sound layout, which is not to be flattened.
+    """
     names = _folders(root)
-    return "train" in names and set(names) <= set(SPLITS) and bool(_folders(root / "train"))
+    if not any(name.casefold() in ("train", "training") and _folders(root / name) for name in names):
+        return False
+    if strange := [name for name in names if name not in SPLITS]:
+        raise InputError(
+            f"{root} holds {listed(strange)}; split folders must be called train, val and test, with no other folder "
+            "beside them"
+        )
+    return True
 
 
 def _images(root: Path, base: Path, split: str | None) -> list[Labelled]:

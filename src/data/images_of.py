@@ -106,6 +106,14 @@ class Chosen:
         return images
 
 
+def subset(images: Images, key: slice | np.ndarray) -> Images:
+    """The images that the key chooses: of an array what it gives for the key, of others a view that decodes nothing."""
+    if isinstance(images, np.ndarray):
+        return images[key]
+    position = np.arange(len(images))[key]
+    return Chosen([images], np.zeros(len(position), int), position)
+
+
 def in_memory(images: Images, limit_bytes: int = LIMIT_BYTES) -> Images:
     """All of them as one array if that takes at most `limit_bytes`, otherwise as they are."""
     return images if isinstance(images, np.ndarray) or np.prod(images.shape) > limit_bytes else images[:]

@@ -67,8 +67,8 @@ def merge(
     first ones first, as fill it up to the largest real class; with balance="group" of each group, to the largest.
 
     replaced: bool (N,), real images to leave out, whose places synthetic ones take; none of them by default. Contexts
-    are kept if both parts have them. Raises InputError for a class, or group, that stays empty, and for groups without
-    contexts.
+    are kept if both parts have them. Raises InputError for a class, or group, that stays empty or, where real images
+    are replaced, cannot be filled up, and for groups without contexts.
     """
     if balance not in BALANCE:
         raise InputError(f"unknown budget balance '{balance}'; known: {', '.join(BALANCE)}")
@@ -84,14 +84,20 @@ def merge(
     count = (int(max(real_labels.max(), made_labels.max())) + 1) * unit
     kept = np.arange(len(real_labels)) if replaced is None else np.flatnonzero(~replaced)
     largest, counts = np.bincount(groups[0]).max(), np.bincount(groups[0][kept], minlength=count)
-    chosen = np.arange(len(made_labels))
+    chosen, available = np.arange(len(made_labels)), np.bincount(groups[1], minlength=count)
     if uniformise:
         chosen = _first_of_each(groups[1], largest - counts)
+        if len(kept) < len(real_labels) and (short := np.flatnonzero(available < largest - counts)).size:
+            raise InputError(
+                f"{_what(short[0], unit, balance)} has {largest - counts[short[0]]} places to fill, replaced real "
+                f"images' among them, and synthetic images for {available[short[0]]}; raise "
+                "budgets.<dataset>.per_class, or lower merge.replace_fraction and merge.replace_classes"
+            )
     empty = np.flatnonzero(counts + np.bincount(groups[1][chosen], minlength=count) == 0)
     if len(empty):
-        label, context = divmod(int(empty[0]), unit)
-        what = f"class {label}" if balance == "class" else f"class {label} in context {context}"
-        raise InputError(f"{what} has neither real nor synthetic images; raise the budget's per_class")
+        raise InputError(
+            f"{_what(empty[0], unit, balance)} has neither real nor synthetic images; raise the budget's per_class"
+        )
     return Merged(
         np.repeat([False, True], [len(kept), len(chosen)]),
         np.concatenate([kept, chosen]),
@@ -116,6 +122,11 @@ def to_replace(labels: np.ndarray, fraction: float, classes: int) -> np.ndarray:
     replaced = np.ones(len(labels), bool)
     replaced[_first_of_each(labels, stays)] = False
     return replaced
+
+
+def _what(group: int, unit: int, balance: str) -> str:
+    label, context = divmod(int(group), unit)
+    return f"class {label}" if balance == "class" else f"class {label} in context {context}"
 
 
 def _first_of_each(groups: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ from src.parallel import is_main
 
 # Twice Pillow's warning level, its own border of what it refuses: a file of a few bytes may claim gigabytes of pixels.
 LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
+# A small file may be refused earlier: no photograph of over 16 megapixels has a thousand of them in a byte.
+BOMB_PIXELS, BOMB_RATIO = 16_000_000, 1000
 LISTED = 10
 
 # They name no file; what matters of them becomes an error here, which does.
@@ -38,8 +40,17 @@ def inside(root: Path, relative: str | Path) -> Path:
     except (OSError, RuntimeError, ValueError):  # a name too long, a loop of links, a zero byte
         raise InputError(f"{str(relative)!r} is no path that can be followed; correct the entry") from None
     if Path(relative).is_absolute() or not path.is_relative_to(base):
-        raise InputError(f"'{relative}' leads out of {root}; copy the file into it and name it by its relative path")
+        raise InputError(
+            f"'{relative}' leads out of {root}; copy what it names into that folder, or set the data set's path to one "
+            "that holds all of it"
+        )
     return path
+
+
+def below(root: Path, relative: str) -> Path:
+    """`root / relative` as users know it, which need not be there; InputError as for `inside`."""
+    inside(root, relative)
+    return root / relative
 
 
 def is_there(path: Path) -> bool:
@@ -65,6 +76,9 @@ def read_image(relative: str | Path, root: Path) -> np.ndarray:
     data = io.BytesIO(path.read_bytes())  # a fault of the disk is no fault of the image, and keeps its own error
     try:
         with Image.open(data, formats=FORMATS) as image:
+            if image.width * image.height > max(BOMB_PIXELS, BOMB_RATIO * data.getbuffer().nbytes):
+                claim = f"{image.width * image.height // 10**6} megapixels in {data.getbuffer().nbytes} bytes"
+                raise InputError(f"{shown} claims {claim}, as no photograph does; take it out")
             image.load()
             return np.array(_rgb(_upright(image), shown))
     except (InputError, MemoryError):

@@ -13,6 +13,7 @@ from src.data.images_of import ShardImages
 from src.data.reading import shrink
 from src.data.sources import Prepared, Source
 from src.data.splits import split_hash
+from src.errors import InputError
 from src.files import atomic_write, hash_file, read_bytes
 from src.parallel import is_main
 from src.shards import Shards, encode, shard_name, write_encoded, write_index
@@ -22,9 +23,12 @@ SUMS = "sums"  # of finished shards, beside the splits
 TOGETHER = 256  # images decoded at a time where a split is hashed
 
 
-def fingerprint(data: Prepared) -> str:
-    """Names what is to be written, before any image is read: which image stands where, with which label and context."""
-    digest = hashlib.sha256()
+def fingerprint(data: Prepared, state: str) -> str:
+    """Names what is to be written, before any image is read: which image stands where, with which label and context.
+
+    state: of the files that the images are read from, see `src.data.raw.state`.
+    """
+    digest = hashlib.sha256(state.encode())
     for name, source in data.splits.items():
         contexts = None if source.contexts is None else source.contexts.tolist()
         digest.update(json.dumps([name, source.ids, source.labels.tolist(), contexts]).encode())
@@ -59,6 +63,8 @@ def write_splits(data: Prepared, size: int, folder: Path, with_ids: bool) -> dic
                     write_encoded(path, part.start, list(_samples(source, size, part, with_ids, pool, bar)))
                 atomic_write(known, hash_file(path).encode())
             write_index(folder / name)
+            if len(Shards(folder / name)) != len(source):  # such as somebody who removes the folder meanwhile
+                raise InputError(f"{folder / name} has lost images while it was filled; run the stage again")
     hashes = {name: _pixel_hash(Shards(folder / name)) for name in written.values()}
     return {name: hashes[written[id(source)]] for name, source in data.splits.items()}
 

@@ -18,7 +18,7 @@ from src.data.imbalance import shots
 from src.errors import InputError
 from src.evaluation.paired import bootstrap, changes_needed, holm, interval, outcomes, p_value
 from src.files import read_bytes
-from src.report import markdown_table
+from src.markdown import markdown_table
 
 Measure = Callable[[np.ndarray], np.ndarray]
 

@@ -58,7 +58,8 @@ def feedback_value(
             parts = (to_tensor(images[i : i + 512]) for i in range(0, len(images), 512))
             features = torch.cat([model.features(x.to(device)).cpu() for x in parts])
         classes = int(model.config["classes"])
-        gaussians = fit_gaussians(features.double().numpy(), labels, classes, feedback["shrinkage"])
+        fitted = fit_gaussians(features.double().numpy(), labels, classes, feedback["shrinkage"])
+        gaussians = fitted.to(device, features.dtype)
     measure = criterion(feedback["criterion"], gaussians)
     if measure is None:
         return None

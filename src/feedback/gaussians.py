@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 
 from src.errors import InputError
@@ -20,7 +19,10 @@ SHRINKAGES = ("tied", "class")
 
 @dataclass(frozen=True)
 class ClassGaussians:
-    """mean (C, D), precision (C, D, D) and log_det (C,) of the covariances."""
+    """mean (C, D), precision (C, D, D) and log_det (C,) of the covariances.
+
+    Where all classes share one covariance, precision is (1, D, D) and log_det (1,).
+    """
 
     mean: Tensor
     precision: Tensor
@@ -28,10 +30,25 @@ class ClassGaussians:
 
     def hardness(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
         """1/2 [(h - mu_y)^T S_y^-1 (h - mu_y) + ln det S_y + d ln 2 pi] of features (B, D): (B,)."""
-        mean, precision, log_det = (table.to(features)[labels] for table in (self.mean, self.precision, self.log_det))
-        h = features - mean
-        mahalanobis = torch.einsum("bi,bij,bj->b", h, precision, h)
+        h = features - _rows(self.mean, labels).to(features)
+        if len(self.precision) == 1:
+            projected, log_det = h @ self.precision[0].to(features), self.log_det.to(features)
+        else:
+            precision, log_det = (_rows(table, labels).to(features) for table in (self.precision, self.log_det))
+            projected = torch.einsum("bi,bij->bj", h, precision)
+        mahalanobis = (projected * h).sum(1)
         return 0.5 * (mahalanobis + log_det + features.shape[1] * math.log(2 * math.pi))
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "ClassGaussians":
+        """Tables of a shared covariance on the device, so that no call moves them. Others stay: they may not fit."""
+        if len(self.precision) > 1:
+            return self
+        return ClassGaussians(*(table.to(device, dtype) for table in (self.mean, self.precision, self.log_det)))
+
+
+def _rows(table: Tensor, labels: Tensor) -> Tensor:
+    """The labels' rows, taken where the table lies: of (C, D, D) only (B, D, D) is ever converted."""
+    return table[labels.to(table.device)]
 
 
 def fit_gaussians(features: np.ndarray, labels: np.ndarray, classes: int, shrinkage: str = "tied") -> ClassGaussians:
@@ -49,11 +66,13 @@ def fit_gaussians(features: np.ndarray, labels: np.ndarray, classes: int, shrink
             f"class {few} has {counts[few]} training images, too few for the "
             f"hardness criterion with shrinkage '{shrinkage}'; use 'tied' or another feedback."
         )
+    from sklearn.covariance import ledoit_wolf  # a second, for this criterion alone
+
     features = features.astype(np.float64)
     mean = np.stack([features[labels == k].mean(0) for k in range(classes)])
     residuals = features - mean[labels]
     if shrinkage == "tied":
-        covariance = np.repeat(ledoit_wolf(residuals, assume_centered=True)[0][None], classes, 0)
+        covariance = ledoit_wolf(residuals, assume_centered=True)[0][None]
     else:
         covariance = np.stack([ledoit_wolf(residuals[labels == k], assume_centered=True)[0] for k in range(classes)])
     covariance += (

@@ -62,6 +62,7 @@ class Backbone:
         self.scheduler_config = pipeline.scheduler.config
         self.find_tiny_decoder: Callable[[], AutoencoderTiny] | None = None
         self.tiny_decoder: AutoencoderTiny | None = None
+        self.compiled = False
 
     def compile(self) -> None:
         """Have torch compile UNet and decoder at their first use; values change in their last digits.
@@ -73,6 +74,7 @@ class Backbone:
             raise InputError(f"the generator preset's compile=true needs the C++ compiler {compiler}; install it")
         self.pipeline.unet.compile(dynamic=False)
         self.pipeline.vae.decoder.compile(dynamic=False)
+        self.compiled = True
 
     def text(self, prompts: Sequence[str]) -> Condition:
         """What the denoiser is told by each prompt, one row per prompt; "" says nothing."""

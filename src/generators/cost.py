@@ -20,8 +20,13 @@ MATRIX = {"cpu": 1024, "cuda": 8192}  # edge of the square product that measures
 REPEATS = 5
 
 
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Wall time of `work`, with the device's queue drained before and after."""
+def seconds(work: Callable[[], object], device: torch.device, warm: bool = False) -> float:
+    """Wall time of `work`, with the device's queue drained before and after.
+
+    warm: run it once before, untimed. A compiled network is compiled at its first call.
+    """
+    if warm:
+        work()
     drain = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     drain()
     start = time.perf_counter()
@@ -82,7 +87,11 @@ def peak_gb(device: torch.device) -> float:
     """Peak memory of this process so far: the device's, or the process's own on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    try:  # not getrusage's, which begins with the peak of the process that started this one
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
+    except (OSError, LookupError):  # not Linux, where getrusage counts bytes
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
 
 
 def note(folder: Path, shard: str, images: int, taken: float, device: torch.device) -> None:
@@ -103,16 +112,16 @@ def spent(folder: Path) -> dict[str, float]:
 
 def report(
     folder: Path, guided: Callable[[int], object], unguided: Callable[[int], object] | None, probe: int,
-    device: torch.device, dtype: torch.dtype,
+    device: torch.device, dtype: torch.dtype, warm: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """The cost of an arm, ready for JSON.
 
     folder: of the shards' notes. guided, unguided: make the given number of images, the second without feedback and
-    None where there is no feedback. probe: images for the side-by-side measurement.
+    None where there is no feedback. probe: images for the side-by-side measurement. warm: as in `seconds`.
     """
     total = spent(folder)
     counted = flops(lambda: guided(1))
-    taken = seconds(lambda: guided(probe), device) / probe
+    taken = seconds(lambda: guided(probe), device, warm) / probe
     rate = matrix_rate(device, dtype)
     cost: dict[str, Any] = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
@@ -127,7 +136,7 @@ def report(
         "share_of_matrix_rate": counted / taken / rate,
     }
     if unguided is not None:
-        plain = seconds(lambda: unguided(probe), device) / probe
+        plain = seconds(lambda: unguided(probe), device, warm) / probe
         cost |= {
             "gflop_per_unguided_image": flops(lambda: unguided(1)) / 1e9,
             "seconds_per_unguided_image": plain,

@@ -62,7 +62,7 @@ def is_local(path: str) -> bool:
 def folders_of(preset: Mapping[str, Any]) -> list[str]:
     """The preset's folders that are here. What comes from a hub is named by path and revision, which are parameters."""
     named = (preset["path"], preset.get("tiny_decoder"), (preset.get("adapter") or {}).get("path"))
-    return [path for path in named if path and Path(path).exists()]
+    return [path for path in (os.path.expanduser(path) for path in named if path) if Path(path).exists()]
 
 
 def check_folder(folder: Path) -> Folder:
@@ -129,6 +129,17 @@ def check_adapter(file: Path, cure: str) -> None:
         lost.append("ip_adapter.*")
     if lost:
         raise InputError(f"{file} is no plain IP-Adapter: it lacks the weight '{lost[0]}'; {cure}")
+
+
+def check_width(file: Path, encoder: Path, width: int) -> None:
+    """InputError unless the IP-Adapter takes embeddings as wide as those of the image encoder."""
+    with safe_open(file, framework="pt") as tensors:
+        taken = tensors.get_slice(PROJECTION[0]).get_shape()[-1]
+    if taken != width:
+        raise InputError(
+            f"the IP-Adapter {file} takes image embeddings of {taken} numbers, but {encoder} makes {width}; "
+            "set the preset's adapter.encoder to the image encoder that the adapter was trained with"
+        )
 
 
 def names_in(path: Path, cure: str) -> list[str]:

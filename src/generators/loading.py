@@ -1,6 +1,7 @@
 """From a generator preset to a loaded backbone: a local folder or a hub's, safetensors only, no remote code."""
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +18,7 @@ from huggingface_hub import snapshot_download
 from src.checks import flag, number
 from src.errors import InputError
 from src.generators.backbone import Backbone, check_finite
-from src.generators.folder import LOCAL, Folder, check_adapter, check_folder, check_weights, is_local
+from src.generators.folder import LOCAL, Folder, check_adapter, check_folder, check_weights, check_width, is_local
 from src.generators.frozen import freeze
 from src.generators.sdxl import StableDiffusionXL
 from src.generators.stable_diffusion import StableDiffusion
@@ -74,7 +75,7 @@ def precision(name: str, device: torch.device) -> torch.dtype:
 def _folder(preset: Preset) -> Path:
     """The local folder of the preset's files, fetched from the hub if the path is a model id."""
     if is_local(preset["path"]):
-        return Path(preset["path"])
+        return Path(os.path.expanduser(preset["path"]))
     fetched = DiffusionPipeline.download(
         preset["path"],
         revision=preset.get("revision"),
@@ -128,10 +129,11 @@ def _add_adapter(pipeline: DiffusionPipeline, kind: str, adapter: Mapping[str, A
         if not is_local(path):
             patterns = [file, f"{encoder}/*.json", f"{encoder}/*.safetensors"]
             path = snapshot_download(path, revision=adapter.get("revision"), allow_patterns=patterns)
-        folder = Path(path)
+        folder = Path(os.path.expanduser(path))
         check_adapter(folder / file, cure)
         check_weights(folder / encoder, f"{folder} lacks the weights of '{encoder}'", cure)
         tower = _encoder("CLIPVisionModelWithProjection", folder / encoder, cure)
+        check_width(folder / file, folder / encoder, tower.config.projection_dim)
         pipeline.register_modules(image_encoder=tower)
         subfolder, _, name = file.rpartition("/")
         pipeline.load_ip_adapter(str(folder), subfolder=subfolder, weight_name=name)
@@ -143,6 +145,7 @@ def _tiny_decoder(preset: Preset, device: torch.device, dtype: torch.dtype) -> A
     path, cure = preset["tiny_decoder"], FETCH.format("tiny_decoder")
     with _loading(f"the tiny_decoder '{path}'", cure):
         if is_local(path):
+            path = os.path.expanduser(path)
             check_weights(Path(path), f"the tiny_decoder {path} lacks weights", cure)
         tiny, info = AutoencoderTiny.from_pretrained(
             path, revision=preset.get("tiny_decoder_revision"), use_safetensors=True, output_loading_info=True

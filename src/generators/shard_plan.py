@@ -204,5 +204,6 @@ def cost_of(synthesiser: Synthesiser, plan: Sequence[PlannedImage], notes: Path,
         min(PROBE, len(plan)),
         synthesiser.generator.device,
         synthesiser.generator.dtype,
+        synthesiser.generator.compiled,
     )
     return {**settings, **cost}

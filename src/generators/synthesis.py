@@ -25,6 +25,7 @@ from src.shards import Sample
 
 CONDITIONING = ("text", "image", "text_image")
 TRAINING_STEPS = 1000  # of every Stable Diffusion noise schedule
+PROMPTS = 256  # encoded at once
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,16 @@ class SamplingSettings:
 def loss_scale(dtype: torch.dtype) -> float:
     """What the criterion is multiplied by, so that gradients survive the networks' number format."""
     return 1024.0 if dtype == torch.float16 else 1.0
+
+
+def encoded(generator: Backbone, prompts: Sequence[str]) -> Condition:
+    """What the denoiser is told by each prompt, one row per prompt, in the machine's own memory.
+
+    Thousands of prompts neither pass the encoders at once nor take the device's memory from the images.
+    """
+    chunks = [prompts[i : i + PROMPTS] for i in range(0, len(prompts), PROMPTS)]
+    parts = [{name: value.cpu() for name, value in generator.text(chunk).items()} for chunk in chunks]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 class Synthesiser:
@@ -91,7 +102,7 @@ class Synthesiser:
             )
         prompts = [""] if settings.conditioning == "image" else sorted({p.prompt for p in plan})
         self._row = {prompt: i for i, prompt in enumerate(prompts)}
-        self._texts = generator.text(prompts)
+        self._texts = encoded(generator, prompts)
         self._absent = generator.absent(1, image=settings.conditioning != "text")
         self._embeddings: Tensor | None = None
         if settings.conditioning != "text":
@@ -114,7 +125,8 @@ class Synthesiser:
     def condition(self, part: Sequence[PlannedImage]) -> Condition:
         """What the denoiser is told about each image."""
         said = [p.prompt if self.settings.conditioning != "image" else "" for p in part]
-        return {**rows(self._texts, [self._row[prompt] for prompt in said]), **self._image(part)}
+        texts = rows(self._texts, [self._row[prompt] for prompt in said])
+        return {**{name: value.to(self.generator.device) for name, value in texts.items()}, **self._image(part)}
 
     def _image(self, part: Sequence[PlannedImage]) -> Condition:
         """Each image's own dropout mask and noise, drawn from its seed on the CPU; nothing where there is no source."""

@@ -74,7 +74,6 @@ def _qualities(run: Run, other: Run) -> Block:
 
 
 def _findings(other: Run) -> str:
-    names = [
-        f"{finding.name} ({title(finding.arm)})" for finding in diagnose(other.accuracy, other.quality, other.curves)
-    ]
+    found = diagnose(other.accuracy, other.quality, other.curves, other.params)
+    names = [f"{finding.name} ({title(finding.arm)})" for finding in found]
     return f"The diagnosis there: {listed(names) if names else 'nothing found'}."

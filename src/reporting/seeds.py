@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from src.report import mean_ci
+from src.intervals import mean_ci
 from src.reporting.blocks import Section, Table, Text
 from src.reporting.findings import main_measure
 from src.reporting.gains import ADJECTIVE

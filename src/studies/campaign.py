@@ -8,7 +8,7 @@ from tqdm import tqdm
 from src.studies.experiments import Experiment, Outcome, experiment, fingerprint
 from src.studies.output import write_index, write_sheets, write_study
 from src.studies.results import Results
-from src.studies.study import Study
+from src.studies.study import SYNTHETIC, Study
 
 
 class Campaign:
@@ -69,8 +69,8 @@ class Campaign:
                 measured[variant][seed] = row["arms"][arms[variant]]
         failed = {f"{variant}, seed {seed}": self.failures[one.name] for (variant, seed), one in wanted.items()
                   if one.name in self.failures}  # fmt: skip
-        each = {one.name: one for one in wanted.values()}
-        rows = [row for name in sorted(each) if (row := self._row(each[name])) is not None]
+        read = {(one.name, arms[variant]): one for (variant, _), one in wanted.items() if arms[variant] in SYNTHETIC}
+        rows = [(row, arm) for (_, arm), one in sorted(read.items()) if (row := self._row(one)) is not None]
         write_study(study, measured, failed, rows)
         if study.sheets:
             write_sheets(study, {variant.name: wanted[variant.name, study.seeds[0]] for variant in study.variants})

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +28,7 @@ from src.params import resolve
 from src.repository import experiments, git
 
 LOGS = Path(".dvc/tmp/studies")
+POLL = 1.0  # seconds within which an interruption is heard
 
 
 @dataclass(frozen=True)
@@ -146,10 +147,13 @@ def run_all(experiments: Iterable[Experiment], jobs: int, finished: Callable[[Ou
                     finished(Outcome(one, time.perf_counter() - start, threads, error))
 
     with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(follow, chain) for chain in chains.values()]
+        futures = {pool.submit(follow, chain) for chain in chains.values()}
         try:
-            for future in futures:
-                future.result()
+            while futures:
+                # Not for ever: a signal that another thread receives does not wake one that waits on a lock.
+                ended, futures = wait(futures, timeout=POLL, return_when=FIRST_EXCEPTION)
+                for future in ended:
+                    future.result()
         except BaseException:
             stop.set()
             with turn:

@@ -1,6 +1,7 @@
 """The figures of a study: each metric by variant, and each image metric against the gain."""
 
 import io
+from collections.abc import Mapping
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -16,14 +17,15 @@ from matplotlib import pyplot as plt
 def by_variant(study: Study, measured: Measured) -> bytes:
     """A PNG: a panel per metric, variants from top to bottom, mean and interval, the compared one as a line."""
     names = [variant.name for variant in study.variants]
+    compared = next(variant for variant in study.variants if variant.name == study.against)
     size = (2.6 * len(study.metrics) + 1.5, 0.42 * len(names) + 1.2)
     canvas, axes = plt.subplots(1, len(study.metrics), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for axis, metric in zip(axes[0], study.metrics, strict=True):
-        for place, name in enumerate(names):
-            found = cell(study, measured, name, metric)
+        for place, variant in enumerate(study.variants):
+            found = cell(study, measured, variant, metric)
             if found is not None:
                 axis.errorbar(found.mean, place, xerr=found.half or 0, fmt="o", color="C0", capsize=3)
-        against = cell(study, measured, study.against, metric)
+        against = cell(study, measured, compared, metric)
         if against is not None:
             axis.axvline(against.mean, color="0.7", zorder=0)
         axis.set_title(f"{metric}, %" if metric in PER_CENT else metric)
@@ -32,13 +34,13 @@ def by_variant(study: Study, measured: Measured) -> bytes:
     return _png(canvas)
 
 
-def against_gain(found: Points, name: str, shot: str) -> bytes:
+def against_gain(found: Mapping[str, Points], name: str, shot: str) -> bytes:
     """A PNG: a panel per metric, an experiment per point."""
     known = correlations(found, name)
     canvas, axes = plt.subplots(
         1, len(found), figsize=(2.6 * len(found), 2.6), sharey=True, squeeze=False, layout="constrained"
     )
-    for axis, (metric, (x, y)) in zip(axes[0], found.items(), strict=True):
+    for axis, (metric, (_, x, y)) in zip(axes[0], found.items(), strict=True):
         rho, low, high = known[metric]
         axis.scatter(x, y, s=14)
         axis.set_title(f"{metric}: rho {rho:+.2f}\n[{low:+.2f}, {high:+.2f}]", fontsize=9)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from src.files import atomic_write, write_csv
-from src.report import first_rows, markdown_table
+from src.markdown import markdown_table
+from src.sheets import first_rows
 from src.studies.experiments import Experiment
 from src.studies.figures import against_gain, by_variant
 from src.studies.results import sheet
@@ -21,14 +22,15 @@ CLASSES = 4  # of a variant's picture: the rarest ones
 
 
 def write_study(
-    study: Study, measured: Measured, failures: Mapping[str, str], finished: Sequence[Mapping[str, Any]],
+    study: Study, measured: Measured, failures: Mapping[str, str], finished: Sequence[tuple[Mapping[str, Any], str]],
     folder: Path = FOLDER,
 ) -> None:  # fmt: skip
     """Write <name>.md, .csv, .png and, with enough experiments, -usefulness.png.
 
-    failures: what failed experiments said. finished: rows of experiments.jsonl, for the study's variants and seeds.
+    failures: what failed experiments said. finished: rows of experiments.jsonl, for the study's variants and seeds,
+    each with the arm that a variant reads.
     """
-    found = points(finished, "guided", study.metrics[0])
+    found = points(finished, study.metrics[0]) if study.usefulness else {}
     predicted = correlations(found, study.name) if found else {}
     atomic_write(folder / f"{study.name}.md", markdown(study, measured, failures, predicted).encode())
     write_csv(folder / f"{study.name}.csv", rows(study, measured))
@@ -47,16 +49,19 @@ def write_sheets(study: Study, experiments: Mapping[str, Experiment], folder: Pa
 
 
 def write_index(folder: Path = FOLDER, studies: Path = STUDIES) -> None:
-    """Write README.md: every study that has results, its question and verdict, with a link to its table."""
-    found = []
+    """Write README.md: every study that has results, its question and verdict, with a link to its table; the others."""
+    found, absent = [], []
     for name in known_studies(studies):
-        path = folder / f"{name}.csv"
+        study, path = read_study(name, studies), folder / f"{name}.csv"
         if path.exists():
-            study, measured = read_study(name, studies), read_rows(path.read_bytes())
-            said = "; ".join(verdict(study, measured, study.metrics[0]))
+            said = "; ".join(verdict(study, read_rows(path.read_bytes()), study.metrics[0]))
             found.append({"study": f"[{study.title}]({name}.md)", "question": study.question, "found": said})
+        else:
+            absent.append(name)
     lead = (
         "# Studies\n\nMean differences with 95 % intervals, paired by seed, in the first metric of each table. "
         "`python -m stages.study NAME` makes a table again.\n\n"
     )
-    atomic_write(folder / "README.md", (lead + markdown_table(found, ["study", "question", "found"])).encode())
+    table = markdown_table(found, ["study", "question", "found"])
+    rest = f"\nNot run yet: {', '.join(absent)}.\n" if absent else ""
+    atomic_write(folder / "README.md", (lead + table + rest).encode())

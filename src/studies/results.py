@@ -89,6 +89,7 @@ def sheet(name: str, arm: str, root: Path = Path(".")) -> bytes | None:
 def _accuracy(report: Mapping[str, Any]) -> dict[str, float | None]:
     groups = report.get("groups", {})
     found = {"worst_group": groups.get("worst"), "group_mean": groups.get("mean")}
+    found["weighted_mean"] = groups.get("weighted_mean")
     return {name: report[name] if name in report else found.get(name) for name in ACCURACY}
 
 

@@ -2,13 +2,16 @@
 
 title, question     what the table is called and what it answers
 settings            for every variant, as for `dvc exp run -S`
-variants            name: {set: settings of its own, arm: which arm of the pipeline it is read from (guided)}
-against             the variant from which paired differences are taken
+variants            name: {set: settings of its own, arm: which arm of the pipeline it is read from (guided),
+                    against: the variant it is compared with in place of the study's, null for none}
+against             the variant from which the others' paired differences are taken
 seeds               such as 400-402
 metrics             columns, of METRICS
 reported            [{variant, metric, value, source}] from the literature
 sheets              whether pictures of each variant are kept, of the first seed (false)
-paper               {settings, variants, images, guided, note}: the same question at the papers' scale
+usefulness          whether it says what image metrics tell of the gain (true); not where their feature space varies
+paper               {settings, variants, images, seeds, note}: the same question at the papers' scale; a variant there
+                    is {set, images}, images being those to make in each run
 """
 
 from collections.abc import Mapping
@@ -21,20 +24,23 @@ from src.files import read_yaml
 
 FOLDER = Path("studies")
 ARMS = ("base", "synaug", "guided", "all_real")
-ACCURACY = ("overall", "many", "medium", "few", "macro", "ece", "worst_group", "group_mean")
+SYNTHETIC = ("synaug", "guided")
+ACCURACY = ("overall", "many", "medium", "few", "macro", "ece", "worst_group", "group_mean", "weighted_mean")
 QUALITY = ("fid", "density", "coverage", "precision", "recall", "agreement", "loss", "entropy")
 METRICS = (*ACCURACY, *QUALITY)
-_FIELDS = {"title", "question", "settings", "variants", "against", "seeds", "metrics", "reported", "sheets", "paper"}
-_OPTIONAL = {"settings", "reported", "sheets", "paper"}
+_FIELDS = {"title", "question", "settings", "variants", "against", "seeds", "metrics", "reported", "sheets", "paper",
+           "usefulness"}  # fmt: skip
+_OPTIONAL = {"settings", "reported", "sheets", "usefulness", "paper"}
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of a study's table: settings as for `-S`, and the arm it is read from."""
+    """One row of a study's table: settings as for `-S`, the arm it is read from, and the row it is compared with."""
 
     name: str
     settings: Mapping[str, Any]
-    arm: str
+    arm: str = "guided"
+    against: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Study:
     reported: tuple[Mapping[str, Any], ...]
     sheets: bool
     paper: Mapping[str, Any]
+    usefulness: bool = True
 
 
 def known_studies(folder: Path = FOLDER) -> list[str]:
@@ -68,12 +75,13 @@ def read_study(name: str, folder: Path = FOLDER) -> Study:
         raise InputError(f"{path} needs exactly {', '.join(sorted(_FIELDS))}, of which {', '.join(sorted(_OPTIONAL))} "
                          "may be left out; correct it")  # fmt: skip
     common = content.get("settings") or {}
-    variants = tuple(_variant(path, name, given, common) for name, given in content["variants"].items())
+    variants = tuple(
+        _variant(path, str(name), given, common, content["against"]) for name, given in content["variants"].items()
+    )
     names = [variant.name for variant in variants]
-    if content["against"] not in names:
-        raise InputError(
-            f"{path} compares with '{content['against']}', which is none of {', '.join(names)}; correct it"
-        )
+    for against in (content["against"], *(variant.against for variant in variants)):
+        if against is not None and against not in names:
+            raise InputError(f"{path} compares with '{against}', which is none of {', '.join(names)}; correct it")
     if unknown := [metric for metric in content["metrics"] if metric not in METRICS]:
         raise InputError(f"{path} asks for the metric '{unknown[0]}'; known: {', '.join(METRICS)}")
     reported = tuple(content.get("reported") or ())
@@ -83,6 +91,7 @@ def read_study(name: str, folder: Path = FOLDER) -> Study:
     return Study(
         name, content["title"], content["question"], variants, content["against"], parse_seeds(str(content["seeds"])),
         tuple(content["metrics"]), reported, bool(content.get("sheets")), content.get("paper") or {},
+        bool(content.get("usefulness", True)),
     )  # fmt: skip
 
 
@@ -97,13 +106,13 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _variant(path: Path, name: str, given: Any, common: Mapping[str, Any]) -> Variant:
+def _variant(path: Path, name: str, given: Any, common: Mapping[str, Any], against: str) -> Variant:
     given = given or {}
-    if not isinstance(given, dict) or not set(given) <= {"set", "arm"}:
-        raise InputError(f"{path} gives variant '{name}' something other than `set` and `arm`; correct it")
+    if not isinstance(given, dict) or not set(given) <= {"set", "arm", "against"}:
+        raise InputError(f"{path} gives variant '{name}' something other than `set`, `arm` and `against`; correct it")
     if (arm := given.get("arm", "guided")) not in ARMS:
         raise InputError(f"{path} reads variant '{name}' from the arm '{arm}'; known: {', '.join(ARMS)}")
     settings = {**common, **(given.get("set") or {})}
     if mappings := [key for key, value in settings.items() if isinstance(value, dict)]:
         raise InputError(f"{path} sets '{mappings[0]}' to a mapping; set its parts, such as {mappings[0]}.<name>")
-    return Variant(str(name), settings, arm)
+    return Variant(name, settings, arm, given.get("against", None if name == against else against))

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from src.report import mean_ci, paired
+from src.evaluation.paired import holm
+from src.intervals import mean_ci, paired
 from src.seeds import numpy_generator
-from src.studies.study import ACCURACY, Study
+from src.studies.study import ACCURACY, Study, Variant
 
 PER_CENT = {*ACCURACY, "agreement"}  # shown in points; the others as they are
+DIGITS = {"fid": 1, "density": 2, "coverage": 2, "precision": 2, "recall": 2, "loss": 2, "entropy": 2}
 RESAMPLES = 2000
 Measured = Mapping[str, Mapping[int, Mapping[str, float | None]]]  # variant -> seed -> metric -> value
 
@@ -19,48 +21,67 @@ Measured = Mapping[str, Mapping[int, Mapping[str, float | None]]]  # variant -> 
 @dataclass(frozen=True)
 class Cell:
     """Mean and half-width of the 95 % interval over seeds (None for one seed), and the same of the paired difference
-    to the variant compared with (None for that one itself)."""
+    to the variant compared with and the p of its two-sided t test (None for a variant compared with none)."""
 
     mean: float
     half: float | None
-    difference: tuple[float, float] | None
+    difference: tuple[float, float] | None = None
+    p: float | None = None
 
 
-def cell(study: Study, measured: Measured, variant: str, metric: str) -> Cell | None:
+def cell(study: Study, measured: Measured, variant: Variant, metric: str) -> Cell | None:
     """What the table says; None where a seed is missing or has no such value."""
-    values, others = (_by_seed(study, measured, name, metric) for name in (variant, study.against))
+    values = _by_seed(study, measured, variant.name, metric)
     if values is None:
         return None
     if len(values) < 2:
-        return Cell(values[0], None, None)
-    difference = None if others is None or variant == study.against else paired(values, others)
-    return Cell(*mean_ci(values), difference)
+        return Cell(values[0], None)
+    others = None if variant.against is None else _by_seed(study, measured, variant.against, metric)
+    if others is None:
+        return Cell(*mean_ci(values))
+    return Cell(*mean_ci(values), paired(values, others), _p(np.subtract(values, others)))
 
 
 def verdict(study: Study, measured: Measured, metric: str) -> list[str]:
-    """A sentence for each variant: whether its difference can be told from zero, and by how much."""
+    """A sentence for each comparison: by how much, and whether it holds together with the study's others (Holm)."""
+    cells = [(variant, cell(study, measured, variant, metric)) for variant in study.variants]
+    found = [(v, c.difference, c.p) for v, c in cells if c is not None and c.difference is not None and c.p is not None]
+    holds = holm([p for _, _, p in found])
     sentences = []
-    for variant in study.variants:
-        found = cell(study, measured, variant.name, metric)
-        if found is None or found.difference is None:
-            continue
-        mean, half = found.difference
-        word = "no difference that can be told from zero" if abs(mean) <= half else ("more" if mean > 0 else "less")
-        sentences.append(f"{variant.name}: {mean:+.1f} ± {half:.1f} {metric}, {word}")
+    for (variant, (mean, half), _), held in zip(found, holds, strict=True):
+        word = ("more" if mean > 0 else "less") if held else "no difference beyond chance"
+        size = f"{mean:+.{digits(metric)}f} ± {half:.{digits(metric)}f} {metric}"
+        sentences.append(f"{variant.name} against {variant.against}: {size}, {word}")
     return sentences
 
 
-def rank_correlation(x: Sequence[float], y: Sequence[float], name: str) -> tuple[float, float, float]:
-    """Return Spearman's rho with a 95 % bootstrap interval over pairs. name: addresses the resampling.
+def digits(metric: str) -> int:
+    """Decimals that a metric is shown with."""
+    return DIGITS.get(metric, 1)
 
-    ValueError for fewer than four pairs; NaN where one side is constant.
+
+def _p(differences: np.ndarray) -> float:
+    if (differences == differences[0]).all():  # where the test divides by zero
+        return float(differences[0] == 0)
+    return float(stats.ttest_1samp(differences, 0).pvalue)
+
+
+def rank_correlation(
+    x: Sequence[float], y: Sequence[float], clusters: Sequence[int], name: str
+) -> tuple[float, float, float]:
+    """Return Spearman's rho over all pairs, with a 95 % bootstrap interval over whole clusters.
+
+    clusters: of each pair, such as the seed it comes from; pairs of one are not independent. name: addresses the
+    resampling. ValueError for fewer than two clusters or four pairs; NaN where one side is constant.
     """
-    a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    if len(a) != len(b) or len(a) < 4:
-        raise ValueError("a rank correlation needs four pairs")
+    a, b, of = np.asarray(x, np.float64), np.asarray(y, np.float64), np.asarray(clusters)
+    members = [np.flatnonzero(of == one) for one in np.unique(of)]
+    if not len(a) == len(b) == len(of) or len(a) < 4 or len(members) < 2:
+        raise ValueError("a rank correlation needs four pairs, of two clusters")
     generator = numpy_generator("rank-correlation", name)
-    draws = (generator.integers(len(a), size=len(a)) for _ in range(RESAMPLES))
-    resampled = [_rho(a[chosen], b[chosen]) for chosen in draws]
+    draws = (generator.integers(len(members), size=len(members)) for _ in range(RESAMPLES))
+    chosen = (np.concatenate([members[k] for k in drawn]) for drawn in draws)
+    resampled = [_rho(a[rows], b[rows]) for rows in chosen]
     low, high = np.nanpercentile(resampled, [2.5, 97.5])
     return _rho(a, b), float(low), float(high)
 

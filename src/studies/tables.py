@@ -5,11 +5,9 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from src.report import markdown_table
-from src.studies.study import Study
-from src.studies.summary import Cell, Measured, cell, verdict
-
-DIGITS = {"fid": 1, "density": 2, "coverage": 2, "precision": 2, "recall": 2, "loss": 2, "entropy": 2}
+from src.markdown import markdown_table
+from src.studies.study import Study, Variant
+from src.studies.summary import Cell, Measured, cell, digits, verdict
 
 
 def markdown(
@@ -24,15 +22,15 @@ def markdown(
     gain, and its 95 % interval.
     """
     span = f"{study.seeds[0]} to {study.seeds[-1]}" if len(study.seeds) > 1 else str(study.seeds[0])
-    table = markdown_table([shown(study, measured, variant.name) for variant in study.variants], columns(study))
+    how = f"Mean ± 95 % interval over {len(study.seeds)} seeds" if len(study.seeds) > 1 else "One seed"
     text = [
         f"# {study.title}\n",
         f"{study.question}\n",
-        f"Mean ± 95 % interval over {len(study.seeds)} seeds ({span}); accuracies and agreement in per cent; "
-        f"differences to '{study.against}', paired by seed.\n",
-        table,
+        f"{how} ({span}); accuracies and agreement in per cent.\n",
+        markdown_table([shown(study, measured, variant) for variant in study.variants], columns(study)),
+        _differences(study, measured),
         _reported(study),
-        "\n".join(["In words:", *(f"- {line}" for line in verdict(study, measured, study.metrics[0]))]) + "\n",
+        _said(study, measured),
     ]
     if predicted:
         text.append(_predicted(study, predicted))
@@ -62,29 +60,60 @@ def read_rows(content: bytes) -> dict[str, dict[int, dict[str, float | None]]]:
 
 def columns(study: Study) -> list[str]:
     """The table's columns, as keys of `shown`."""
-    return ["variant", *study.metrics, f"{study.metrics[0]}, difference"]
+    return ["variant", *study.metrics]
 
 
-def shown(study: Study, measured: Measured, name: str) -> dict[str, Any]:
+def shown(study: Study, measured: Measured, variant: Variant) -> dict[str, Any]:
     """A variant's row in words; None where a seed is missing."""
-    cells = {metric: cell(study, measured, name, metric) for metric in study.metrics}
-    row: dict[str, Any] = {"variant": name, **{m: _text(c, DIGITS.get(m, 1)) for m, c in cells.items()}}
-    first = cells[study.metrics[0]]
-    if first is not None and first.difference is not None:
-        digits = DIGITS.get(study.metrics[0], 1)
-        row[f"{study.metrics[0]}, difference"] = f"{first.difference[0]:+.{digits}f} ± {first.difference[1]:.{digits}f}"
-    return row
+    cells = {metric: cell(study, measured, variant, metric) for metric in study.metrics}
+    return {"variant": variant.name, **{metric: _text(found, digits(metric)) for metric, found in cells.items()}}
 
 
-def _text(found: Cell | None, digits: int) -> str | None:
+def difference_columns(study: Study) -> list[str]:
+    """The columns of the paired differences, as keys of `differences`."""
+    return ["difference", *study.metrics]
+
+
+def differences(study: Study, measured: Measured) -> list[dict[str, Any]]:
+    """A row for each variant that is compared with another, in words; none where there is a single seed."""
+    rows = []
+    for variant in study.variants:
+        cells = {metric: cell(study, measured, variant, metric) for metric in study.metrics}
+        told = {metric: _signed(found, digits(metric)) for metric, found in cells.items()}
+        if any(text is not None for text in told.values()):
+            rows.append({"difference": f"{variant.name} - {variant.against}", **told})
+    return rows
+
+
+def _differences(study: Study, measured: Measured) -> str:
+    found = differences(study, measured)
+    if not found:
+        return ""
+    lead = "Paired by seed, each interval at 95 % by itself:\n\n"
+    return lead + markdown_table(found, difference_columns(study))
+
+
+def _said(study: Study, measured: Measured) -> str:
+    lines = verdict(study, measured, study.metrics[0])
+    lead = f"In words, for {study.metrics[0]}; 'more' and 'less' hold together at 95 % (Holm):"
+    return "\n".join([lead, *(f"- {line}" for line in lines)]) + "\n" if lines else ""
+
+
+def _signed(found: Cell | None, decimals: int) -> str | None:
+    if found is None or found.difference is None:
+        return None
+    return f"{found.difference[0]:+.{decimals}f} ± {found.difference[1]:.{decimals}f}"
+
+
+def _text(found: Cell | None, decimals: int) -> str | None:
     if found is None:
         return None
-    return f"{found.mean:.{digits}f}" + ("" if found.half is None else f" ± {found.half:.{digits}f}")
+    return f"{found.mean:.{decimals}f}" + ("" if found.half is None else f" ± {found.half:.{decimals}f}")
 
 
 def _reported(study: Study) -> str:
     if not study.reported:
-        return "Reported by the papers: not available offline.\n"
+        return "Reported elsewhere: no number that could be read offline.\n"
     known = [
         {"variant": e["variant"], "metric": e["metric"], "reported": "unknown" if e["value"] is None else e["value"],
          "source": e["source"]}
@@ -99,5 +128,6 @@ def _predicted(study: Study, predicted: Mapping[str, tuple[float, float, float]]
         {"metric": name, "rank correlation": f"{rho:+.2f}", "95 % interval": f"{low:+.2f} to {high:+.2f}"}
         for name, (rho, low, high) in predicted.items()
     ]
-    said = f"Does an image metric predict the gain in {study.metrics[0]} accuracy? Within a seed, over all experiments:"
+    said = f"Does an image metric predict the gain in {study.metrics[0]} accuracy? Over all experiments, compared "
+    said += "within a seed; for the interval whole seeds are resampled. It says nothing of settings that were not run:"
     return f"{said}\n\n" + markdown_table(rows, ["metric", "rank correlation", "95 % interval"])

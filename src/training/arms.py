@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from src.data.images_of import subset
 from src.data.labelled import Labelled
 from src.errors import InputError
 from src.scratch import Scratch
@@ -18,7 +19,7 @@ from src.training.mixing import NEEDS_SECOND_BATCH
 from src.training.models import Classifier, build
 from src.training.recipe import Recipe
 from src.training.samplers import Sampler, class_uniform, half_and_half, make_sampler, minority_sampler
-from src.training.second_stage import check_second_stage, second_stage
+from src.training.second_stage import BY_LABELS, check_second_stage, second_stage
 
 Trained = tuple[Classifier, list[dict[str, Any]]]
 BESIDE = ("name", "model", "weights", "image_size", "selection")  # what a recipe preset says besides the optimisation
@@ -47,7 +48,7 @@ class Setting:
         self, data: Labelled, sampler: Sampler, method: Mapping[str, Any], scratch: Scratch | None, describe: str
     ) -> Trained:
         """A fresh classifier, trained on the sampler's batches under the method's loss and mixing."""
-        size, head = self.recipe["image_size"] or data.images.shape[1], head_for(method["loss"])
+        size, head = image_size(self.recipe, data.images.shape[1]), head_for(method["loss"])
         check_second_stage(method["second_stage"], head)  # now, not after hours of training
         if method["loss"] == "group_dro" and data.groups is None and self.group_counts is not None:
             raise InputError(
@@ -88,6 +89,21 @@ def optimisation(recipe: Mapping[str, Any]) -> Recipe:
     return Recipe(**{name: value for name, value in recipe.items() if name not in BESIDE})
 
 
+def image_size(recipe: Mapping[str, Any], stored: int) -> int:
+    """The pixels that the recipe's model sees of images stored with so many; InputError where it asks for more.
+
+    Only training images could be enlarged, by a random crop: those that judge and guide would stay small.
+    """
+    size: int = recipe["image_size"] or stored
+    if size > stored:
+        name = recipe.get("name", "<dataset>")  # of a preset as params.yaml has it: none
+        raise InputError(
+            f"recipes.{name}.image_size={size} is above the {stored} pixels that images are stored with; lower it, or "
+            f"raise datasets.{name}.image_size"
+        )
+    return size
+
+
 def plain(method: Mapping[str, Any]) -> dict[str, Any]:
     """The method without any answer to the imbalance."""
     return {**method, **NO_BALANCE}
@@ -111,12 +127,13 @@ def train_guided(
     data: all images, the real ones first. synthetic: bool (N,). retrain: of params.yaml. balance: "class" or "group".
     """
     method, keys = _for_synthetic(setting.method, retrain), data.keys(balance)
+    _check_heads(data.labels[~synthetic], len(setting.counts), None, method["second_stage"])
     sampler = half_and_half(
         keys[~synthetic], keys[synthetic], optimisation(setting.recipe).batch, retrain["fraction_real"],
         derive("batches", setting.seed),
     )  # fmt: skip
     trained = setting.fit(data, sampler, method, scratch, "guided")
-    return setting.finish(trained, _real(data, synthetic), method)
+    return _heads(setting, trained, data, synthetic, method, None, balance)
 
 
 def train_synaug(
@@ -129,14 +146,11 @@ def train_synaug(
     """
     method = _for_synthetic(setting.method, retrain)
     method |= {"mixing": synaug["mixing"], "mixing_alpha": synaug["mixing_alpha"]}
+    last = last_layer_recipe(setting.recipe, synaug["last_layer"])
+    _check_heads(data.labels[~synthetic], len(setting.counts), last, method["second_stage"])
     sampler = class_uniform(data.keys(balance), optimisation(setting.recipe).batch, derive("batches", setting.seed))
-    network, curve = setting.fit(data, sampler, method, scratch, "synaug")
-    real = _real(data, synthetic)
-    if last := last_layer_recipe(setting.recipe, synaug["last_layer"]):
-        network = retrain_last_layer(
-            network, real.images, real.keys(balance), real.labels, last, derive("last layer", setting.seed)
-        )
-    return setting.finish((network, curve), real, method)
+    trained = setting.fit(data, sampler, method, scratch, "synaug")
+    return _heads(setting, trained, data, synthetic, method, last, balance)
 
 
 def last_layer_recipe(recipe: Mapping[str, Any], last_layer: Mapping[str, Any]) -> Recipe | None:
@@ -161,7 +175,36 @@ def _for_synthetic(method: Mapping[str, Any], retrain: Mapping[str, Any]) -> dic
     return {**method, "weighting": "none", "second_stage": retrain["second_stage"], **own}
 
 
+def _check_heads(real: np.ndarray, classes: int, last: Recipe | None, second: str) -> None:
+    """InputError where a head is trained on real images alone, labels (N,), and a class, all replaced, has none.
+
+    DFR is trained on validation images and standardises by the real ones, of which it needs any.
+    """
+    stages = [] if last is None else [("synaug.last_layer", "synaug.last_layer.steps: 0")]
+    if second in BY_LABELS or (second == "dfr" and len(real) == 0):
+        stages.append((f"retrain.second_stage {second}", "retrain.second_stage: none"))
+    missing = np.flatnonzero(np.bincount(real, minlength=classes) == 0)
+    if stages and len(missing):
+        names, cures = (" and ".join(words) for words in zip(*stages, strict=True))
+        raise InputError(f"class {missing[0]} has no real image left, and {names} would need one; set {cures}")
+
+
+def _heads(
+    setting: Setting, trained: Trained, data: Labelled, synthetic: np.ndarray, method: Mapping[str, Any],
+    last: Recipe | None, balance: str,
+) -> Trained:  # fmt: skip
+    """SYNAuG's last layer and the second stage, on real images; without either these are not even looked for."""
+    if last is None and method["second_stage"] == "none":
+        return trained
+    (network, curve), real = trained, _real(data, synthetic)
+    if last is not None:
+        network = retrain_last_layer(
+            network, real.images, real.keys(balance), real.labels, last, derive("last layer", setting.seed)
+        )
+    return setting.finish((network, curve), real, method)
+
+
 def _real(data: Labelled, synthetic: np.ndarray) -> Labelled:
     # Real images come first, so this is a view of an array and a short index of what is read lazily.
-    count = int((~synthetic).sum())
-    return Labelled(data.images[:count], data.labels[:count], None if data.groups is None else data.groups[:count])
+    first = slice(int((~synthetic).sum()))
+    return Labelled(subset(data.images, first), data.labels[first], None if data.groups is None else data.groups[first])

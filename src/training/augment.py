@@ -13,7 +13,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms import v2
 
 from src.training.models import centre_crop
 
@@ -88,10 +87,12 @@ def randaugment(x: Tensor, generator: np.random.Generator, size: int | None = No
 
     Image by image: several times slower than `imagenet`.
     """
+    from torchvision.transforms.v2 import RandAugment  # two seconds, which the default does not need
+
     x = flip(_random_resized_crop(x, size or x.shape[-1], 0.08, generator, rows), generator, None, rows)
     n, mine = _rows(x, rows)
     seeds = generator.integers(2**63, size=n)[mine]
-    change = v2.RandAugment(num_ops=2, magnitude=9)
+    change = RandAugment(num_ops=2, magnitude=9)
     pixels = ((x + 1) * 127.5).round().to(torch.uint8)
     changed = []
     with torch.random.fork_rng(devices=[]):
@@ -156,13 +157,15 @@ def _samples(corner: np.ndarray, side: np.ndarray, size: int, whole: int) -> np.
 
 def _colour_jitter(x: Tensor, generator: np.random.Generator, rows: Rows | None) -> Tensor:
     """Brightness, contrast and saturation of x in [0, 1], in random order: each a blend with a poorer image."""
+    from torchvision.transforms.v2.functional import rgb_to_grayscale
+
     n, mine = _rows(x, rows)
     factors = generator.uniform(1 - JITTER, 1 + JITTER, (3, n))[:, mine]
     order = generator.permuted(np.tile(np.arange(3)[:, None], n), axis=0)[:, mine]
     for kind, factor in zip(order, np.take_along_axis(factors, order, 0), strict=True):
         kinds, f = (torch.from_numpy(v).to(x.device)[:, None, None, None] for v in (kind, factor))
         f = f.to(x)
-        grey = v2.functional.rgb_to_grayscale(x)  # (B, 1, H, W)
+        grey = rgb_to_grayscale(x)  # (B, 1, H, W)
         poorer = torch.where(kinds == 0, 0.0, torch.where(kinds == 1, grey.mean((1, 2, 3), keepdim=True), grey))
         x = (f * x + (1 - f) * poorer).clamp(0, 1)
     return x

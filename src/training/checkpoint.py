@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from src.scratch import load_checkpoint, save_checkpoint
+from src.checkpoints import load_checkpoint, save_checkpoint
 
 State = Mapping[str, torch.Tensor]
 

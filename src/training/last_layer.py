@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from src.data.images_of import Images
+from src.data.images_of import Images, subset
 from src.evaluation.features import classifier_features, extract
 from src.seeds import derive
 from src.training.models import Classifier
@@ -30,7 +30,7 @@ def retrain_last_layer(
     """
     chosen = uniform_subsample(keys, derive("last layer", seed))
     device = model.head.weight.device
-    features = torch.from_numpy(extract(classifier_features(model), images[chosen])).float().to(device)
+    features = torch.from_numpy(extract(classifier_features(model), subset(images, chosen))).float().to(device)
     targets = torch.from_numpy(labels[chosen]).long().to(device)
     sampler = class_uniform(keys[chosen], recipe.batch, derive("last layer", seed))
     train_on_features(model.head.parameters(), model.head, features, targets, sampler, recipe)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import safetensors
 import torch
-import torchvision
 from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import nn
@@ -108,7 +107,9 @@ def _convolution(inputs: int, outputs: int, kernel: int, stride: int) -> tuple[n
 
 
 def _resnet(name: str, image_size: int) -> tuple[nn.Module, int]:
-    backbone = torchvision.models.get_model(name, weights=None)
+    from torchvision.models import get_model  # two seconds, which the default model does not need
+
+    backbone = get_model(name, weights=None)
     if image_size <= 64:
         # The usual stem for small images: the ImageNet one would leave a 32 x 32 image a single cell.
         backbone.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
@@ -122,7 +123,9 @@ def _transformer(name: str, image_size: int) -> tuple[nn.Module, int]:
     patch = int(name.rsplit("_", 1)[1])
     if image_size % patch:
         raise InputError(f"{name} needs an image size divisible by {patch}, not {image_size}")
-    backbone = torchvision.models.get_model(name, weights=None, image_size=image_size)
+    from torchvision.models import get_model
+
+    backbone = get_model(name, weights=None, image_size=image_size)
     backbone.heads = nn.Identity()
     return backbone, backbone.hidden_dim
 

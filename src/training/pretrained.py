@@ -1,12 +1,13 @@
 """Weights to start a classifier from: torchvision's by name, or a file with torchvision's or our own tensor names."""
 
 import errno
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-import torchvision
 
 from src.errors import InputError
 from src.parallel import is_main
@@ -67,6 +68,18 @@ def load_pretrained(model: Any, weights: str) -> None:
         ) from error
 
 
+def weights_digest(recipe: Mapping[str, Any]) -> str | None:
+    """The sha256 of the weights file that the recipe starts from; None without one, or for a name of torchvision's.
+
+    None also for a file that is missing, which `load_pretrained` refuses. What a resumed run depends on.
+    """
+    weights = recipe["weights"]
+    if not weights or not weights.endswith(FILES) or not Path(weights).is_file():
+        return None
+    with open(weights, "rb") as file:  # read in pieces: large weights need not fit twice
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _from_file(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise InputError(f"the weights file {path} is missing; put it there, or name another under `weights`")
@@ -86,7 +99,9 @@ def _from_file(path: Path) -> dict[str, torch.Tensor]:
 def _from_torchvision(name: str, weights: str) -> dict[str, torch.Tensor]:
     if name not in FINAL:
         raise InputError(f"torchvision has no weights for {name}; leave `weights` empty or name a .safetensors file")
-    choice = named("weights", torchvision.models.get_model_weights(name).__members__, weights)
+    from torchvision.models import get_model_weights  # two seconds, for these weights alone
+
+    choice = named("weights", get_model_weights(name).__members__, weights)
     file, folder = choice.url.rsplit("/", 1)[1], Path(torch.hub.get_dir()) / "checkpoints"
     try:
         return dict(choice.get_state_dict(progress=is_main(), check_hash=True, map_location="cpu", weights_only=True))
@@ -103,6 +118,7 @@ def _interpolate_positions(backbone: Any, tensors: dict[str, torch.Tensor]) -> N
     key, own = "encoder.pos_embedding", backbone.state_dict()["encoder.pos_embedding"]
     given = tensors.get(f"backbone.{key}")
     if given is not None and given.shape[1] != own.shape[1] and given.shape[2] == own.shape[2]:
-        change = torchvision.models.vision_transformer.interpolate_embeddings
-        changed = change(backbone.image_size, backbone.patch_size, {key: given})
+        from torchvision.models.vision_transformer import interpolate_embeddings
+
+        changed = interpolate_embeddings(backbone.image_size, backbone.patch_size, {key: given})
         tensors[f"backbone.{key}"] = changed[key]

@@ -72,11 +72,16 @@ def half_and_half(
     Each batch holds `round(fraction_real * batch)` real images, first, and keys, which are classes or groups,
     are uniform within both parts. Indices run over real followed by synthetic. real_keys: (N,),
     synthetic_keys: (M,), fraction_real: in [0, 1]. InputError for a fraction outside, or a part that is needed
-    but empty.
+    but empty: no real image is left where synthetic ones replace them all.
     """
     if not 0 <= fraction_real <= 1:
         raise InputError(f"the fraction of real images in a batch lies in [0, 1], not {fraction_real}")
     real = round(fraction_real * batch)
+    if real and len(real_keys) == 0:
+        raise InputError(
+            f"no real image is left for the retrain.fraction_real={fraction_real} of each batch; set "
+            "retrain.fraction_real to 0, or replace fewer images with merge.replace_fraction and merge.replace_classes"
+        )
     parts = [(real_keys, real, 0), (synthetic_keys, batch - real, len(real_keys))]
     draws = [(_uniform_draw(keys), size, first) for keys, size, first in parts if size]
 

@@ -19,7 +19,6 @@ from src.errors import InputError
 from src.evaluation.accuracy import macro_accuracy
 from src.evaluation.features import classifier_features, extract
 from src.seeds import derive
-from src.training.dfr import reweight
 from src.training.last_layer import train_on_features
 from src.training.models import Classifier
 from src.training.named import named
@@ -115,6 +114,8 @@ def tau_norm(model: Classifier, task: Task) -> None:
 
 def dfr(model: Classifier, task: Task) -> None:
     """Deep feature re-weighting; see `src.training.dfr`. A cosine head becomes a linear one."""
+    from src.training.dfr import reweight  # scikit-learn: a second, for this second stage alone
+
     images, labels = task.validation
     keys = labels if task.validation_groups is None else task.validation_groups
     strengths = [number("second_stages.dfr.strengths", c) for c in task.settings["strengths"]]
@@ -134,6 +135,7 @@ SECOND_STAGES: dict[str, Callable[[Classifier, Task], None]] = {
     "dfr": dfr,
 }
 NEED_LINEAR = frozenset({"lws", "tau_norm"})
+BY_LABELS = frozenset({"crt", "lws"})  # trained on the labels of the images that the first stage was trained on
 
 
 def _train(

@@ -181,13 +181,34 @@ def test_hidden_files_and_other_files_do_not_count(root):
         (lambda root: text(root / "yak" / "notes.txt"), r"own/yak holds no image"),
         (lambda root: save(root / "loose.png", noise()), r"holds images beside its class folders \(loose.png\)"),
         (lambda root: photographs(root / "cat" / "more", 1), r"own/cat holds folders \(more\)"),
-        (lambda root: photographs(root / "train" / "cat", 1), r"own/train holds folders \(cat\)"),
+        (
+            lambda root: photographs(root / "train" / "cat", 1),
+            r"own holds cat, dog, emu, fox, gnu; split folders must be called train, val and test, with no other",
+        ),
     ],
 )
 def test_what_does_not_fit_the_layout_is_refused_by_name(root, make, problem):
     make(root)
     with pytest.raises(InputError, match=problem):
         load(root)
+
+
+@pytest.mark.parametrize(
+    ("names", "strange"),
+    [
+        (("train", "valid", "test"), "valid"),
+        (("train", "validation"), "validation"),
+        (("Train", "Val", "Test"), "Test, Train, Val"),
+        (("training", "testing", "val"), "testing, training"),
+    ],
+)
+def test_splits_under_other_names_are_asked_for_under_ours_and_not_to_be_flattened(tmp_path, names, strange):
+    for seed, name in enumerate(names):
+        photographs(tmp_path / name / "cat", 3, seed)
+        photographs(tmp_path / name / "dog", 3, 10 + seed)
+    with pytest.raises(InputError, match="split folders must be called train, val and test") as error:
+        load(tmp_path)
+    assert f" holds {strange}" in str(error.value) and "class folder itself" not in str(error.value)
 
 
 def test_a_class_that_has_no_readable_training_image_is_named(tmp_path, root):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data import images_of as module
-from src.data.images_of import Chosen, ShardImages, images_of, in_memory
+from src.data.images_of import Chosen, ShardImages, images_of, in_memory, subset
 from src.errors import InputError
 from src.shards import Shards, write_all
 
@@ -112,3 +112,21 @@ def test_a_boolean_chooses_the_second_part():
 def test_parts_of_two_sizes_are_refused():
     with pytest.raises(InputError, match="resize them first"):
         Chosen([pixels(0), np.zeros((1, 9, 9, 3), np.uint8)], np.array([0]), np.array([0]))
+
+
+@pytest.mark.parametrize(
+    "key", [slice(9), slice(0), slice(3, 30, 4), np.array([7, -2, 7]), np.arange(N) % 3 == 0], ids=str
+)
+def test_a_subset_reads_like_the_arrays_and_decodes_nothing_until_it_is_asked(key, folder, monkeypatch):
+    lazy, every = ShardImages(Shards(folder)), pixels(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardImages, "__getitem__", lambda *_: pytest.fail("decoded"))
+        part, again = subset(lazy, key), subset(Chosen([lazy], np.zeros(N, int), np.arange(N)), key)
+    for view in (part, again):
+        assert not isinstance(view, np.ndarray) and view.shape == every[key].shape
+        assert np.array_equal(view[:], every[key])
+
+
+def test_a_subset_of_an_array_by_a_slice_is_no_copy():
+    every = pixels(0)
+    assert subset(every, slice(9)).base is every

@@ -216,6 +216,33 @@ def test_synthetic_images_take_the_places_of_replaced_ones(both):
     assert np.bincount(merged.label).tolist() == [3, 3]
 
 
+def test_places_of_replaced_images_that_stay_empty_are_refused_with_the_class_and_both_numbers():
+    real, made = np.array([0] * 4 + [1] * 3), np.array([0] * 3 + [1] * 3)
+    sentence = (
+        r"^class 1 has 4 places to fill, replaced real images' among them, and synthetic images for 3; raise "
+        r"budgets\.<dataset>\.per_class, or lower merge\.replace_fraction and merge\.replace_classes$"
+    )
+    with pytest.raises(InputError, match=sentence):
+        merge(real, made, True, replaced=to_replace(real, 0, 1))
+    with pytest.raises(InputError, match=r"class 0 has 4 places to fill, .* and synthetic images for 3"):
+        merge(real, made, True, replaced=to_replace(real, 1, 0))
+    enough = np.append(made, [0, 1])
+    assert np.bincount(merge(real, enough, True, replaced=to_replace(real, 1, 0)).label).tolist() == [4, 4]
+
+
+def test_by_group_the_context_that_cannot_be_filled_is_named():
+    real = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 1])
+    made = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 1, 0, 0, 1])
+    with pytest.raises(InputError, match=r"class 1 in context 1 has 2 places to fill, .* and synthetic images for 1"):
+        merge(real[0], made[0], True, real[1], made[1], balance="group", replaced=to_replace(real[0], 0, 1))
+
+
+def test_without_replaced_images_and_where_nothing_is_filled_up_there_may_be_fewer():
+    real, made = np.array([0] * 4 + [1]), np.array([0, 1])
+    assert np.bincount(merge(real, made, True, replaced=to_replace(real, 0, 0)).label).tolist() == [4, 2]
+    assert np.bincount(merge(real, made, False, replaced=to_replace(real, 0, 1)).label).tolist() == [5, 1]
+
+
 def test_replacing_nothing_changes_nothing():
     real, made = np.array([0, 0, 1]), np.array([1, 1, 0])
     plain, none = merge(real, made, True), merge(real, made, True, replaced=to_replace(real, 0, 0))

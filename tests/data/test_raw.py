@@ -1,8 +1,10 @@
 """Raw data is looked for where the preset says, and a queued experiment finds the main repository's."""
 
+import os
+
 import pytest
 
-from src.data.raw import missing, raw_folder
+from src.data.raw import missing, raw_folder, state
 
 
 @pytest.fixture
@@ -46,3 +48,25 @@ def test_what_is_missing_is_said_with_where_it_belongs_and_where_to_get_it(two):
     said = str(missing(raw_folder({"name": "birds"}), ["metadata.csv", "forest/"], {"name": "birds"}))
     for part in ("metadata.csv, forest/", "data/raw/birds;", "data/raw/birds/SOURCE.md", "datasets.birds.path"):
         assert part in said
+    said = str(missing(raw_folder({"name": "birds"}), ["forest/1.jpg"], {"name": "birds"}, "images"))
+    assert "datasets.birds.images" in said and "birds.path" not in said
+
+
+def test_the_state_changes_with_any_file_and_with_nothing_else(two, tmp_path):
+    folder, images = two[1] / "data/raw/birds", tmp_path / "elsewhere"
+    (images / "a").mkdir(parents=True)
+    settings = {"name": "birds", "images": str(images)}
+    found = [state(settings)]
+    assert state(settings) == found[0]
+    (images / "a/one.png").write_bytes(b"1234")
+    found.append(state(settings))
+    stood = (images / "a/one.png").stat()
+    (images / "a/one.png").write_bytes(b"4321")  # the same name and size
+    os.utime(images / "a/one.png", ns=(stood.st_atime_ns, stood.st_mtime_ns + 1000))
+    found.append(state(settings))
+    (folder / "list.txt").touch()
+    found.append(state(settings))
+    os.symlink("nowhere", folder / "broken")
+    assert state(settings) == found[-1]
+    assert len(set(found)) == 4
+    assert state({"name": "digits"}) == ""

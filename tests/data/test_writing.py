@@ -103,9 +103,26 @@ def test_a_fingerprint_names_images_labels_and_contexts_and_reads_nothing():
     def never(i: int) -> np.ndarray:
         raise AssertionError
 
-    base = fingerprint(data(read=never))
-    assert base == fingerprint(data())
-    assert len({base, fingerprint(data(22)), fingerprint(data(contexts=False))}) == 3
+    base = fingerprint(data(read=never), "")
+    assert base == fingerprint(data(), "")
+    others = [(data(22), ""), (data(contexts=False), ""), (data(), "other files")]
+    assert len({base, *(fingerprint(*other) for other in others)}) == 4
     relabelled = data()
     relabelled.splits["train"].labels[0] = 2
-    assert fingerprint(relabelled) != base
+    assert fingerprint(relabelled, "") != base
+
+
+def test_a_split_that_loses_shards_while_it_is_filled_is_not_indexed_as_if_it_were_whole(tmp_path, monkeypatch):
+    """As when another process publishes the same folder: what came later once passed for all there is."""
+    write = writing.write_encoded
+
+    def publishing(path: Path, first: int, *more) -> str:
+        digest = write(path, first, *more)
+        if first == 10:
+            for shard in path.parent.glob("shard-*.tar"):
+                shard.unlink()
+        return digest
+
+    monkeypatch.setattr(writing, "write_encoded", publishing)
+    with pytest.raises(InputError, match=r"run the stage again|missing"):
+        write_splits(data(), 8, tmp_path, with_ids=True)

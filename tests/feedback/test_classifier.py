@@ -9,6 +9,7 @@ from src.data.images import to_tensor
 from src.errors import InputError
 from src.feedback.classifier import criterion_value, feedback_value
 from src.feedback.criteria import criterion
+from src.feedback.gaussians import ClassGaussians
 from src.training.models import Classifier, build
 
 CPU = torch.device("cpu")
@@ -75,6 +76,16 @@ def test_no_feedback_is_no_value_and_hardness_is_fitted_to_the_real_images() -> 
     assert torch.isfinite(hardness(to_tensor(real), torch.from_numpy(labels))).all()
     with pytest.raises(InputError, match="'boredom' is unknown"):
         feedback_value({**FEEDBACK, "criterion": "boredom"}, classifier(), real, labels, CPU)
+
+
+def test_the_gaussians_are_where_the_classifier_is_before_the_first_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[tuple] = []
+    original = ClassGaussians.to
+    monkeypatch.setattr(ClassGaussians, "to", lambda self, *where: moved.append(where) or original(self, *where))
+    value = feedback_value({**FEEDBACK, "criterion": "hardness"}, classifier(), pixels(16), np.arange(6) % 3, CPU)
+    for _ in range(2):
+        value(to_tensor(pixels(16)), torch.arange(6) % 3)
+    assert moved == [(CPU, torch.float32)]
 
 
 def test_a_rescaled_image_spans_the_range_and_its_own_range_has_no_gradient() -> None:

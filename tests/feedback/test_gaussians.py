@@ -1,13 +1,19 @@
 """Hardness against scipy's normal density; class Gaussians that exist for a class of one image."""
 
+import math
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from src.errors import InputError
-from src.feedback.gaussians import fit_gaussians
+from src.feedback.gaussians import ClassGaussians, fit_gaussians
 
 
 def features_of(counts: list[int], dimensions: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +37,7 @@ def test_hardness_is_minus_the_log_density_of_the_class(shrinkage: str) -> None:
         hardness = gaussians.hardness(None, torch.from_numpy(h), torch.full((len(h),), k))
         # The ridge of a millionth of the mean variance, for constant features, is all that differs.
         assert np.allclose(hardness, -multivariate_normal.logpdf(h, means[k], covariance), rtol=1e-4)
-        exact = np.linalg.inv(gaussians.precision[k].numpy())
+        exact = np.linalg.inv(gaussians.precision[k if shrinkage == "class" else 0].numpy())
         assert np.allclose(hardness, -multivariate_normal.logpdf(h, means[k], exact), rtol=1e-9)
 
 
@@ -39,9 +45,78 @@ def test_a_single_image_is_enough_for_a_tied_gaussian() -> None:
     features, labels = features_of([60, 1])
     gaussians = fit_gaussians(features, labels, 2, "tied")
     assert torch.equal(gaussians.mean[1], torch.from_numpy(features[-1]))
-    assert torch.equal(gaussians.precision[0], gaussians.precision[1])
     with pytest.raises(InputError, match=r"class 1 has 1 training images.*use 'tied'"):
         fit_gaussians(features, labels, 2, "class")
+
+
+def one_table_for_each_class(
+    features: np.ndarray, labels: np.ndarray, h: Tensor, shrinkage: str, dtype: torch.dtype
+) -> Tensor:
+    """Hardness of h (N, D), written down as the docstring has it, with as many covariances as classes."""
+    classes = range(labels.max() + 1)
+    mean = np.stack([features[labels == k].mean(0) for k in classes])
+    residuals = features - mean[labels]
+    own = [residuals if shrinkage == "tied" else residuals[labels == k] for k in classes]
+    covariance = np.stack([ledoit_wolf(part, assume_centered=True)[0] for part in own])
+    dimensions = covariance.shape[1]
+    covariance += 1e-6 * np.trace(covariance, axis1=1, axis2=2).mean() / dimensions * np.eye(dimensions)
+    tables = (mean, np.linalg.inv(covariance), np.linalg.slogdet(covariance)[1])
+    centre, precision, log_det = (torch.from_numpy(table).to(dtype)[labels] for table in tables)
+    h = h.to(dtype) - centre
+    return 0.5 * (torch.einsum("bi,bij,bj->b", h, precision, h) + log_det + dimensions * math.log(2 * math.pi))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("shrinkage", ["tied", "class"])
+def test_one_covariance_for_all_gives_what_a_copy_for_each_class_gives(shrinkage: str, dtype: torch.dtype) -> None:
+    features, labels = features_of([60, 20, 3], dimensions=40)
+    h = torch.from_numpy(features).flip(0)
+    expected = one_table_for_each_class(features, labels, h, shrinkage, dtype)
+    gaussians = fit_gaussians(features, labels, 3, shrinkage)
+    near = gaussians.to(torch.device("cpu"), dtype)
+    for found in (judge.hardness(None, h.to(dtype), torch.from_numpy(labels)) for judge in (gaussians, near)):
+        assert torch.allclose(found, expected, rtol=100 * torch.finfo(dtype).eps, atol=0)
+
+
+class Watch(TorchDispatchMode):
+    """The largest tensor that was made, in numbers, and which number formats went into the operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest, self.formats = 0, set[torch.dtype]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.largest = max(self.largest, *(x.numel() for x in tree_leaves(out) if isinstance(x, Tensor)))
+        self.formats |= {x.dtype for x in tree_leaves(args) if isinstance(x, Tensor)}
+        return out
+
+
+def watched(gaussians: ClassGaussians, h: Tensor, labels: Tensor) -> Watch:
+    with Watch() as watch:
+        gaussians.hardness(None, h, labels)
+    return watch
+
+
+def test_one_covariance_is_kept_once_and_no_call_makes_one_for_each_image() -> None:
+    features, labels = features_of([3] * 50, dimensions=20)
+    gaussians = fit_gaussians(features, labels, 50, "tied")
+    assert [tuple(table.shape) for table in (gaussians.mean, gaussians.precision, gaussians.log_det)] == [
+        (50, 20),
+        (1, 20, 20),
+        (1,),
+    ]
+    h, labels = torch.from_numpy(features[:30]).float(), torch.from_numpy(labels[:30])
+    assert watched(gaussians, h, labels).largest <= 30 * 20
+    assert watched(gaussians.to(h.device, h.dtype), h, labels).formats == {torch.float32, torch.int64}
+
+
+def test_of_each_classs_own_covariances_a_call_converts_those_of_its_images() -> None:
+    features, labels = features_of([3] * 50, dimensions=20)
+    gaussians = fit_gaussians(features, labels, 50, "class")
+    assert gaussians.to(torch.device("cpu"), torch.float32) is gaussians
+    h, labels = torch.from_numpy(features[:2]).float(), torch.from_numpy(labels[:2])
+    assert watched(gaussians, h, labels).largest <= 2 * 20 * 20
 
 
 def test_features_that_never_fire_leave_the_density_finite() -> None:

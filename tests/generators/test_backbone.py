@@ -110,9 +110,11 @@ def test_compile_is_of_the_networks_that_every_step_runs_and_only_if_asked_for(
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: compiled.append(module))
     monkeypatch.setattr("src.generators.backbone.shutil.which", lambda name: f"/bin/{name}")
     for absent in ({}, {"compile": False}):
-        load({**presets["sd15"], **absent}, CPU)
+        assert not load({**presets["sd15"], **absent}, CPU).compiled
     assert compiled == []
-    pipeline = load({**presets["sd15"], "compile": True}, CPU).pipeline
+    made = load({**presets["sd15"], "compile": True}, CPU)
+    assert made.compiled
+    pipeline = made.pipeline
     assert [id(module) for module in compiled] == [id(pipeline.unet), id(pipeline.vae.decoder)]
 
 

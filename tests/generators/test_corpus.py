@@ -5,7 +5,6 @@ import pytest
 import sklearn.datasets
 import torch
 
-import src.data.digits
 from src.data.pose import PoseRange
 from src.generators.tiny import components
 from src.generators.tiny.corpus import CHARACTERS, CLASSES, INKS, SIZE, STYLES, WORDS, Corpus, render
@@ -89,7 +88,6 @@ def test_the_real_digits_are_never_loaded(monkeypatch: pytest.MonkeyPatch) -> No
         raise AssertionError("the corpus looked at the target data")
 
     monkeypatch.setattr(sklearn.datasets, "load_digits", forbidden)
-    monkeypatch.setattr(src.data.digits, "load_digits", forbidden)
     assert len(rendered(40, 0)) == 40
 
 

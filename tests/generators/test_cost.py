@@ -2,6 +2,8 @@
 
 import json
 import math
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from src.data.plan import PlannedImage
 from src.generators import cost
 from src.generators.cost import flops, matrix_rate, note, peak_gb, report, seconds, spent
 from src.generators.frozen import freeze
 from src.generators.shard_plan import cost_of, write_plan
+from src.generators.synthesis import Synthesiser
+from src.shards import Sample
 from tests.generators.scene import GUIDED, Scene, change
 
 CPU = torch.device("cpu")
@@ -101,6 +106,31 @@ def test_the_report_of_an_arm_is_finite_numbers_that_json_can_hold(scene: Scene,
     assert found["gflop_per_image"] > 1.5 * found["gflop_per_unguided_image"]  # guided at every step
     plain = cost_of(scene.synthesiser(change(steps=2)), scene.plan[:1], tmp_path / "cost")
     assert plain["gflop_per_image"] == found["gflop_per_unguided_image"] and "guided_over_unguided" not in plain
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_compiled_networks_make_their_images_once_before_the_clock_runs(
+    scene: Scene, tmp_path: Path, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, calls = scene.synthesiser(change(steps=1), schedule=GUIDED), []
+    monkeypatch.setattr(made.generator, "compiled", compiled)
+    original = Synthesiser.__call__
+
+    def recorder(self: Synthesiser, part: Sequence[PlannedImage]) -> list[Sample]:
+        calls.append((self.value is not None, len(part)))
+        return original(self, part)
+
+    monkeypatch.setattr(Synthesiser, "__call__", recorder)
+    cost_of(made, scene.plan, tmp_path / "cost")
+    probe, times = len(scene.plan), 2 if compiled else 1
+    for guided in (True, False):
+        assert calls.count((guided, probe)) == times and calls.count((guided, 1)) == 1
+
+
+def test_what_the_first_call_takes_is_not_counted_if_it_is_warm() -> None:
+    waits = iter([0.3, 0.0, 0.3])
+    assert seconds(lambda: time.sleep(next(waits)), CPU, warm=True) < 0.3
+    assert seconds(lambda: time.sleep(next(waits)), CPU) >= 0.3
 
 
 def test_the_matrix_rate_and_the_clock_are_positive() -> None:

@@ -137,3 +137,15 @@ def test_an_ip_adapter_that_cannot_be_used_is_one_clear_sentence(
     assert adapter is not None
     spoil(adapter)
     assert message in sentence(preset)
+
+
+def test_an_ip_adapter_of_another_image_encoder_is_named_with_the_encoder(
+    presets: dict[str, Preset], tmp_path: Path
+) -> None:
+    preset, _, adapter = private(presets["sdxl"], tmp_path)
+    assert adapter is not None
+    edit(adapter / ADAPTER, lambda x: x.update({"image_proj.proj.weight": torch.zeros(128, 24)}))
+    assert sentence(preset) == (
+        f"the IP-Adapter {adapter / ADAPTER} takes image embeddings of 24 numbers, but {adapter / TOWER} makes 16; "
+        "set the preset's adapter.encoder to the image encoder that the adapter was trained with"
+    )

@@ -38,7 +38,7 @@ CPU = torch.device("cpu")
         ("sd15", {"image_size": 0}, "image_size must be at least 1, not 0"),
         ("sd15", {"image_size": 32.0}, "image_size must be a whole number, not 32.0"),
         ("sd15", {"path": "models/absent"}, "models/absent has no model_index.json"),
-        ("sd15", {"path": "~/stable-diffusion"}, "~/stable-diffusion has no model_index.json"),
+        ("sd15", {"path": "~/stable-diffusion"}, "/stable-diffusion has no model_index.json"),
         ("sd15", {"path": "stable-diffusion"}, "stable-diffusion has no model_index.json"),
         ("sdxl", {"adapter": {"path": "a/b"}}, "the generator preset's adapter lacks 'file'; add it"),
     ],
@@ -196,6 +196,24 @@ def test_the_folders_of_a_preset_are_those_that_are_here(presets: dict[str, Pres
     sdxl = presets["sdxl"]
     assert folders.folders_of(sdxl) == [sdxl["path"], sdxl["adapter"]["path"]]
     assert folders.folders_of({"path": "owner/name", "tiny_decoder": str(tmp_path), "adapter": None}) == [str(tmp_path)]
+
+
+def test_a_path_may_begin_at_home(presets: dict[str, Preset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    preset, generator, adapter = private(presets["sdxl"], tmp_path)
+    tiny_decoder(tmp_path / "taesd")
+    at_home = {
+        **preset,
+        "path": "~/generator",
+        "adapter": {**preset["adapter"], "path": "~/adapter"},
+        "tiny_decoder": "~/taesd",
+    }
+    made = load(at_home, CPU)
+    assert made.takes_image and made.decoder("tiny")(torch.zeros(1, 4, 8, 8)).shape == (1, 3, 32, 32)
+    assert folders.folders_of(at_home) == [str(generator), str(tmp_path / "taesd"), str(adapter)]
+    assert folders.folders_of({"path": "~nobody-here/x"}) == []
+    assert f"{tmp_path}/absent has no model_index.json" in sentence({**preset, "path": "~/absent"})
+    assert "~nobody-here/x has no model_index.json" in sentence({**preset, "path": "~nobody-here/x"})
 
 
 def test_on_a_gpu_networks_are_bfloat16_and_on_a_cpu_float32_unless_said_otherwise() -> None:

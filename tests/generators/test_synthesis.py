@@ -13,7 +13,7 @@ from src.errors import InputError
 from src.feedback.guidance import RULES, Schedule
 from src.feedback.sampling import SCHEDULERS
 from src.generators.backbone import Backbone
-from src.generators.synthesis import CONDITIONING, Synthesiser, loss_scale, settings_from
+from src.generators.synthesis import CONDITIONING, PROMPTS, Synthesiser, encoded, loss_scale, settings_from
 from src.seeds import derive
 from tests.generators.scene import GUIDED, SETTINGS, Scene, change
 
@@ -54,6 +54,27 @@ def test_in_float32_an_image_differs_by_1e_5_at_most_among_other_batch_mates(
     among = decoded[-1][0]  # the last decoding is of the finished latents
     made(scene.plan[4:5])
     assert (among[4:5] - decoded[-1][0]).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("name", ["unclip", "sd15", "sdxl"])
+def test_thousands_of_prompts_pass_the_encoders_in_parts_and_each_image_is_told_its_own(
+    scene: Scene, generators: dict[str, Backbone], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, one = scene.of(generators[name]), scene.plan[0]
+    plan = [replace(one, index=i, prompt="a photo of a" + " bold" * (i % 20) + " thin" * (i // 20)) for i in range(300)]
+    expected = here.generator.text([p.prompt for p in plan])
+    asked = record(here.generator, "text", monkeypatch)
+    made = here.synthesiser(change(conditioning="text"), plan=plan)
+    lengths = [len(prompts) for (prompts,) in asked if list(prompts) != [""]]
+    assert lengths == [PROMPTS, 300 - PROMPTS]
+    told = made.condition(plan)
+    assert all(torch.allclose(told[key], value, rtol=0, atol=1e-5) for key, value in expected.items())
+
+
+def test_prompts_that_fit_are_encoded_in_one_pass_bit_for_bit(scene: Scene) -> None:
+    prompts = sorted({p.prompt for p in scene.plan})
+    told, plain = encoded(scene.generator, prompts), scene.generator.text(prompts)
+    assert all(torch.equal(told[key], value) for key, value in plain.items())
 
 
 @pytest.mark.parametrize("schedule", [None, GUIDED])

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from src.files import write_csv
-from src.reporting.blocks import Fold, Table, Text
+from src.reporting.blocks import Fold, Picture, Table, Text
 from src.reporting.page import page
 from tests.reporting import made
 from tests.reporting.reading import checked
@@ -40,18 +40,19 @@ def studies(document):
 def test_a_study_with_results_is_told_with_its_table_and_verdict(studied, tmp_path):
     (fold,) = studies(made.told(studied, tmp_path))
     assert isinstance(fold, Fold) and fold.title == "What is told"
-    question, table, verdict = fold.blocks
+    question, table, differences, verdict = fold.blocks
     assert question == Text("Does the image help?")
-    assert isinstance(table, Table) and "seeds 1 to 2" in table.caption and "'text'" in table.caption
+    assert isinstance(table, Table) and "seeds 1 to 2" in table.caption
     assert [len(row) for row in table.rows] == [len(table.columns)] * 2
-    assert table.rows[1][0] == "text + image" and table.rows[1][-1] == "+25.0 ± 0.0"
-    assert verdict == Text("text + image: +25.0 ± 0.0 few, more.")
+    assert table.rows[1] == ["text + image", "76.5 ± 6.4", "2.5 ± 0.0"]
+    assert differences.rows == [["text + image - text", "+25.0 ± 0.0", "+0.0 ± 0.0"]]
+    assert verdict == Text("text + image against text: +25.0 ± 0.0 few, more.")
 
 
 def test_a_seed_that_is_missing_is_not_measured(studied, tmp_path):
     write_csv(studied / "metrics/studies/told.csv", ROWS[:3])
     (fold,) = studies(made.told(studied, tmp_path))
-    assert fold.blocks[1].rows[1] == ["text + image", "not measured", "not measured", ""]
+    assert fold.blocks[1].rows[1] == ["text + image", "not measured", "not measured"]
 
 
 @pytest.mark.parametrize("content", [b"", b"variant,seed\n", b"\xff", b"a,b\n1,2\n", b"variant,seed,few\ntext,x,1\n"])
@@ -60,6 +61,14 @@ def test_results_that_cannot_be_read_stop_no_report(studied, tmp_path, content):
     document = made.told(studied, tmp_path)
     assert len(studies(document)) == 1
     checked(page(document))
+
+
+def test_a_studys_figures_stand_below_its_table_and_a_damaged_one_is_left_out(studied, tmp_path):
+    Image.new("RGB", (30, 20)).save(studied / "metrics/studies/told.png")
+    (studied / "metrics/studies/told-usefulness.png").write_bytes(b"cut")
+    (fold,) = studies(made.told(studied, tmp_path))
+    (picture,) = [block for block in fold.blocks if isinstance(block, Picture)]
+    assert picture.size == (30, 20) and "few, fid" in picture.alt
 
 
 def test_without_studies_there_is_no_such_section(healthy, tmp_path):

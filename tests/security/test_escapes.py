@@ -4,13 +4,15 @@ import io
 import json
 import shutil
 import tarfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from src.data.folder import load_folder
-from src.data.published.lists import read_list
+from src.data.published.cifar import load_cifar10_lt, load_cifar100_lt
+from src.data.published.lists import load_imagenet_lt, load_places_lt, read_list
 from src.data.published.nico import load_nico
 from src.data.published.utkface import load_utkface
 from src.data.published.waterbirds import load_waterbirds
@@ -105,6 +107,65 @@ def test_a_face_that_is_a_link_outwards_is_refused(tmp_path, outside):
     (place / "30_0_0_20170101.jpg").symlink_to(outside / "secret.png")
     with pytest.raises(InputError, match="leads out of"):
         write_splits(load_utkface(settings, 0), 16, tmp_path / "made", with_ids=True)
+
+
+BINARY10 = partial(miniatures.cifar10_lt, binary=True)
+BINARY100 = partial(miniatures.cifar100_lt, binary=True)
+BIRDS = "waterbird_complete95_forest2water2"
+PLACES = {  # every file and folder that a loader opens by its name, before it reads the first image
+    "cifar-10-batches-py": (load_cifar10_lt, miniatures.cifar10_lt),
+    "cifar-10-batches-py/batches.meta": (load_cifar10_lt, miniatures.cifar10_lt),
+    "cifar-10-batches-py/data_batch_2": (load_cifar10_lt, miniatures.cifar10_lt),
+    "cifar-10-batches-bin": (load_cifar10_lt, BINARY10),
+    "cifar-10-batches-bin/test_batch.bin": (load_cifar10_lt, BINARY10),
+    "cifar-100-python": (load_cifar100_lt, miniatures.cifar100_lt),
+    "cifar-100-binary/fine_label_names.txt": (load_cifar100_lt, BINARY100),
+    "ImageNet_LT_val.txt": (load_imagenet_lt, miniatures.imagenet_lt),
+    "classes.txt": (load_imagenet_lt, miniatures.imagenet_lt),
+    "train": (load_imagenet_lt, miniatures.imagenet_lt),
+    "val": (load_places_lt, miniatures.places_lt),
+    "dg_label_id_mapping.json": (load_nico, miniatures.nico),
+    "public_dg_0416": (load_nico, miniatures.nico),
+    "public_dg_0416/train": (load_nico, miniatures.nico),
+    "public_dg_0416/train/dim": (load_nico, miniatures.nico),
+    "public_dg_0416/train/dim/dog": (load_nico, miniatures.nico),
+    "UTKFace": (load_utkface, miniatures.utkface),
+    BIRDS: (load_waterbirds, miniatures.waterbirds),
+    f"{BIRDS}/metadata.csv": (load_waterbirds, miniatures.waterbirds),
+}
+
+
+def relocate(path: Path, target: Path) -> None:
+    """Move a file or folder, and leave a link to it in its place."""
+    shutil.move(path, target)
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_file_or_folder_of_a_published_data_set_is_followed_outwards(place, tmp_path):
+    load, write = PLACES[place]
+    settings = write(tmp_path / "data")
+    (tmp_path / "data/classes.txt").write_text("n01440764 tench\n")
+    load(settings, 0)
+    relocate(tmp_path / "data" / place, tmp_path / "beside")
+    with pytest.raises(InputError, match=rf"'{place}.*' leads out of .*data; copy"):
+        load(settings, 0)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_published_data_set_may_hold_links_within_and_be_one(place, tmp_path):
+    load, write = PLACES[place]
+    settings = write(tmp_path / "data")
+    (tmp_path / "data/classes.txt").write_text("n01440764 tench\n")
+    before = load(settings, 0)
+    relocate(tmp_path / "data" / place, tmp_path / "data/kept")
+    relocate(tmp_path / "data", tmp_path / "bigger disk")
+    (tmp_path / "bigger disk" / place).unlink()
+    (tmp_path / "bigger disk" / place).symlink_to(tmp_path / "bigger disk/kept")
+    after = load(settings, 0)
+    assert after.class_names == before.class_names
+    for name, split in after.splits.items():
+        assert split.ids == before.splits[name].ids and split.read(0).shape[2] == 3
 
 
 @pytest.mark.parametrize("name", ["../../../../outside", "{outside}", "a/../../../../../outside", "a\0b"])

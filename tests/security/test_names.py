@@ -16,8 +16,9 @@ from src.evaluation.accuracy import accuracy_report
 from src.evaluation.improvement import improvement_report, read_predictions
 from src.export import export, shard_entries
 from src.files import write_csv
-from src.report import contact_sheet, markdown_table
+from src.markdown import markdown_table
 from src.shards import Shards
+from src.sheets import contact_sheet
 from tests.data.pictures import photographs
 
 # What a folder's name may hold, and some of it means something elsewhere.

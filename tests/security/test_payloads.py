@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from src.checkpoints import load_checkpoint
 from src.data.prompts import Prompts
 from src.errors import InputError
 from src.evaluation import cache
 from src.evaluation.inception import inception
 from src.params import load as load_params
-from src.scratch import load_checkpoint
 from src.training import models
 from tests.closure import ROOT
 from tests.security.burglar import Burglar, loaded

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from src.files import write_csv
-from src.report import contact_sheet
+from src.sheets import contact_sheet
 from src.studies import output
 from src.studies.experiments import experiment
 from src.studies.output import write_index, write_sheets, write_study
@@ -66,4 +66,6 @@ def test_the_index_names_every_study_with_results_and_its_verdict(tmp_path):
     write_csv(tmp_path / "first.csv", rows)
     write_index(tmp_path, tmp_path / "studies")
     text = (tmp_path / "README.md").read_text()
-    assert "| [T](first.md) | Q? | b: +25.0 ± 0.0 few, more |" in text and "second" not in text
+    assert "| [T](first.md) | Q? | b against a: +25.0 ± 0.0 few, more |" in text and text.endswith(
+        "Not run yet: second.\n"
+    )

@@ -42,7 +42,8 @@ def test_a_variant_has_the_common_settings_and_its_own_over_them(tmp_path):
         ({"against": "c"}, "compares with 'c'"),
         ({"metrics": ["luck"]}, "asks for the metric 'luck'; known: overall"),
         ({"seeds": "4-3"}, "no list such as"),
-        ({"variants": {"a": {"sets": {}}}}, "something other than `set` and `arm`"),
+        ({"variants": {"a": {"sets": {}}}}, "something other than `set`, `arm` and `against`"),
+        ({"variants": {"a": {}, "b": {"against": "c"}}}, "compares with 'c'"),
         ({"variants": {"a": {"arm": "leg"}}}, "from the arm 'leg'; known: base"),
         ({"reported": [{"variant": "a", "metric": "few", "value": 1}]}, "source for every reported number"),
         ({"reported": [{"variant": "z", "metric": "few", "value": 1, "source": "s"}]}, "for every reported number"),
@@ -68,3 +69,8 @@ def test_every_study_sets_parameters_that_there_are_and_variants_differ(name):
 
 def test_seeds_are_ranges_or_lists():
     assert parse_seeds("5") == (5,) and parse_seeds("1,4-6") == (1, 4, 5, 6)
+
+
+def test_a_variant_is_compared_with_its_own_choice_or_else_the_studys(tmp_path):
+    variants = {"a": {}, "b": {}, "c": {"against": "b"}, "d": {"against": None}}
+    assert [v.against for v in written(tmp_path, variants=variants).variants] == [None, "a", "b", None]

@@ -1,5 +1,7 @@
 """Tables of studies: means, intervals, paired differences and rank correlation, against numbers known otherwise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -8,10 +10,10 @@ from src.files import write_csv
 from src.studies.figures import by_variant
 from src.studies.study import Study, Variant
 from src.studies.summary import cell, rank_correlation, verdict
-from src.studies.tables import markdown, read_rows, rows
+from src.studies.tables import differences, markdown, read_rows, rows
 
 STUDY = Study(
-    "x", "Title", "Question?", (Variant("none", {}, "guided"), Variant("more", {}, "guided")), "none", (1, 2, 3),
+    "x", "Title", "Question?", (Variant("none", {}), Variant("more", {}, "guided", "none")), "none", (1, 2, 3),
     ("few", "fid"), ({"variant": "more", "metric": "few", "value": None, "source": "paper"},), False, {},
 )  # fmt: skip
 MEASURED = {
@@ -21,23 +23,23 @@ MEASURED = {
 
 
 def test_a_difference_is_paired_by_seed_and_in_points():
-    found = cell(STUDY, MEASURED, "more", "few")
+    found = cell(STUDY, MEASURED, STUDY.variants[1], "few")
     test = stats.ttest_1samp([11.0, 10.0, 12.0], 0).confidence_interval()
     assert found.mean == pytest.approx(71)
     assert found.difference == pytest.approx((11, (test.high - test.low) / 2))
-    assert cell(STUDY, MEASURED, "none", "few").difference is None
+    assert cell(STUDY, MEASURED, STUDY.variants[0], "few").difference is None
 
 
 def test_a_missing_seed_leaves_the_cell_empty_instead_of_averaging_the_rest():
     partly = {**MEASURED, "more": {1: MEASURED["more"][1]}}
-    assert cell(STUDY, partly, "more", "few") is None
-    assert "| more | - | - | - |" in markdown(STUDY, partly, {})
+    assert cell(STUDY, partly, STUDY.variants[1], "few") is None
+    assert "| more | - | - |" in markdown(STUDY, partly, {})
 
 
 def test_the_verdict_says_what_cannot_be_told_from_zero():
     noisy = {**MEASURED, "more": {s: {"few": v, "fid": 3.0} for s, v in zip((1, 2, 3), (0.4, 0.7, 0.75), strict=True)}}
-    assert "more: +11.0 ± 2.5 few, more" in verdict(STUDY, MEASURED, "few")
-    assert verdict(STUDY, noisy, "few")[0].endswith("no difference that can be told from zero")
+    assert verdict(STUDY, MEASURED, "few") == ["more against none: +11.0 ± 2.5 few, more"]
+    assert verdict(STUDY, noisy, "few")[0].endswith("no difference beyond chance")
 
 
 def test_the_table_names_sources_unknown_numbers_and_failures():
@@ -64,10 +66,41 @@ def test_the_figure_is_a_png_of_repeatable_bytes():
 
 def test_rank_correlation_is_spearmans_with_an_interval_that_holds_it():
     x, noise = np.arange(30.0), np.random.default_rng(0).normal(size=30)
-    y = np.exp(x / 10) + 4 * noise
-    rho, low, high = rank_correlation(x, y, "test")
+    y, seeds = np.exp(x / 10) + 4 * noise, np.arange(30) % 6
+    rho, low, high = rank_correlation(x, y, seeds, "test")
     assert rho == pytest.approx(stats.spearmanr(x, y).statistic)
     assert -1 <= low < rho < high <= 1 and high - low < 0.5
-    assert rank_correlation(x, x**3, "test")[0] == pytest.approx(1)
-    with pytest.raises(ValueError, match="four pairs"):
-        rank_correlation([1, 2, 3], [1, 2, 3], "test")
+    assert rank_correlation(x, x**3, seeds, "test")[0] == pytest.approx(1)
+    for a, b, clusters in (([1, 2, 3], [1, 2, 3], [1, 1, 2]), ([1, 2, 3, 4], [1, 2, 3, 4], [1, 1, 1, 1])):
+        with pytest.raises(ValueError, match="four pairs, of two clusters"):
+            rank_correlation(a, b, clusters, "test")
+
+
+def test_pairs_of_one_seed_are_not_taken_for_independent():
+    """Twenty copies of four seeds' points are no better known than the four seeds."""
+    x, y, seeds = [1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0], [1, 2, 3, 4]
+    once, often = (rank_correlation(x * n, y * n, seeds * n, "test") for n in (1, 20))
+    assert often[2] - often[1] == pytest.approx(once[2] - once[1], abs=0.3)
+
+
+def test_words_hold_together_over_all_comparisons_of_a_study():
+    """What passes for an effect alone may be the luckiest of twenty."""
+    gained = {seed: {"few": value["few"] + gain, "fid": 2.0}
+              for (seed, value), gain in zip(MEASURED["none"].items(), (0.02, 0.022, 0.025), strict=True)}  # fmt: skip
+    assert verdict(STUDY, {**MEASURED, "more": gained}, "few")[0].endswith("few, more")
+    names = [f"v{k}" for k in range(20)]
+    many = replace(STUDY, variants=(STUDY.variants[0], *(Variant(name, {}, "guided", "none") for name in names)))
+    measured = {**dict.fromkeys(("none", *names), MEASURED["none"]), "v0": gained}
+    assert verdict(many, measured, "few")[0].endswith("no difference beyond chance")
+
+
+def test_a_single_seed_has_neither_differences_nor_a_verdict():
+    text = markdown(replace(STUDY, seeds=(1,)), MEASURED, {})
+    assert "One seed (1)" in text and "In words" not in text and "Paired" not in text
+
+
+def test_differences_are_told_for_every_metric_against_each_variants_own():
+    chain = (*STUDY.variants, Variant("most", {}, "guided", "more"))
+    found = differences(replace(STUDY, variants=chain), {**MEASURED, "most": MEASURED["more"]})
+    assert [row["difference"] for row in found] == ["more - none", "most - more"]
+    assert found[0]["fid"] == "+1.0 ± 0.0" and found[1]["few"] == "+0.0 ± 0.0"

@@ -1,12 +1,15 @@
 """How each arm is trained: what its batches hold, which images its last layer sees, how it starts and is selected."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from src.data.labelled import Labelled
 from src.errors import InputError
+from src.evaluation.features import extract
 from src.seeds import derive
 from src.training import arms
 from src.training.arms import train_synaug
@@ -25,6 +28,7 @@ from .scene import (
     PARAMS,
     PRESET,
     RETRAIN,
+    SYNTHETIC,
     batches,
     everything,
     real_part,
@@ -127,6 +131,120 @@ def test_the_model_sees_the_recipes_size_or_else_the_stored_one(seen):
     for size in (8, None):
         run("base", setting(recipe={"image_size": size}))
         assert seen["fit"]["model"].config["image_size"] == (size or 16)
+
+
+def test_a_model_that_sees_more_than_is_stored_is_refused_before_it_is_built(seen, monkeypatch):
+    monkeypatch.setattr(arms, "build", lambda *_: pytest.fail("built"))
+    sentence = (
+        r"^recipes\.corners\.image_size=24 is above the 16 pixels that images are stored with; lower it, or raise "
+        r"datasets\.corners\.image_size$"
+    )
+    for arm in ARMS:
+        with pytest.raises(InputError, match=sentence):
+            run(arm, setting(recipe={"image_size": 24, "augment": "photo"}))
+    assert "fit" not in seen
+
+
+def test_no_preset_sees_more_than_is_stored():
+    for name, recipe in PARAMS["recipes"].items():
+        stored = PARAMS["datasets"][name]["image_size"]
+        assert arms.image_size(recipe, stored) == (recipe["image_size"] or stored)
+
+
+class Unread:
+    """Images too many for memory: whoever asks for more than a few at once, or for synthetic ones, fails."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, images: np.ndarray, allowed: int, most: int) -> None:
+        self._images, self._allowed, self._most, self.read, self.shape = images, allowed, most, set(), images.shape
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, key):
+        chosen = np.arange(len(self))[key].reshape(-1)
+        assert len(chosen) <= self._most and (chosen < self._allowed).all()
+        self.read |= set(chosen.tolist())
+        return self._images[key]
+
+
+@pytest.mark.parametrize("arm", SYNTHETIC)
+def test_real_images_that_no_stage_asks_for_are_not_looked_for_after_training(seen, monkeypatch, arm):
+    monkeypatch.setattr(arms, "_real", lambda *_: pytest.fail("looked for"))
+    data, synthetic = everything()
+    lazy = replace(data, images=Unread(data.images, 0, 0))
+    if arm == "guided":
+        arms.train_guided(setting(), lazy, synthetic, RETRAIN, "class", None)
+    else:
+        train_synaug(setting(), lazy, synthetic, RETRAIN, NO_LAST, "class", None)
+    assert not lazy.images.read and not {"second_stage", "retrain_last_layer"} & set(seen)
+
+
+@pytest.mark.parametrize("name", ["crt", "lws", "dfr"])
+def test_stages_on_real_images_decode_them_a_batch_at_a_time_and_to_the_same_head(monkeypatch, name):
+    """SYNAuG's last layer, then a second stage: of 44 real images never more than 4 at once."""
+    small = partial(extract, batch=4)
+    monkeypatch.setattr("src.training.last_layer.extract", small)
+    monkeypatch.setattr("src.training.second_stage.extract", small)
+    monkeypatch.setattr("src.training.second_stage.CHUNK", 4)
+    monkeypatch.setattr(arms, "fit", lambda model, *_, **__: (model.eval(), []))
+    data, synthetic = everything()
+    lazy = replace(data, images=Unread(data.images, sum(COUNTS), 4))
+    retrain = {**RETRAIN, "second_stage": name}
+    heads = [train_synaug(setting(), d, synthetic, retrain, LAST, "class", None)[0].head for d in (data, lazy)]
+    assert lazy.images.read == set(range(sum(COUNTS)))
+    assert torch.equal(heads[0].weight, heads[1].weight) and torch.equal(heads[0].bias, heads[1].bias)
+
+
+def without_real(missing: tuple[int, ...]):
+    """Everything, but for the real images of these classes."""
+    data, synthetic = everything()
+    kept = synthetic | ~np.isin(data.labels, missing)
+    return Labelled(data.images[kept], data.labels[kept]), synthetic[kept]
+
+
+LAST_CURE = r"and synaug\.last_layer would need one; set synaug\.last_layer\.steps: 0$"
+SECOND_CURE = r"and retrain\.second_stage {0} would need one; set retrain\.second_stage: none$"
+BOTH_CURE = (
+    r"and synaug\.last_layer and retrain\.second_stage {0} would need one; "
+    r"set synaug\.last_layer\.steps: 0 and retrain\.second_stage: none$"
+)
+
+
+@pytest.mark.parametrize(
+    ("arm", "synaug", "second", "missing", "cure"),
+    [
+        ("synaug", LAST, "none", (2, 3), LAST_CURE),
+        ("synaug", NO_LAST, "crt", (2, 3), SECOND_CURE),
+        ("synaug", LAST, "lws", (2, 3), BOTH_CURE),
+        ("guided", LAST, "crt", (2, 3), SECOND_CURE),
+        ("guided", LAST, "lws", (2, 3), SECOND_CURE),
+        ("guided", LAST, "dfr", (0, 1, 2, 3), SECOND_CURE),
+        ("synaug", LAST, "tau_norm", (0, 1, 2, 3), LAST_CURE),
+    ],
+)
+def test_a_head_trained_on_real_images_is_refused_where_a_class_has_none_left(seen, arm, synaug, second, missing, cure):
+    data, synthetic = without_real(missing)
+    retrain = {**RETRAIN, "second_stage": second, "fraction_real": 0 if len(missing) == 4 else 0.5}
+    with pytest.raises(InputError, match=f"^class {missing[0]} has no real image left, {cure.format(second)}"):
+        if arm == "guided":
+            arms.train_guided(setting(), data, synthetic, retrain, "class", None)
+        else:
+            train_synaug(setting(), data, synthetic, retrain, synaug, "class", None)
+    assert "fit" not in seen
+
+
+@pytest.mark.parametrize(("second", "missing"), [("none", (0, 1, 2, 3)), ("tau_norm", (0, 1, 2, 3)), ("dfr", (2, 3))])
+def test_stages_that_do_not_train_on_real_images_may_go_without_them(monkeypatch, second, missing):
+    monkeypatch.setattr(arms, "fit", lambda model, *_, **__: (model.eval(), []))
+    data, synthetic = without_real(missing)
+    retrain = {**RETRAIN, "second_stage": second, "fraction_real": 0}
+    for model, _ in (
+        arms.train_guided(setting(), data, synthetic, retrain, "class", None),
+        train_synaug(setting(), data, synthetic, retrain, NO_LAST, "class", None),
+    ):
+        assert model.head.weight.isfinite().all()
 
 
 def test_a_recipe_is_the_preset_without_what_it_says_besides_the_optimisation():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.scratch import load_checkpoint
+from src.checkpoints import load_checkpoint
 
 from .worker import IN_PARTS
 

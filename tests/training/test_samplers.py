@@ -153,5 +153,13 @@ def test_nothing_to_sample_from_is_refused() -> None:
         half_and_half(np.array([0]), np.array([0]), 8, 1.5, seed=0)
 
 
+def test_without_real_images_half_real_batches_are_refused_with_the_setting_to_change() -> None:
+    sentence = (
+        r"^no real image is left for the retrain\.fraction_real=0\.5 of each batch; set retrain\.fraction_real to 0"
+    )
+    with pytest.raises(InputError, match=sentence):
+        half_and_half(NONE, np.array([0, 1]), 8, 0.5, seed=0)
+
+
 def test_a_part_with_no_share_may_be_empty() -> None:
     assert (half_and_half(np.array([0, 1]), NONE, 8, 1.0, seed=0)(0) < 2).all()

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from src.checkpoints import save_checkpoint
 from src.errors import InputError
 from src.parallel import rank, together
-from src.scratch import Scratch, save_checkpoint
+from src.scratch import Scratch
 from src.training.loop import fit
 from src.training.losses import make_objective
 from src.training.models import build

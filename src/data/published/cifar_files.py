@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from src.data.reading import below
 from src.errors import InputError
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -83,14 +84,14 @@ class Cifar:
 def read_cifar(root: Path, layouts: tuple[Layout, ...]) -> Cifar | None:
     """The data below `root` in the first layout whose folder is there, None if none is.
 
-    Raises InputError naming a file that is missing, damaged, or asks for more than numpy.
+    Raises InputError naming a file that is missing, damaged, asks for more than numpy, or is a link out of `root`.
     """
     for layout in layouts:
-        folder = root / layout.folder
+        folder = below(root, layout.folder)
         if folder.is_dir():
-            names = _read(folder / layout.names_file, layout.names)
+            names = _read(root, f"{layout.folder}/{layout.names_file}", layout.names)
             train, test = (
-                _join([_read(folder / file, layout.batch) for file in files], folder, len(names))
+                _join([_read(root, f"{layout.folder}/{file}", layout.batch) for file in files], folder, len(names))
                 for files in (layout.train, layout.test)
             )
             return Cifar(train, test, tuple(name.replace("_", " ") for name in names))
@@ -175,7 +176,8 @@ class _Unpickler(pickle.Unpickler):
         return _ALLOWED[module, name]
 
 
-def _read(path: Path, parse: Callable[[bytes], Any]) -> Any:
+def _read(root: Path, file: str, parse: Callable[[bytes], Any]) -> Any:
+    path = below(root, file)
     try:
         return parse(path.read_bytes())
     except (FileNotFoundError, IsADirectoryError):

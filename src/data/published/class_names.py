@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from torchvision.models import ResNet50_Weights
-
+from src.data.reading import below
 from src.errors import InputError
 from src.files import read_bytes
 
@@ -21,10 +20,13 @@ def imagenet_names(folders: Sequence[str], images: Path) -> list[str]:
     folders: the WordNet id of each label.
     """
     known = sorted(set(folders))
-    if len(known) != IMAGENET_CLASSES and (images / "train").is_dir():
-        known = sorted(path.name for path in (images / "train").iterdir() if re.fullmatch("n[0-9]{8}", path.name))
+    train = below(images, "train")
+    if len(known) != IMAGENET_CLASSES and train.is_dir():
+        known = sorted(path.name for path in train.iterdir() if re.fullmatch("n[0-9]{8}", path.name))
     if len(known) != IMAGENET_CLASSES:
         return list(folders)
+    from torchvision.models import ResNet50_Weights  # two seconds, for ImageNet alone
+
     categories = dict(zip(known, ResNet50_Weights.IMAGENET1K_V1.meta["categories"], strict=True))
     return [categories.get(folder, folder) for folder in folders]
 
@@ -37,7 +39,7 @@ def place_names(folders: Sequence[str], images: Path) -> list[str]:
 def overrides(root: Path) -> dict[str, str]:
     """The names of root/classes.txt, if it is there: a line is a class folder (a WordNet id), then the name, of which
     only what stands before the first comma counts. InputError with the line's number for one without a name."""
-    path = root / FILE
+    path = below(root, FILE)
     if not path.is_file():
         return {}
     try:

@@ -16,7 +16,7 @@ import numpy as np
 from src.data.published.class_names import imagenet_names, overrides, place_names, unique
 from src.data.published.shared import require_disjoint
 from src.data.raw import missing, raw_folder
-from src.data.reading import is_there, read_image
+from src.data.reading import below, inside, is_there, read_image
 from src.data.sources import Prepared, Source
 from src.errors import InputError
 from src.files import read_bytes
@@ -94,8 +94,9 @@ def _load(settings: Mapping[str, Any], lists: Mapping[str, Sequence[str]], names
     folders = _classes(lines, paths)
     require_disjoint(str(root), {split: [line.path for line in part] for split, part in lines.items()})
     images = raw_folder({**settings, "path": settings["images"]}) if settings.get("images") else root
-    if absent := [part[0].path for part in lines.values() if not is_there(images / find_image(images, part[0].path))]:
-        raise missing(images, absent, settings)
+    firsts = [part[0].path for part in lines.values()]
+    if absent := [path for path in firsts if not is_there(inside(images, find_image(images, path)))]:
+        raise missing(images, absent, settings, "images")
     sources = {split: _source(part, images) for split, part in lines.items()}
     given = overrides(root)
     called = [given.get(folder, name) for folder, name in zip(folders, names(folders, images), strict=True)]
@@ -110,7 +111,7 @@ def _list_files(root: Path, lists: Mapping[str, Sequence[str]], settings: Mappin
     }
     if absent := [" or ".join(lists[split]) for split, path in found.items() if path is None]:
         raise missing(root, absent, settings)
-    return {split: path for split, path in found.items() if path is not None}
+    return {split: below(root, path.name) for split, path in found.items() if path is not None}
 
 
 def _classes(lines: Mapping[str, Sequence[Line]], paths: Mapping[str, Path]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 from src.checks import whole
 from src.data.published.shared import grouped_source, require_disjoint
 from src.data.raw import missing, raw_folder
+from src.data.reading import below
 from src.data.sources import Prepared
 from src.errors import InputError
 from src.files import read_bytes
@@ -28,19 +29,22 @@ Image = tuple[str, int, int]  # path, label, context
 
 
 def load_nico(settings: Mapping[str, Any], seed: int) -> Prepared:
-    """NICO++, group = 6 * class + context. Groups of at most held_out images have none to train on.
+    """NICO++, group = 6 * class + context. Groups of at most held_out images have none to train on, and those of none
+    may lack their folder.
 
     settings: held_out, images per group for validation and test together (75); split_seed (666).
-    Raises InputError for a mapping that is no list of classes, or a folder that it does not know.
+    Raises InputError for a mapping that is no list of classes, a folder that it does not know, or a context without
+    class folders.
     """
     where = f"datasets.{settings['name']}"
     held_out = whole(f"{where}.held_out", settings["held_out"], 3)
     split_seed = whole(f"{where}.split_seed", settings["split_seed"])
     root = raw_folder(settings)
-    if absent := [name for name in (MAPPING, f"{IMAGES}/") if not (root / name).exists()]:
+    if absent := [name for name in (MAPPING, f"{IMAGES}/") if not below(root, name).exists()]:
         raise missing(root, absent, settings)
     mapping = _mapping(root / MAPPING)
-    _refuse_unknown(root / IMAGES, mapping)
+    _refuse_unknown(root, mapping)
+    _refuse_absent(root)
     parts: dict[str, list[Image]] = {split: [] for split in SPLITS}
     shuffle = random.Random(split_seed).shuffle
     for context, context_name in enumerate(CONTEXTS):
@@ -71,17 +75,33 @@ def _mapping(path: Path) -> dict[str, int]:
     return mapping
 
 
-def _refuse_unknown(images: Path, mapping: Mapping[str, int]) -> None:
+def _refuse_unknown(root: Path, mapping: Mapping[str, int]) -> None:
     """A folder that is read by nobody would be data lost in silence."""
-    for folder in sorted(path for path in images.iterdir() if path.is_dir()):
+    for folder in _folders(root, IMAGES):
         if folder.name not in CONTEXTS:
             raise InputError(f"{folder} is none of the contexts {', '.join(CONTEXTS)}; move it away")
-        for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for inner in _folders(root, f"{IMAGES}/{folder.name}"):
             if inner.name not in mapping:
                 raise InputError(f"{inner} is none of the classes in {MAPPING}; move it away")
 
 
+def _refuse_absent(root: Path) -> None:
+    """An archive that was unpacked in part would count as groups without images."""
+    if absent := [context for context in CONTEXTS if not _folders(root, f"{IMAGES}/{context}")]:
+        raise InputError(
+            f"{root / IMAGES} holds no classes in the contexts {', '.join(absent)}; unpack the archive again"
+        )
+
+
 def _images(root: Path, folder: str) -> list[str]:
-    if not (root / folder).is_dir():
-        return []
-    return sorted(f"{folder}/{path.name}" for path in (root / folder).iterdir() if path.suffix.lower() == ".jpg")
+    return [f"{folder}/{path.name}" for path in _entries(root, folder) if path.suffix.lower() == ".jpg"]
+
+
+def _folders(root: Path, folder: str) -> list[Path]:
+    return [path for path in _entries(root, folder) if path.is_dir()]
+
+
+def _entries(root: Path, folder: str) -> list[Path]:
+    """What lies in a folder, sorted; nothing if it is not there."""
+    path = below(root, folder)
+    return sorted(path.iterdir()) if path.is_dir() else []

@@ -12,14 +12,15 @@ from typing import Any
 from src.checks import number, whole
 from src.data.published.shared import grouped_source, require_disjoint
 from src.data.raw import missing, raw_folder
+from src.data.reading import below
 from src.data.sources import Prepared
 from src.data.splits import split_fractions
 from src.errors import InputError
 from src.training.named import named
 
 FOLDER = "UTKFace"
-# One published name has a space before .jpg.
-NAME = re.compile(r"([0-9]{1,3})_([01])_([0-4])_([0-9]+) ?\.jpg(\.chip\.jpg)?", re.IGNORECASE)
+# One published name has a space before .jpg, another has no dot there.
+NAME = re.compile(r"([0-9]{1,3})_([01])_([0-4])_([0-9]+) ?\.?jpg(\.chip\.jpg)?", re.IGNORECASE)
 AGE_BORDERS = (20, 40)
 VALUES = {
     "age": ("under 20", "20 to 39", "40 or older"),
@@ -48,7 +49,8 @@ def load_utkface(settings: Mapping[str, Any], seed: int) -> Prepared:
     dropped = {whole(f"{where}.drop_races", race, 0, len(VALUES["race"]) - 1) for race in settings["drop_races"] or ()}
     val, test = (number(f"{where}.{name}_fraction", settings[f"{name}_fraction"]) for name in ("val", "test"))
     root = raw_folder(settings)
-    folder = root / FOLDER if (root / FOLDER).is_dir() else root
+    folder = below(root, FOLDER)
+    folder = folder if folder.is_dir() else root
     told = {path.name: attributes(path.name) for path in sorted(folder.glob("*")) if path.suffix.lower() == ".jpg"}
     if not told:
         raise missing(root, [f"{FOLDER}/*.jpg"], settings)

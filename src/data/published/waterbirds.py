@@ -8,6 +8,7 @@ from typing import Any
 
 from src.data.published.shared import grouped_source, require_disjoint
 from src.data.raw import missing, raw_folder
+from src.data.reading import below
 from src.data.sources import Prepared
 from src.errors import InputError
 
@@ -23,13 +24,13 @@ def load_waterbirds(settings: Mapping[str, Any], seed: int) -> Prepared:
     """Waterbirds in its published splits, group = 2 * y + place. Raises InputError naming the line of metadata.csv that
     lacks a value or has another than 0 and 1 (0, 1 and 2 for the split)."""
     root = raw_folder(settings)
-    folder = next((place for place in (root / FOLDER, root) if (place / TABLE).is_file()), None)
-    if folder is None:
+    table = next((path for name in (f"{FOLDER}/{TABLE}", TABLE) if (path := below(root, name)).is_file()), None)
+    if table is None:
         raise missing(root, [f"{FOLDER}/{TABLE}"], settings)
-    rows = _rows(folder / TABLE)
+    rows = _rows(table)
     parts = {split: sorted(row[1:] for row in rows if row[0] == split) for split in SPLITS.values()}
-    require_disjoint(str(folder / TABLE), {split: [path for path, _, _ in part] for split, part in parts.items()})
-    sources = {split: grouped_source(folder, part) for split, part in parts.items()}
+    require_disjoint(str(table), {split: [path for path, _, _ in part] for split, part in parts.items()})
+    sources = {split: grouped_source(table.parent, part) for split, part in parts.items()}
     return Prepared({**sources, "pool": sources["train"]}, CLASSES, CONTEXTS)
 
 

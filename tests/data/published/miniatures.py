@@ -91,7 +91,7 @@ def cifar100_lt(root: Path, binary: bool = False) -> dict[str, Any]:
 
 
 def nico(root: Path, sizes: Mapping[str, Sequence[int]] | None = None, held_out: int = 9) -> dict[str, Any]:
-    """NICO++ with images of 16 pixels. sizes: for each class folder the images in the six contexts, 0 for no folder."""
+    """NICO++ with images of 16 pixels. sizes: for each class the images in the six contexts, 0 for no class folder."""
     sizes = sizes or {"hot_air_balloon": (30, 20, 12, 9, 6, 11), "dog": (9, 6, 15, 21, 30, 12)}
     labels = {name: label for label, name in enumerate(sorted(sizes))}
     root.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def waterbirds(root: Path, groups: Mapping[int, Sequence[int]] | None = None, im
 
 def utkface(root: Path) -> dict[str, Any]:
     """UTKFace with each age group and gender in every race, fewer in later races; three names lack the race, one has a
-    space before its extension."""
+    space before its extension, one has no dot there."""
     time = 20170116174525000
     for race, count in enumerate((12, 10, 8, 6, 2)):
         for group, ages in enumerate(((1, 19), (20, 39), (40, 116))):
@@ -143,6 +143,7 @@ def utkface(root: Path) -> dict[str, Any]:
                 write_image(root / "UTKFace" / name, group, race, number)
     odd = (
         "24_0_1_20170116220224657 .jpg.chip.jpg",
+        "55_0_0_20170116232725357jpg.chip.jpg",
         "39_1_20170116174525125.jpg.chip.jpg",
         "61_1_20170109142408075.jpg.chip.jpg",
         "61_1_20170109150557335.jpg.chip.jpg",

@@ -1,6 +1,7 @@
 """Data sets with groups: NICO++ and Waterbirds from their own formats, and what UTKFace shares with them."""
 
 import random
+import shutil
 from itertools import combinations
 
 import numpy as np
@@ -62,13 +63,13 @@ def reference_split(names: dict[str, dict[str, list[str]]], held_out: int) -> di
 
 
 def test_nico_is_split_as_in_subpopbench_with_no_training_image_in_groups_of_at_most_75(tmp_path):
-    sizes = {"hot_air_balloon": (80, 75, 10, 76, 3, 0), "dog": (0, 74, 2, 90, 0, 0)}
+    sizes = {"hot_air_balloon": (80, 75, 10, 76, 3, 0), "dog": (0, 74, 2, 90, 0, 1)}
     settings = miniatures.nico(tmp_path, sizes, held_out=75)
     data = load_nico(settings, seed=5)
     assert data.class_names == ("dog", "hot air balloon") and data.context_names == CONTEXTS
     assert groups(data, "train") == [0, 0, 0, 15, 0, 0, 5, 0, 0, 1, 0, 0]
     assert groups(data, "val") == [0, 24, 0, 25, 0, 0, 25, 25, 3, 25, 1, 0]
-    assert groups(data, "test") == [0, 50, 2, 50, 0, 0, 50, 50, 7, 50, 2, 0]
+    assert groups(data, "test") == [0, 50, 2, 50, 0, 1, 50, 50, 7, 50, 2, 0]
     root = tmp_path / "public_dg_0416/train"
     names = {
         context: {
@@ -100,6 +101,17 @@ def test_a_nico_folder_that_no_context_claims_is_refused_rather_than_lost(tmp_pa
     settings = miniatures.nico(tmp_path)
     (tmp_path / "public_dg_0416/train/snow").mkdir()
     with pytest.raises(InputError, match=r"snow is none of the contexts autumn, dim"):
+        load_nico(settings, 0)
+
+
+def test_contexts_of_nico_that_are_absent_or_empty_are_named_rather_than_counted_as_no_images(tmp_path):
+    settings, root = miniatures.nico(tmp_path), tmp_path / "public_dg_0416/train"
+    shutil.rmtree(root / "dim/dog")  # a group may be empty
+    assert len(load_nico(settings, 0).splits["train"]) > 0
+    shutil.rmtree(root / "rock")
+    for name in ("dog", "hot_air_balloon"):
+        shutil.rmtree(root / "water" / name)
+    with pytest.raises(InputError, match=r"train holds no classes in the contexts rock, water; unpack .* again$"):
         load_nico(settings, 0)
 
 

@@ -126,6 +126,17 @@ def test_absent_lists_or_images_are_one_sentence_with_what_was_looked_for_and_th
         load_imagenet_lt({**settings, "images": str(tmp_path / "elsewhere")}, 0)
 
 
+@pytest.mark.parametrize("images", [None, "elsewhere"])
+def test_absent_images_ask_for_the_setting_that_names_their_folder_and_absent_lists_for_the_other(tmp_path, images):
+    settings = {**miniatures.places_lt(tmp_path), "images": images and str(tmp_path / images)}
+    shutil.rmtree(tmp_path / "train")
+    with pytest.raises(InputError, match=r"or set datasets\.places_lt\.images in params\.yaml to where"):
+        load_places_lt(settings, 0)
+    (tmp_path / "Places_LT_val.txt").unlink()
+    with pytest.raises(InputError, match=r"or set datasets\.places_lt\.path in params\.yaml to where"):
+        load_places_lt(settings, 0)
+
+
 @given(st.lists(st.tuples(st.from_regex(r"[a-z][a-z ]{0,8}/[a-z0-9]{1,8}\.jpg", fullmatch=True), st.integers(0, 999))))
 def test_a_list_is_read_back_whatever_its_spaces_and_blank_lines(tmp_path_factory, entries):
     path = tmp_path_factory.mktemp("list") / "list.txt"

@@ -1,14 +1,13 @@
-"""Reports: pictures with repeatable bytes, intervals with known values."""
+"""Contact sheets: repeatable bytes, a row per class, small whatever the data."""
 
 import io
 
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import stats
 
-from src.report import contact_sheet, first_rows, markdown_table, mean_ci, paired, sheet_by_class
 from src.shards import Shards, write_all
+from src.sheets import contact_sheet, first_rows, sheet_by_class
 
 IMAGES = np.random.default_rng(0).integers(256, size=(5, 8, 8, 3), dtype=np.uint8)
 
@@ -30,28 +29,6 @@ def test_row_labels_stand_left_of_the_images(tmp_path):
     assert left > 10 and (sheet[:18, 2:left] < 128).any() and (sheet[20:, 2:left] < 128).any()
     with pytest.raises(ValueError, match="1 labels for 2 rows"):
         contact_sheet(tmp_path / "b.png", IMAGES, columns=3, row_labels=["zero"])
-
-
-def test_the_interval_is_students(tmp_path):
-    values = [83.1, 84.0, 82.2, 85.3]
-    mean, half = mean_ci(values)
-    low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
-    assert (mean - half, mean + half) == pytest.approx((low, high))
-    assert mean_ci([0.0, 2.0]) == pytest.approx((1.0, 12.7062), abs=1e-4)
-    with pytest.raises(ValueError, match="two values"):
-        mean_ci([1.0])
-
-
-def test_pairing_cancels_what_runs_share():
-    a, b = [50.0, 70.0, 90.0], [49.0, 69.1, 88.9]
-    assert paired(a, b)[0] == pytest.approx(1.0) and paired(a, b)[1] < 0.3 < mean_ci(a)[1]
-    with pytest.raises(ValueError, match="paired"):
-        paired(a, b[:2])
-
-
-def test_a_table_shows_absent_values_as_dashes():
-    table = markdown_table([{"arm": "base", "few": 43.21}, {"arm": "a|b", "few": None, "n": 3}], ["arm", "few", "n"])
-    assert table == "| arm | few | n |\n| --- | --- | --- |\n| base | 43.2 | - |\n| a\\|b | - | 3 |\n"
 
 
 def test_a_sheet_by_class_stays_small_whatever_the_data(tmp_path):

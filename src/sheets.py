@@ -1,15 +1,13 @@
-"""What a reader looks at: contact sheets, intervals and tables."""
+"""Contact sheets: many images as one PNG, for people who would rather look than read."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
-from scipy import stats
 
 from src.data.reading import shrink
 from src.files import atomic_write
@@ -62,43 +60,11 @@ def first_rows(sheet: bytes, rows: int, title: str) -> bytes:
         if ROW not in image.info:
             raise ValueError(f"a contact sheet tells its '{ROW}'")
         width, height = image.size
-        top, png, note = (
-            image.crop((0, 0, width, min(height, GAP + rows * int(image.info[ROW])))),
-            io.BytesIO(),
-            PngInfo(),
-        )
+        top = image.crop((0, 0, width, min(height, GAP + rows * int(image.info[ROW]))))
+    png, note = io.BytesIO(), PngInfo()
     note.add_text("Title", title)
     top.save(png, "PNG", optimize=True, pnginfo=note)
     return png.getvalue()
-
-
-def mean_ci(values: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Return the mean and the half-width of its Student t interval; ValueError for fewer than two values."""
-    data = np.asarray(values, dtype=np.float64)
-    if data.ndim != 1 or len(data) < 2:
-        raise ValueError("an interval needs at least two values")
-    quantile = stats.t.ppf((1 + level) / 2, len(data) - 1)
-    return float(data.mean()), float(quantile * data.std(ddof=1) / np.sqrt(len(data)))
-
-
-def paired(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Return mean and half-width of a - b, matched run by run, which cancels what the runs share."""
-    if len(a) != len(b):
-        raise ValueError(f"{len(a)} and {len(b)} values cannot be paired")
-    return mean_ci(np.subtract(a, b), level)
-
-
-def markdown_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Return a Markdown table; a float has one decimal, None or an absent value is a dash."""
-    lines = [list(columns), ["---"] * len(columns)]
-    lines += [[_cell(row.get(column)) for column in columns] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.1f}" if isinstance(value, float) else str(value).replace("\n", " ").replace("|", "\\|")
 
 
 def sheet_by_class(
