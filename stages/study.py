@@ -7,12 +7,13 @@ metrics/studies/<name>.{md,csv,png} as soon as a study's last experiment has end
 
 import argparse
 import os
-import subprocess
+from pathlib import Path
 from statistics import median
 
 from tqdm import tqdm
 
 from src.errors import InputError, run_stage
+from src.repository import git_text
 from src.studies.campaign import Campaign
 from src.studies.experiments import Experiment, Outcome, run_all
 from src.studies.paper import commands
@@ -63,7 +64,7 @@ def _announce(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
 
 
 def _run(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
-    if dirty := subprocess.run(["git", "status", "--porcelain", *SOURCES], capture_output=True, text=True).stdout:
+    if dirty := git_text(Path("."), "status", "--porcelain", *SOURCES):
         raise InputError(f"{dirty.split()[1]} is not committed; commit first, so that results belong to a commit")
     with tqdm(total=len(missing), desc="studies", unit="experiment", smoothing=0.1) as bar:
 

@@ -9,7 +9,6 @@ from src.reporting.findings import (
     NO_GAIN,
     NOTE,
     SHOTS,
-    SYNTHETIC,
     TOO_FEW,
     WARNING,
     WEAK_BASE,
@@ -22,6 +21,7 @@ from src.reporting.findings import (
 from src.reporting.image_signs import image_signs
 from src.reporting.run import dig
 from src.reporting.words import number, percent, points
+from src.studies.study import SYNTHETIC
 
 Tree = Mapping[str, Any]
 

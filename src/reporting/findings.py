@@ -7,7 +7,6 @@ from typing import Any
 from src.reporting.run import dig
 
 WARNING, NOTE = "warning", "note"
-SYNTHETIC = ("guided", "synaug")
 SHOTS = ("overall", "many", "medium", "few")
 
 LOW = "low diversity"

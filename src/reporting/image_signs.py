@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from src.evaluation.improvement import BASE, BOUND
-from src.reporting.findings import FAR, LABELS, LOW, SYNTHETIC, Finding, severity_of, shots_of
+from src.reporting.findings import FAR, LABELS, LOW, Finding, severity_of, shots_of
 from src.reporting.guidance_signs import guidance
 from src.reporting.run import dig, title
 from src.reporting.words import listed, number, percent
+from src.studies.study import SYNTHETIC
 
 # A perfect generator has density 1 and precision near 1. The shipped one, conditioned on real images, has .5 and .75;
 # on text alone, whose style is visibly wrong, .2 and .35 (metrics/evidence.json).

@@ -24,7 +24,7 @@ from src.files import read_yaml
 
 FOLDER = Path("studies")
 ARMS = ("base", "synaug", "guided", "all_real")
-SYNTHETIC = ("synaug", "guided")
+SYNTHETIC = ("guided", "synaug")
 ACCURACY = ("overall", "many", "medium", "few", "macro", "ece", "worst_group", "group_mean", "weighted_mean")
 QUALITY = ("fid", "density", "coverage", "precision", "recall", "agreement", "loss", "entropy")
 METRICS = (*ACCURACY, *QUALITY)
