@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.table import by_seed, interval, write_into
+from benchmarks.table import by_seed, interval
 from src.errors import InputError, run_stage
 from src.files import read_json
 from src.intervals import paired
-from src.markdown import markdown_table
+from src.markdown import markdown_table, write_between
 
 TITLES = {
     "ce": "cross-entropy",
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--readme", type=Path, required=True)
     parser.add_argument("--name", required=True, help="of the marks in the README")
     options = parser.parse_args()
-    write_into(options.readme, "\n".join(table(read_json(path)) for path in options.reports), options.name)
+    write_between(options.readme, "\n".join(table(read_json(path)) for path in options.reports), options.name)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from src.errors import InputError, run_stage
-from src.files import atomic_write, read_bytes, read_json
+from src.errors import run_stage
+from src.files import read_json
 from src.intervals import mean_ci, paired
-from src.markdown import markdown_table
+from src.markdown import markdown_table, write_between
 
 TITLES = {
     "base_ce": "base, cross-entropy",
@@ -30,7 +30,6 @@ PAIRS = (
     ("dropout", "text_image"),
     ("loss", "dropout"), ("entropy", "dropout"), ("hardness", "dropout"), ("entropy", "synaug"),
 )  # fmt: skip
-MARKS = ("<!-- {}:begin -->\n", "<!-- {}:end -->")
 
 
 def by_seed(report: Mapping[str, Any], arm: str, read: Callable[[Mapping[str, Any]], float]) -> list[float] | None:
@@ -133,22 +132,12 @@ def tables(report: Mapping[str, Any]) -> str:
     return text
 
 
-def write_into(readme: Path, text: str, name: str = "evidence") -> None:
-    """Replace what stands between the marks of that name. Raises InputError if the marks are missing."""
-    marks = [mark.format(name) for mark in MARKS]
-    before, begin, rest = read_bytes(readme).decode().partition(marks[0])
-    _, end, after = rest.partition(marks[1])
-    if not begin or not end:
-        raise InputError(f"{readme} lacks the marks {marks[0].strip()} and {marks[1]}; restore them with git")
-    atomic_write(readme, f"{before}{begin}\n{text}\n{end}{after}".encode())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", type=Path)
     parser.add_argument("--readme", type=Path, required=True)
     options = parser.parse_args()
-    write_into(options.readme, tables(read_json(options.report)))
+    write_between(options.readme, tables(read_json(options.report)), "evidence")
 
 
 if __name__ == "__main__":

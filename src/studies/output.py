@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from src.files import atomic_write, write_csv
-from src.markdown import markdown_table
+from src.markdown import markdown_table, write_between
 from src.sheets import first_rows
 from src.studies.experiments import Experiment
 from src.studies.figures import against_gain, by_variant
 from src.studies.results import sheet
 from src.studies.study import FOLDER as STUDIES
 from src.studies.study import Study, known_studies, read_study
-from src.studies.summary import Measured, verdict
+from src.studies.summary import Measured, brief
 from src.studies.tables import markdown, read_rows, rows
 from src.studies.usefulness import correlations, points
 
-FOLDER = Path("metrics/studies")
+FOLDER, PAGE = Path("metrics/studies"), Path("README.md")
 CLASSES = 4  # of a variant's picture: the rarest ones
 
 
@@ -48,20 +48,29 @@ def write_sheets(study: Study, experiments: Mapping[str, Experiment], folder: Pa
             atomic_write(folder / study.name / "sheets" / name, first_rows(found, CLASSES, variant.name))
 
 
-def write_index(folder: Path = FOLDER, studies: Path = STUDIES) -> None:
-    """Write README.md: every study that has results, its question and verdict, with a link to its table; the others."""
-    found, absent = [], []
+def write_index(folder: Path = FOLDER, studies: Path = STUDIES, page: Path = PAGE) -> None:
+    """Write the folder's README.md: every study that has results with its findings; the others by name.
+
+    page: that shows the same table between its marks 'studies'.
+    """
+    lead = (
+        "# Studies\n\nMean differences with 95 % intervals, paired by seed. Bold: differs from zero together with the "
+        "study's other comparisons (Holm). `python -m stages.study NAME` makes a table again.\n\n"
+    )
+    absent = [name for name in known_studies(studies) if not (folder / f"{name}.csv").exists()]
+    rest = f"\nNot run yet: {', '.join(absent)}.\n" if absent else ""
+    atomic_write(folder / "README.md", (lead + index(folder, studies) + rest).encode())
+    write_between(page, index(folder, studies, f"{folder}/"), "studies")
+
+
+def index(folder: Path = FOLDER, studies: Path = STUDIES, links: str = "") -> str:
+    """A row for every study that has results. links: the way to their tables from the page that shows it."""
+    found = []
     for name in known_studies(studies):
         study, path = read_study(name, studies), folder / f"{name}.csv"
         if path.exists():
-            said = "; ".join(verdict(study, read_rows(path.read_bytes()), study.metrics[0]))
-            found.append({"study": f"[{study.title}]({name}.md)", "question": study.question, "found": said})
-        else:
-            absent.append(name)
-    lead = (
-        "# Studies\n\nMean differences with 95 % intervals, paired by seed, in the first metric of each table. "
-        "`python -m stages.study NAME` makes a table again.\n\n"
-    )
-    table = markdown_table(found, ["study", "question", "found"])
-    rest = f"\nNot run yet: {', '.join(absent)}.\n" if absent else ""
-    atomic_write(folder / "README.md", (lead + table + rest).encode())
+            metric = study.metrics[0]
+            said = brief(study, read_rows(path.read_bytes()), metric)
+            title = f"[{study.title}]({links}{name}.md)"
+            found.append({"study": title, "question": study.question, "metric": metric, "found": said})
+    return markdown_table(found, ["study", "question", "metric", "found"])

@@ -42,17 +42,51 @@ def cell(study: Study, measured: Measured, variant: Variant, metric: str) -> Cel
     return Cell(*mean_ci(values), paired(values, others), _p(np.subtract(values, others)))
 
 
-def verdict(study: Study, measured: Measured, metric: str) -> list[str]:
-    """A sentence for each comparison: by how much, and whether it holds together with the study's others (Holm)."""
+@dataclass(frozen=True)
+class Comparison:
+    """One variant's mean paired difference to another, the half-width of its 95 % interval, and whether it differs
+    from zero together with the study's others (Holm)."""
+
+    variant: str
+    against: str
+    mean: float
+    half: float
+    holds: bool
+
+
+def comparisons(study: Study, measured: Measured, metric: str) -> list[Comparison]:
+    """Every comparison that the study asks for and whose seeds are all there."""
     cells = [(variant, cell(study, measured, variant, metric)) for variant in study.variants]
-    found = [(v, c.difference, c.p) for v, c in cells if c is not None and c.difference is not None and c.p is not None]
-    holds = holm([p for _, _, p in found])
+    found = [
+        (v.name, v.against, c.difference, c.p)
+        for v, c in cells
+        if c is not None and v.against is not None and c.difference is not None and c.p is not None
+    ]
+    holds = holm([p for *_, p in found])
+    return [
+        Comparison(name, against, mean, half, held)
+        for (name, against, (mean, half), _), held in zip(found, holds, strict=True)
+    ]
+
+
+def verdict(study: Study, measured: Measured, metric: str) -> list[str]:
+    """A sentence for each comparison: by how much, and whether it holds."""
     sentences = []
-    for (variant, (mean, half), _), held in zip(found, holds, strict=True):
-        word = ("more" if mean > 0 else "less") if held else "no difference beyond chance"
-        size = f"{mean:+.{digits(metric)}f} ± {half:.{digits(metric)}f} {metric}"
-        sentences.append(f"{variant.name} against {variant.against}: {size}, {word}")
+    for one in comparisons(study, measured, metric):
+        word = ("more" if one.mean > 0 else "less") if one.holds else "no difference beyond chance"
+        size = f"{one.mean:+.{digits(metric)}f} ± {one.half:.{digits(metric)}f} {metric}"
+        sentences.append(f"{one.variant} against {one.against}: {size}, {word}")
     return sentences
+
+
+def brief(study: Study, measured: Measured, metric: str) -> str:
+    """The comparisons in one line of Markdown; what holds is bold."""
+    parts = []
+    for one in comparisons(study, measured, metric):
+        size = f"{one.mean:+.{digits(metric)}f} ± {one.half:.{digits(metric)}f}"
+        part = f"{one.variant} over {one.against} {size}"
+        parts.append(f"**{part}**" if one.holds else part)
+    return "; ".join(parts)
 
 
 def digits(metric: str) -> int:

@@ -1,12 +1,8 @@
 """The evidence's tables say what the numbers say, and the README keeps everything around them."""
 
-import pytest
-
 from benchmarks.arms import ARMS
-from benchmarks.table import PAIRS, TITLES, accuracy_rows, difference_rows, main, tables, write_into
-from src.errors import InputError
+from benchmarks.table import PAIRS, TITLES, accuracy_rows, difference_rows, main, tables
 from src.files import write_json
-from tests.closure import ROOT
 
 MARKS = "<!-- evidence:begin -->\n", "<!-- evidence:end -->"
 
@@ -71,29 +67,6 @@ def test_the_caption_names_split_seeds_and_budgets():
         "Accuracy in per cent on the test split, mean ± 95 % interval over seeds 1 to 2; full budget 60 "
     )
     assert "half 30" in text
-
-
-def test_the_tables_replace_what_stood_between_the_marks_and_nothing_else(tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{MARKS[0]}old\n{MARKS[1]}\nafter\n")
-    for text in ("first", "second"):
-        write_into(readme, text)
-    assert readme.read_text() == f"before\n{MARKS[0]}\nsecond\n{MARKS[1]}\nafter\n"
-
-
-@pytest.mark.parametrize("text", ["no marks", MARKS[0], MARKS[1], f"{MARKS[1]}\n{MARKS[0]}"])
-def test_a_readme_without_its_marks_is_left_alone(tmp_path, text):
-    readme = tmp_path / "README.md"
-    readme.write_text(text)
-    with pytest.raises(InputError, match=r"lacks the marks .* restore them with git"):
-        write_into(readme, "tables")
-    assert readme.read_text() == text
-
-
-def test_the_readme_has_its_marks(tmp_path):
-    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
-    write_into(tmp_path / "README.md", "tables")
-    assert f"{MARKS[0]}\ntables\n{MARKS[1]}" in (tmp_path / "README.md").read_text()
 
 
 def test_one_command_writes_the_readme(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from src.files import write_csv
+from src.markdown import MARKS
 from src.sheets import contact_sheet
 from src.studies import output
 from src.studies.experiments import experiment
@@ -64,8 +65,9 @@ def test_the_index_names_every_study_with_results_and_its_verdict(tmp_path):
     few = {"a": 0.5, "b": 0.75}
     rows = [{"variant": name, "seed": seed, "few": value} for seed in (1, 2, 3) for name, value in few.items()]
     write_csv(tmp_path / "first.csv", rows)
-    write_index(tmp_path, tmp_path / "studies")
+    page = tmp_path / "page.md"
+    page.write_text("".join(mark.format("studies") for mark in MARKS))
+    write_index(tmp_path, tmp_path / "studies", page)
     text = (tmp_path / "README.md").read_text()
-    assert "| [T](first.md) | Q? | b against a: +25.0 ± 0.0 few, more |" in text and text.endswith(
-        "Not run yet: second.\n"
-    )
+    assert "| [T](first.md) | Q? | few | **b over a +25.0 ± 0.0** |" in text and text.endswith("Not run yet: second.\n")
+    assert f"| [T]({tmp_path}/first.md) | Q? | few | **b over a +25.0 ± 0.0** |" in page.read_text()

@@ -9,7 +9,7 @@ from scipy import stats
 from src.files import write_csv
 from src.studies.figures import by_variant
 from src.studies.study import Study, Variant
-from src.studies.summary import cell, rank_correlation, verdict
+from src.studies.summary import brief, cell, rank_correlation, verdict
 from src.studies.tables import differences, markdown, read_rows, rows
 
 STUDY = Study(
@@ -40,6 +40,12 @@ def test_the_verdict_says_what_cannot_be_told_from_zero():
     noisy = {**MEASURED, "more": {s: {"few": v, "fid": 3.0} for s, v in zip((1, 2, 3), (0.4, 0.7, 0.75), strict=True)}}
     assert verdict(STUDY, MEASURED, "few") == ["more against none: +11.0 ± 2.5 few, more"]
     assert verdict(STUDY, noisy, "few")[0].endswith("no difference beyond chance")
+
+
+def test_in_brief_what_holds_is_bold():
+    noisy = {**MEASURED, "more": {1: {"few": 0.30}, 2: {"few": 0.61}, 3: {"few": 0.50}}}
+    assert brief(STUDY, MEASURED, "few") == "**more over none +11.0 ± 2.5**"
+    assert brief(STUDY, noisy, "few").startswith("more over none ")
 
 
 def test_the_table_names_sources_unknown_numbers_and_failures():
