@@ -11,7 +11,7 @@ from src.studies.output import index
 from tests.closure import ROOT
 
 MARKS = "<!-- it:begin -->\n", "<!-- it:end -->"
-GROUPS = [ROOT / f"metrics/groups/{name}.json" for name in ("digits_waterbirds", "digits_fair", "digits_nico")]
+GROUPS = ("waterbirds", "fair", "nico")
 
 
 def test_a_table_shows_absent_values_as_dashes():
@@ -36,19 +36,23 @@ def test_a_page_without_its_marks_is_left_alone(tmp_path, text):
     assert page.read_text() == text
 
 
-def generated(name: str) -> str:
-    """The part of that name as the files say it."""
-    if name == "evidence":
-        return benchmarks.table.tables(read_json(ROOT / "metrics/evidence.json"))
-    if name == "studies":
-        return index(ROOT / "metrics/studies", ROOT / "studies", "metrics/studies/")
-    reports = {"baselines": [ROOT / "metrics/baselines.json"], "groups": GROUPS}[name]
-    return "\n".join(benchmarks.method_table.table(read_json(report)) for report in reports)
+def methods(*reports: str) -> str:
+    return "\n".join(benchmarks.method_table.table(read_json(ROOT / f"metrics/{name}.json")) for name in reports)
 
 
-@pytest.mark.parametrize("name", ["evidence", "studies", "baselines", "groups"])
-def test_the_readme_shows_what_the_files_say(name, tmp_path):
-    page = tmp_path / "README.md"
-    page.write_text((ROOT / "README.md").read_text())
-    write_between(page, generated(name), name)
-    assert page.read_text() == (ROOT / "README.md").read_text()
+@pytest.mark.parametrize(
+    ("page", "name", "text"),
+    [
+        ("README.md", "evidence", benchmarks.table.tables(read_json(ROOT / "metrics/evidence.json"))),
+        ("README.md", "studies", index(ROOT / "metrics/studies", ROOT / "studies", "metrics/studies/")),
+        ("README.md", "baselines", methods("baselines")),
+        ("README.md", "groups", methods("groups/digits_waterbirds")),
+        ("metrics/groups/README.md", "groups", methods(*(f"groups/digits_{name}" for name in GROUPS))),
+    ],
+    ids=lambda value: value if len(value) < 30 else "",
+)
+def test_a_page_shows_what_the_files_say(page, name, text, tmp_path):
+    shown = (ROOT / page).read_text()
+    (tmp_path / "page.md").write_text(shown)
+    write_between(tmp_path / "page.md", text, name)
+    assert (tmp_path / "page.md").read_text() == shown
