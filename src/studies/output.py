@@ -70,7 +70,7 @@ def index(folder: Path = FOLDER, studies: Path = STUDIES, links: str = "") -> st
         study, path = read_study(name, studies), folder / f"{name}.csv"
         if path.exists():
             metric = study.metrics[0]
-            said = brief(study, read_rows(path.read_bytes()), metric)
+            said = brief(study, read_rows(path.read_bytes()), metric) or "no differences: one seed"
             title = f"[{study.title}]({links}{name}.md)"
             found.append({"study": title, "question": study.question, "metric": metric, "found": said})
     return markdown_table(found, ["study", "question", "metric", "found"])
