@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from src.files import atomic_write, write_csv
-from src.markdown import markdown_table, write_between
+from src.markdown import MARKS, markdown_table, write_between
 from src.sheets import first_rows
 from src.studies.experiments import Experiment
 from src.studies.figures import against_gain, by_variant
@@ -51,7 +51,7 @@ def write_sheets(study: Study, experiments: Mapping[str, Experiment], folder: Pa
 def write_index(folder: Path = FOLDER, studies: Path = STUDIES, page: Path = PAGE) -> None:
     """Write the folder's README.md: every study that has results with its findings; the others by name.
 
-    page: that shows the same table between its marks 'studies'.
+    page: shows the same table, if it has the marks 'studies' for it; one without them must not end hours of work.
     """
     lead = (
         "# Studies\n\nMean differences with 95 % intervals, paired by seed. Bold: differs from zero together with the "
@@ -60,7 +60,8 @@ def write_index(folder: Path = FOLDER, studies: Path = STUDIES, page: Path = PAG
     absent = [name for name in known_studies(studies) if not (folder / f"{name}.csv").exists()]
     rest = f"\nNot run yet: {', '.join(absent)}.\n" if absent else ""
     atomic_write(folder / "README.md", (lead + index(folder, studies) + rest).encode())
-    write_between(page, index(folder, studies, f"{folder}/"), "studies")
+    if page.exists() and MARKS[0].format("studies") in page.read_text():
+        write_between(page, index(folder, studies, f"{folder}/"), "studies")
 
 
 def index(folder: Path = FOLDER, studies: Path = STUDIES, links: str = "") -> str:
@@ -70,7 +71,7 @@ def index(folder: Path = FOLDER, studies: Path = STUDIES, links: str = "") -> st
         study, path = read_study(name, studies), folder / f"{name}.csv"
         if path.exists():
             metric = study.metrics[0]
-            said = brief(study, read_rows(path.read_bytes()), metric) or "no differences: one seed"
+            said = brief(study, read_rows(path.read_bytes()), metric) or "nothing to compare over several seeds"
             title = f"[{study.title}]({links}{name}.md)"
             found.append({"study": title, "question": study.question, "metric": metric, "found": said})
     return markdown_table(found, ["study", "question", "metric", "found"])

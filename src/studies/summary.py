@@ -74,8 +74,7 @@ def verdict(study: Study, measured: Measured, metric: str) -> list[str]:
     sentences = []
     for one in comparisons(study, measured, metric):
         word = ("more" if one.mean > 0 else "less") if one.holds else "no difference beyond chance"
-        size = f"{one.mean:+.{digits(metric)}f} ± {one.half:.{digits(metric)}f} {metric}"
-        sentences.append(f"{one.variant} against {one.against}: {size}, {word}")
+        sentences.append(f"{one.variant} against {one.against}: {_size(one, metric)} {metric}, {word}")
     return sentences
 
 
@@ -83,10 +82,13 @@ def brief(study: Study, measured: Measured, metric: str) -> str:
     """The comparisons in one line of Markdown; what holds is bold."""
     parts = []
     for one in comparisons(study, measured, metric):
-        size = f"{one.mean:+.{digits(metric)}f} ± {one.half:.{digits(metric)}f}"
-        part = f"{one.variant} over {one.against} {size}"
+        part = f"{one.variant} over {one.against} {_size(one, metric)}"
         parts.append(f"**{part}**" if one.holds else part)
     return "; ".join(parts)
+
+
+def _size(one: Comparison, metric: str) -> str:
+    return f"{one.mean:+.{digits(metric)}f} ± {one.half:.{digits(metric)}f}"
 
 
 def digits(metric: str) -> int:

@@ -71,3 +71,11 @@ def test_the_index_names_every_study_with_results_and_its_verdict(tmp_path):
     text = (tmp_path / "README.md").read_text()
     assert "| [T](first.md) | Q? | few | **b over a +25.0 ± 0.0** |" in text and text.endswith("Not run yet: second.\n")
     assert f"| [T]({tmp_path}/first.md) | Q? | few | **b over a +25.0 ± 0.0** |" in page.read_text()
+
+
+def test_a_page_without_a_place_for_the_index_is_left_alone(tmp_path):
+    page = tmp_path / "page.md"
+    for text in ("", "a README of one's own"):
+        page.write_text(text)
+        write_index(tmp_path, tmp_path / "studies", page)
+        assert page.read_text() == text
