@@ -11,18 +11,11 @@ from tests.closure import ROOT
 
 RUNS = json.loads((ROOT / "metrics/studies/planted/runs.json").read_text())
 SOUND = "default"
-MISSED = "low diversity"  # its images turned out not to be alike: coverage .95, recall .71
 
 
-@pytest.mark.parametrize("name", [name for name in RUNS if name not in (SOUND, MISSED)])
+@pytest.mark.parametrize("name", [name for name in RUNS if name != SOUND])
 def test_a_failure_planted_in_a_real_run_is_named(name):
     assert name in {finding.name for finding in diagnose(**RUNS[name])}
-
-
-def test_images_that_cover_the_real_ones_are_not_called_alike():
-    overall = RUNS[MISSED]["quality"]["guided"]["reference_classifier"]["overall"]
-    assert overall["coverage"] > 0.9
-    assert MISSED not in {finding.name for finding in diagnose(**RUNS[MISSED])}
 
 
 def test_the_healthy_run_has_no_warning():
