@@ -11,6 +11,7 @@ import argparse
 import csv
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,16 @@ def main() -> None:
     (seed,) = study.seeds
     runs = {variant.name: measured(experiment(variant.settings, seed).name) for variant in study.variants}
     write_json(FOLDER / "runs.json", runs)
-    rows = [{"planted": name, **_told(finding)} for name, run in runs.items() for finding in diagnose(**run)]
-    silent = [{"planted": name, "found": "nothing"} for name, run in runs.items() if not diagnose(**run)]
-    table = markdown_table([*silent, *rows], ["planted", "found", "arm", "as", "numbers"])
+    table = said(runs)
     atomic_write(FOLDER / "diagnosis.md", table.encode())
     print(table, end="")
+
+
+def said(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """A Markdown table of every finding, by run. runs: the arguments of `diagnose`, by name."""
+    silent = [{"planted": name, "found": "nothing"} for name, run in runs.items() if not diagnose(**run)]
+    rows = [{"planted": name, **_told(finding)} for name, run in runs.items() for finding in diagnose(**run)]
+    return markdown_table([*silent, *rows], ["planted", "found", "arm", "as", "numbers"])
 
 
 def measured(name: str) -> dict[str, Any]:

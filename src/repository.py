@@ -37,9 +37,10 @@ def file_at(root: Path, commit: str, path: str) -> bytes | None:
 
 
 def experiments(root: Path) -> dict[str, list[tuple[str, str]]]:
-    """Return the experiments that DVC keeps, by name: (hash of the commit they start from, their ref)."""
+    """Return the experiments that DVC keeps, by name: (hash of the commit they start from, their ref), latest last."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for ref in (git_text(root, "for-each-ref", "--format=%(refname)", "refs/exps") or "").split():
+    listed = git_text(root, "for-each-ref", "--sort=committerdate", "--format=%(refname)", "refs/exps")
+    for ref in (listed or "").split():
         if match := _EXPERIMENT.fullmatch(ref):
             found.setdefault(match[3], []).append((match[1] + match[2], ref))
     return found

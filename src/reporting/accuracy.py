@@ -7,7 +7,7 @@ from src.evaluation.fairness import DIFFERENCES
 from src.evaluation.improvement import BASE, BOUND, SHOTS
 from src.reporting.blocks import Block, Figure, Fold, Section, Side, Table, Text, Tile
 from src.reporting.charts import bars, dots
-from src.reporting.findings import main_measure, shots_of, value_of
+from src.reporting.findings import bound_of, main_measure, shots_of, value_of
 from src.reporting.gains import ADJECTIVE, gains, main_arm, measures_of
 from src.reporting.run import Run, dig, title
 from src.reporting.words import MISSING, listed, number, percent, points
@@ -25,7 +25,7 @@ def tiles(run: Run) -> list[Tile]:
         if name in gained:
             text = f"{points(gained[name].value)} points over the base"
             found.append(Tile(f"{title(arm)}, {ADJECTIVE[name]}", percent(value_of(run.accuracy[arm], name)), text))
-    bound = value_of(run.accuracy.get(BOUND), main)
+    bound = bound_of(run.accuracy, main)
     if bound is not None:
         found.append(Tile(f"all real, {ADJECTIVE[main]}", percent(bound), "what balancing could reach"))
     fid = shots_of(run.quality, arm).get("overall", {}).get("fid")

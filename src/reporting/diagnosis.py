@@ -12,7 +12,10 @@ from src.reporting.findings import (
     TOO_FEW,
     WARNING,
     WEAK_BASE,
+    WEAK_JUDGE,
     Finding,
+    above_chance,
+    bound_of,
     main_measure,
     severity_of,
     shots_of,
@@ -26,7 +29,6 @@ from src.studies.study import SYNTHETIC
 Tree = Mapping[str, Any]
 
 UNTRAINED = 0.5  # of log(classes), the training loss of guessing
-WEAK = 0.25  # of the way from chance to perfect, on the classes with most training images; the default has .97
 TEST_IMAGES = 50  # behind the accuracy in question: up to 7 points of standard error
 FEATURE_IMAGES = 100  # behind FID, density and coverage; the default has 300 and 600
 FEW = 20  # training images, below which a class is few-shot
@@ -46,6 +48,7 @@ def diagnose(
     measured = [arm for arm in SYNTHETIC if isinstance(quality.get(arm), Mapping)]
     found = [finding for arm in measured for finding in image_signs(accuracy, quality, arm, settings or {})]
     found += weak_base(accuracy, curves or {})
+    found += weak_judge(accuracy, quality)
     found += [finding for arm in SYNTHETIC for finding in no_gain(accuracy, arm)]
     found += too_few(accuracy, quality)
     return sorted(found, key=lambda finding: finding.severity == NOTE)
@@ -59,7 +62,7 @@ def weak_base(accuracy: Tree, curves: Mapping[str, Sequence[Mapping[str, float]]
     reached = base.get(shot)
     if reached is None or classes < 2:
         return
-    bar, guess = 1 / classes + WEAK * (1 - 1 / classes), math.log(classes)
+    bar, guess = above_chance(classes), math.log(classes)
     losses = [row["loss"] for row in curves.get(BASE, ()) if "loss" in row]
     if reached >= bar and not (losses and losses[-1] > UNTRAINED * guess):
         return
@@ -73,18 +76,32 @@ def weak_base(accuracy: Tree, curves: Mapping[str, Sequence[Mapping[str, float]]
     yield Finding(WEAK_BASE, BASE, WARNING, numbers, advice)
 
 
-def no_gain(accuracy: Tree, arm: str) -> Iterator[Finding]:
-    """The retrained classifier is not above the base by two standard errors, though real images would lift it.
+def weak_judge(accuracy: Tree, quality: Tree) -> Iterator[Finding]:
+    """The classifier of all real images, whose features and answers judge the synthetic ones, knows little itself."""
+    reached, classes = dig(accuracy, BOUND, "overall"), len(dig(accuracy, BOUND, "per_class") or {})
+    if reached is None or classes < 2 or reached >= above_chance(classes) or not quality:
+        return
+    numbers = f"it is right on {percent(reached)} of real images, where less than {percent(above_chance(classes))} is "
+    numbers += "little more than chance"
+    advice = "Class agreement and whatever is measured in its features say nothing: train it longer (`recipes`), or "
+    advice += "look at other features (`evaluation.features`)."
+    yield Finding(WEAK_JUDGE, BOUND, NOTE, numbers, advice)
 
-    The standard error is that of two independent shares, wider than a paired test's: the finding accuses late.
+
+def no_gain(accuracy: Tree, arm: str) -> Iterator[Finding]:
+    """The retrained classifier is not above the base by two standard errors, though there is room to rise.
+
+    Room is what all real images reach or, where the base has them all already, being always right. The standard
+    error is that of two independent shares, wider than a paired test's: the finding accuses late.
     """
     measure = main_measure(accuracy.get(BASE))
-    base, made, bound = (value_of(accuracy.get(name), measure) for name in (BASE, arm, BOUND))
+    base, made = (value_of(accuracy.get(name), measure) for name in (BASE, arm))
+    bound = bound_of(accuracy, measure)
     images = images_behind(accuracy.get(BASE) or {}, measure)
     if base is None or made is None or not images:
         return
     noise = math.sqrt((base * (1 - base) + made * (1 - made)) / images)
-    if made - base > 2 * noise or (bound is not None and bound - base <= 2 * noise):
+    if made - base > 2 * noise or (1.0 if bound is None else bound) - base <= 2 * noise:
         return
     numbers = f"{measure} accuracy {percent(base)} in the base, {percent(made)} with synthetic images "
     numbers += f"({points(made - base)} points, standard error {100 * noise:.1f}, {number(images)} test images)"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from src.evaluation.improvement import BOUND
 from src.reporting.run import dig
 
 WARNING, NOTE = "warning", "note"
@@ -16,7 +17,10 @@ INERT = "guidance inert"
 DESTRUCTIVE = "guidance destructive"
 NO_GAIN = "classifier not improving"
 WEAK_BASE = "base classifier too weak"
+WEAK_JUDGE = "judge too weak"
 TOO_FEW = "too few images to tell"
+
+WEAK = 0.25  # of the way from chance to perfect, below which a classifier tells little; the default's base has .97
 
 
 @dataclass(frozen=True)
@@ -57,3 +61,13 @@ def main_measure(report: Mapping[str, Any] | None) -> str:
 def value_of(report: Mapping[str, Any] | None, measure: str) -> float | None:
     """Return one of the measures of an arm's accuracy."""
     return dig(report, "groups", "worst") if measure == "worst group" else dig(report, measure)
+
+
+def bound_of(accuracy: Mapping[str, Any], measure: str) -> float | None:
+    """Return what all real images reach; None where the training split holds them all, so that it bounds nothing."""
+    return None if dig(accuracy, BOUND, "bound") is False else value_of(accuracy.get(BOUND), measure)
+
+
+def above_chance(classes: int) -> float:
+    """Return the accuracy from which a classifier is taken to know anything, or the class in question."""
+    return 1 / classes + WEAK * (1 - 1 / classes)

@@ -11,12 +11,10 @@ from src.reporting.words import number, percent, setting
 # From the first look to the finished image entropy falls by a third without feedback, at a third of the default scale
 # by a sixth, and rises by an eighth at the default (LOG.md; metrics/development.json): far beyond that is too much.
 FALLEN, RAISED = 0.8, 1.3
-# Of the same images without feedback, where they are known: the default raises their entropy by half.
-ABOVE_UNGUIDED, FAR_ABOVE_UNGUIDED = 1.05, 2
 SATED = 0.75  # of log(classes), the highest entropy there is; the default ends at .58
+ROSE = 1.05  # of the first look, where entropy that is sated can hardly rise more
 # Of the latent's norm, which rule `latent` moves by the feedback scale in one update; the released code's is .03.
 TINY_STEP, HUGE_STEP = 0.001, 0.3
-LOOKS = ("before", "after", "unguided_after")  # of metrics/fid_density_coverage.json
 IDLE = 0.5  # share of updates without a usable gradient
 
 Tree = Mapping[str, Any]
@@ -25,7 +23,7 @@ Tree = Mapping[str, Any]
 def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: bool) -> Iterator[Finding]:
     """Feedback without effect, or with too much of it. damaged: the images are far off or of the wrong class."""
     feedback, preset = dig(quality, arm, "feedback"), dig(settings, "feedbacks", str(dig(settings, "feedback"))) or {}
-    name, scale = criterion(feedback, settings), preset.get("scale")
+    name, scale = criterion(settings), preset.get("scale")
     if not feedback or name == "none" or scale == 0:
         return
     updates, skipped = feedback.get("updates"), feedback.get("skipped") or 0
@@ -48,18 +46,15 @@ def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: boo
         yield Finding(INERT, arm, WARNING, numbers, advice)
 
 
-def criterion(feedback: Tree | None, settings: Tree) -> str:
+def criterion(settings: Tree) -> str:
     """Return the name of the criterion of a run's feedback: "none", or "criterion" where it is not known."""
     asked = dig(settings, "feedback")
-    return str(
-        dig(feedback, "criterion") or dig(settings, "feedbacks", str(asked), "criterion") or asked or "criterion"
-    )
+    return str(dig(settings, "feedbacks", str(asked), "criterion") or asked or "criterion")
 
 
 def _said(feedback: Tree, name: str, tried: float | None, skipped: float) -> str:
-    before, after, unguided = (feedback.get(key) for key in LOOKS)
-    said = f"mean {name} {number(before)} at the first look, {number(after)} on the finished images"
-    said += "" if unguided is None else f", {number(unguided)} without feedback"
+    said = f"mean {name} {number(feedback.get('before'))} at the first look, "
+    said += f"{number(feedback.get('after'))} on the finished images"
     return said + (
         f"; {percent(skipped / tried)} of {number(float(tried), 1)} updates had no gradient" if tried else ""
     )
@@ -67,20 +62,16 @@ def _said(feedback: Tree, name: str, tried: float | None, skipped: float) -> str
 
 def _not_up(feedback: Tree, damaged: bool) -> bool:
     """Whether the criterion ended low. Against the first look alone, damaged images tell nothing: any may fall."""
-    before, after, unguided = (feedback.get(key) for key in LOOKS)
-    if after is None:
+    before, after = feedback.get("before"), feedback.get("after")
+    if after is None or before is None:
         return False
-    if unguided is not None:
-        return after < unguided + (ABOVE_UNGUIDED - 1) * abs(unguided)
-    return not damaged and before is not None and after < before + (FALLEN - 1) * abs(before)
+    return not damaged and after < before + (FALLEN - 1) * abs(before)
 
 
 def _far_up(feedback: Tree, name: str, classes: int) -> bool:
-    before, after, unguided = (feedback.get(key) for key in LOOKS)
-    if after is None:
+    """Whether the criterion ended high above the first look, or, for entropy, rose to where it can hardly rise more."""
+    before, after = feedback.get("before"), feedback.get("after")
+    if after is None or before is None:
         return False
-    if name == "entropy" and classes > 1 and after > SATED * math.log(classes):
-        return True
-    if unguided is not None:
-        return after > unguided + (FAR_ABOVE_UNGUIDED - 1) * abs(unguided)
-    return before is not None and after > before + (RAISED - 1) * abs(before)
+    sated = name == "entropy" and classes > 1 and after > SATED * math.log(classes)
+    return after > before + ((ROSE if sated else RAISED) - 1) * abs(before)

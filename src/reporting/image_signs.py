@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from src.evaluation.improvement import BASE, BOUND
-from src.reporting.findings import FAR, LABELS, LOW, Finding, severity_of, shots_of
+from src.reporting.findings import FAR, LABELS, LOW, Finding, above_chance, severity_of, shots_of
 from src.reporting.guidance_signs import guidance
 from src.reporting.run import dig, title
 from src.reporting.words import listed, number, percent
@@ -79,7 +79,10 @@ def distance(quality: Tree, arm: str, settings: Tree) -> Iterator[Finding]:
 
 
 def labels(accuracy: Tree, quality: Tree, arm: str) -> Iterator[Finding]:
-    """Agreement with the class asked for, against what the judge reaches on real images, both above chance."""
+    """Agreement with the class asked for, against what the judge reaches on real images, both above chance.
+
+    A class that the judge itself does not know on real images cannot be judged, and nothing can if it knows none.
+    """
     agreement = dig(quality, arm, "class_agreement") or {}
     own, rates, overall = (
         dig(accuracy, BOUND, "per_class") or {},
@@ -89,13 +92,18 @@ def labels(accuracy: Tree, quality: Tree, arm: str) -> Iterator[Finding]:
     classes = _classes(accuracy, quality, arm)
     if overall is None or classes < 2:
         return
-    chance, judge = 1 / classes, dig(accuracy, BOUND, "overall") or 1.0
+    right = dig(accuracy, BOUND, "overall")
+    chance, judge = 1 / classes, 1.0 if right is None else right
     images = shots_of(quality, arm).get("overall", {}).get("synthetic_images")
     wrong = {}
+    if judge < above_chance(classes):
+        return
     if images is None or images >= CLASS_IMAGES * classes:
         for name, rate in rates.items():
-            reached = dig(own, name, "accuracy") or judge
-            if rate is not None and rate - chance < KEPT_CLASS * (reached - chance):
+            told = dig(own, name, "accuracy")
+            reached = judge if told is None else told
+            known = rate is not None and reached >= above_chance(classes)
+            if known and rate - chance < KEPT_CLASS * (reached - chance):
                 wrong[name] = rate
     if overall - chance >= KEPT_LABELS * (judge - chance) and not wrong:
         return

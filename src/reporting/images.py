@@ -8,7 +8,7 @@ from src.reporting.guidance_signs import criterion
 from src.reporting.run import GENERATOR_SHEET, Run, dig, title
 from src.reporting.words import MISSING, number, signed
 
-LOOKS = {"before": "first look", "after": "finished image", "unguided_after": "finished image without feedback"}
+LOOKS = {"before": "first look", "after": "finished image"}
 
 
 def pictures(run: Run) -> Section:
@@ -46,30 +46,25 @@ def _picture(run: Run, name: str) -> Picture:
 
 def feedback(run: Run) -> Section:
     """The criterion before and after, and how many updates there were."""
-    told, name = dig(run.quality, "guided", "feedback"), criterion(dig(run.quality, "guided", "feedback"), run.params)
+    told, name = dig(run.quality, "guided", "feedback"), criterion(run.params)
     judged = _judged(run)
     if not told:
         none = name == "none" or "feedback" in (run.quality.get("guided") or {})
         said = "This run had no feedback." if none else f"Criterion before and after feedback: {MISSING}."
         return Section("feedback", "Feedback", [Text(said), *judged])
-    before, after, unguided = (told.get(key) for key in LOOKS)
+    before, after = (told.get(key) for key in LOOKS)
     said = ""
     if before is not None and after is not None:
         said = f"The base classifier's mean {name} over the guided images is {number(before, 3)} at the feedback's "
         said += f"first look and {number(after, 3)} on the finished images, a change of {signed(after - before, 3)}. "
-    if unguided is None:
-        said += "The first look is at a blurred estimate, so that change is not the feedback's effect: this would need "
-        said += "the same images without feedback, `-S feedback=none`."
-    elif after is not None:
-        said += (
-            f"Without feedback it is {number(unguided, 3)}, so feedback changed it by {signed(after - unguided, 3)}."
-        )
+    said += "The first look is at a blurred estimate, so that change is not the feedback's effect: this would need "
+    said += "the same images without feedback, `-S feedback=none`."
     rows = [[LOOKS[key], number(told[key], 3)] for key in LOOKS if key in told]
     rows.append(["updates an image got", number(told.get("updates"), 1)])
     rows.append(["updates skipped for want of a gradient", number(told.get("skipped"), 1)])
     table = Table(f"Mean {name} of the base classifier over the guided images", ["", name], rows)
     values: list[Bar] = [(LOOKS[key], told[key], number(told[key], 3)) for key in LOOKS if told.get(key) is not None]
-    if not values:
+    if not values or min(value for _, value, _ in values if value is not None) < 0:  # no bar has a negative length
         return Section("feedback", "Feedback", [Text(said), table, *judged])
     heading = f"Mean {name}, before and after"
     alt = f"{heading}: " + ", ".join(f"{look} {words}" for look, _, words in values)

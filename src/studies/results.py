@@ -63,7 +63,7 @@ def measured(name: str) -> dict[str, dict[str, float | None]]:
 
 
 def revision(name: str, root: Path = Path(".")) -> str:
-    """The commit of an experiment by its name. Raises InputError if DVC has none of that name."""
+    """The latest commit of an experiment by its name. Raises InputError if DVC has none of that name."""
     for _, ref in reversed(experiments(root).get(name, [])):
         if commit := commit_of(root, ref):
             return commit

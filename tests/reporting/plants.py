@@ -84,10 +84,6 @@ def hardly_moved(told: dict[str, Any]) -> None:
     told["settings"] = {**made.SETTINGS, "feedbacks": {"entropy": {"scale": 1e-9}}}
 
 
-def no_more_than_unguided(told: dict[str, Any]) -> None:
-    feedback(told, before=0.5, after=0.61, unguided_after=0.6)
-
-
 def raised_too_far(told: dict[str, Any]) -> None:
     feedback(told, after=1.2)
     agreement(told, 0.35)
@@ -114,7 +110,6 @@ PLANTED = {
     without_gradient: INERT,
     never_guided: INERT,
     too_weak: INERT,
-    no_more_than_unguided: INERT,
     hardly_moved: INERT,
     raised_too_far: DESTRUCTIVE,
     hammered: DESTRUCTIVE,

@@ -18,6 +18,7 @@ from src.reporting.findings import (
     NOTE,
     TOO_FEW,
     WARNING,
+    WEAK_JUDGE,
     Finding,
 )
 from tests.closure import ROOT
@@ -145,6 +146,40 @@ def test_where_real_images_would_not_help_either_no_gain_is_expected():
     taught_nothing(told)
     told["accuracy"]["all_real"] = copy.deepcopy(told["accuracy"]["base"])
     assert NO_GAIN not in warnings(diagnose(**told))
+
+
+def test_where_the_base_has_every_real_image_already_nothing_bounds_the_gain():
+    told = run()
+    taught_nothing(told)
+    told["accuracy"]["all_real"] = {"bound": False, **copy.deepcopy(told["accuracy"]["base"])}
+    [finding] = diagnose(**told)
+    assert finding.name == NO_GAIN and "all real" not in finding.numbers
+    for arm in ("base", "guided"):
+        told["accuracy"][arm] |= {"few": 0.99}
+    assert NO_GAIN not in warnings(diagnose(**told))
+
+
+def test_a_class_that_the_judge_does_not_know_is_not_said_to_have_wrong_images():
+    told = run()
+    agreement(told, 0.72, two=0.02, three=0.05)
+    told["accuracy"]["all_real"]["per_class"]["two"]["accuracy"] = 0.0
+    [finding] = diagnose(**told)
+    assert "three (5.0" in finding.numbers and "two" not in finding.numbers
+
+
+def test_a_judge_that_knows_nothing_is_named_and_accuses_nobody():
+    told = run()
+    agreement(told, 0.26)
+    told["accuracy"]["all_real"] |= {"overall": 0.27}
+    [finding] = [finding for finding in diagnose(**told) if finding.name in (WEAK_JUDGE, LABELS)]
+    assert (finding.name, finding.severity) == (WEAK_JUDGE, NOTE)
+
+
+def test_entropy_that_was_high_from_the_start_is_not_laid_to_feedback():
+    told = run()
+    strange(told)
+    feedback(told, before=1.38, after=1.38)
+    assert DESTRUCTIVE not in warnings(diagnose(**told))
 
 
 def test_groups_are_judged_by_the_worst():
