@@ -109,7 +109,7 @@ def _classes(run: Run) -> Figure | None:
         (f"{name} ({count})", {arm: dig(per_class[arm], name, "accuracy") for arm in run.arms})
         for count, _, name in order
     ]
-    return _dotted(run, "Accuracy by class, rarest first (training images)", "class", entries)
+    return dotted(run.arms, "Accuracy by class, rarest first (training images)", "class", entries)
 
 
 def _groups(run: Run) -> Figure | None:
@@ -120,10 +120,16 @@ def _groups(run: Run) -> Figure | None:
             label = f"{row['class']}, {row['context']} ({row['train_images']})"
             found.setdefault((row["train_images"], label), {})[arm] = row["accuracy"]
     entries = [(label, values) for (_, label), values in sorted(found.items())]
-    return _dotted(run, "Accuracy by group, rarest first (training images)", "group", entries)
+    return dotted(run.arms, "Accuracy by group, rarest first (training images)", "group", entries)
 
 
-def _dotted(run: Run, caption: str, what: str, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> Figure | None:
+def dotted(
+    arms: Sequence[str], caption: str, what: str, entries: Sequence[tuple[str, Mapping[str, Any]]], note: str = ""
+) -> Figure | None:
+    """Return a row of dots for each entry, as many as fit, with a table of all; None if there is none.
+
+    entries: (name, {arm: share in [0, 1] or None}), in order. note: said with the drawing's description.
+    """
     known = [(label, {arm: v for arm, v in values.items() if v is not None}) for label, values in entries]
     known = [(label, values) for label, values in known if values]
     if not known:
@@ -132,11 +138,12 @@ def _dotted(run: Run, caption: str, what: str, entries: Sequence[tuple[str, Mapp
     said = caption if len(known) == len(shown) else f"{caption}; the {SHOWN} rarest of {len(known)}"
     first, last = shown[0], shown[-1]
     alt = f"{said}. " + "; ".join(
-        f"{label}: " + ", ".join(f"{title(arm)} {percent(values[arm])}" for arm in run.arms if arm in values)
+        f"{label}: " + ", ".join(f"{title(arm)} {percent(values[arm])}" for arm in arms if arm in values)
         for label, values in (first, last)
     )
-    rows = [[label, *(percent(values.get(arm)) for arm in run.arms)] for label, values in entries]
-    return Figure(said, dots(shown, run.arms, alt), alt, Table(caption, [what, *map(title, run.arms)], rows))
+    alt += f". {note}" if note else ""
+    rows = [[label, *(percent(values.get(arm)) for arm in arms)] for label, values in entries]
+    return Figure(said, dots(shown, arms, alt), alt, Table(caption, [what, *map(title, arms)], rows))
 
 
 def _fairness(run: Run) -> Block | None:

@@ -4,7 +4,7 @@ from src.evaluation.improvement import BASE, BOUND
 from src.reporting.accuracy import SHOTS
 from src.reporting.blocks import Block, Section, Side, Table, Text
 from src.reporting.diagnosis import diagnose
-from src.reporting.findings import shots_of
+from src.reporting.findings import shots_of, space_of
 from src.reporting.gains import LONG, intervals, measures_of
 from src.reporting.origin import different
 from src.reporting.run import Run, dig, title
@@ -57,12 +57,14 @@ def _accuracies(run: Run, other: Run) -> Block:
 
 def _qualities(run: Run, other: Run) -> Block:
     rows = []
-    for arm in (arm for arm in run.quality if arm in other.quality and arm not in (BASE, BOUND)):
+    arms = [arm for arm in run.quality if arm in other.quality and arm not in (BASE, BOUND)]
+    same = all(space_of(run.quality, arm) == space_of(other.quality, arm) for arm in arms)
+    for arm in arms:
         here, there = (shots_of(a.quality, arm).get("overall", {}) for a in (run, other))
         for name in ("fid", "density", "coverage"):
             a, b = here.get(name), there.get(name)
             if a is not None or b is not None:
-                gain = MISSING if a is None or b is None else signed(a - b)
+                gain = MISSING if a is None or b is None or not same else signed(a - b)
                 rows.append([f"{title(arm)}, {name.upper() if name == 'fid' else name}", number(a), number(b), gain])
         a, b = (dig(x.quality, arm, "class_agreement", "overall") for x in (run, other))
         if a is not None or b is not None:
@@ -70,7 +72,16 @@ def _qualities(run: Run, other: Run) -> Block:
             rows.append([f"{title(arm)}, class agreement", percent(a), percent(b), gain])
     if not rows:
         return Text(f"Image quality: {MISSING} in both.")
-    return Table("The images here and there", ["", "here", "there", "here minus there"], rows)
+    caption = "The images here and there"
+    caption += "" if same else "; FID, density and coverage are of different feature spaces"
+    if _retrained(run, other):
+        caption += "; the classifier whose features these are was trained anew, with other results"
+    return Table(caption, ["", "here", "there", "here minus there"], rows)
+
+
+def _retrained(run: Run, other: Run) -> bool:
+    """Whether the judge, the classifier of all real images, is another one there."""
+    return bool(dig(run.accuracy, BOUND)) and dig(run.accuracy, BOUND) != dig(other.accuracy, BOUND)
 
 
 def _findings(other: Run) -> str:

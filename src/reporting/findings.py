@@ -40,9 +40,9 @@ def severity_of(arm: str) -> str:
 
 
 def space_of(quality: Mapping[str, Any], arm: str) -> str | None:
-    """Return the feature space that is judged by: the reference classifier's, or else the first with an FID."""
-    spaces = [name for name, part in (quality.get(arm) or {}).items() if dig(part, "overall", "fid") is not None]
-    return "reference_classifier" if "reference_classifier" in spaces else next(iter(spaces), None)
+    """Return the feature space that is judged by: the first of `evaluation.features`, as in studies."""
+    spaces = (name for name, part in (quality.get(arm) or {}).items() if dig(part, "overall", "fid") is not None)
+    return next(spaces, None)
 
 
 def shots_of(quality: Mapping[str, Any], arm: str) -> dict[str, Mapping[str, Any]]:

@@ -89,6 +89,12 @@ def headline(run: Run) -> str:
             f"{name} synthetic images make no difference beyond noise: {ADJECTIVE[measure]} accuracy is "
             f"{percent(made)} with and {percent(before)} without them, a difference of {gain.text} points."
         )
+    if gain.clear is None:
+        return (
+            f"With {title(arm)} synthetic images {ADJECTIVE[measure]} accuracy is "
+            f"{percent(made)}, without them {percent(before)}: a difference of {gain.text} points, whose "
+            "uncertainty is not known."
+        )
     return (
         f"{name} synthetic images {change} {ADJECTIVE[measure]} accuracy from {percent(before)} to {percent(made)}, "
         f"by {gain.text} points."

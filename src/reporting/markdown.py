@@ -10,7 +10,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|])")
 
 
 def markdown(report: Report, pictures: Mapping[str, str]) -> str:
-    """Return the Markdown. pictures: name of a picture to the address of its file."""
+    """Return the Markdown. pictures: name of a picture to the address of its file; others are told in words."""
     parts = [f"# {plain(report.title)}", f"**{plain(report.headline)}**", *map(said, report.about)]
     if report.tiles:
         rows = [[tile.title, tile.value, tile.text] for tile in report.tiles]
@@ -46,7 +46,7 @@ def _block(block: Block, pictures: Mapping[str, str]) -> Sequence[str]:
             return [plain(block.alt), table(block.numbers)]
         case Picture():
             address = pictures.get(block.name)
-            return [f"![{plain(block.alt)}](<{address}>)" if address else f"{plain(block.alt)} Too large to show here."]
+            return [f"![{plain(block.alt)}](<{address}>)" if address else plain(block.alt)]
         case Advice():
             return [f"- **{block.severity}: {plain(block.title)}.** {plain(block.numbers)}. {said(block.advice)}"]
         case Fold():

@@ -1,11 +1,13 @@
 """The report's measures of synthetic images: FID, density, coverage and class agreement, by arm, shot and class."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from src.evaluation.improvement import SHOTS
+from src.reporting.accuracy import dotted
 from src.reporting.blocks import Block, Figure, Fold, Section, Side, Table, Text
-from src.reporting.charts import Bar, bars, dots
+from src.reporting.charts import Bar, bars
 from src.reporting.findings import shots_of, space_of
 from src.reporting.run import Run, dig, title
 from src.reporting.words import MISSING, number, percent
@@ -17,7 +19,6 @@ DIRECTION = {
     "coverage": "coverage",
     "agreement": "class agreement",
 }
-DRAWN = 24  # rarest classes of the figure; the table has all
 
 
 def quality(run: Run) -> Section:
@@ -82,20 +83,12 @@ def _figure(run: Run, arms: list[str]) -> Figure:
 def _agreement_figure(run: Run, arms: list[str]) -> Figure | None:
     told = {arm: dig(run.quality, arm, "class_agreement", "per_class") or {} for arm in arms}
     order = sorted(zip(run.counts, range(len(run.classes)), run.classes, strict=True))
-    rows = [
-        (f"{name} ({count})", {arm: told[arm][name] for arm in arms if told[arm].get(name) is not None})
-        for count, _, name in order
-    ]
-    rows = [row for row in rows if row[1]][:DRAWN]
-    table = _agreement(run, arms)
-    if not rows or table is None:
-        return None
+    entries = [(f"{name} ({count})", {arm: told[arm].get(name) for arm in arms}) for count, _, name in order]
+    rates = {arm: [(rate, name) for name, rate in told[arm].items() if rate is not None] for arm in arms}
+    lowest = [f"{title(arm)} {percent(min(known)[0])} for {min(known)[1]}" for arm, known in rates.items() if known]
     caption = "Class agreement by class, rarest first (training images)"
-    lowest = {arm: min((values[arm], label) for label, values in rows if arm in values) for arm in arms if told[arm]}
-    alt = f"{caption}. Lowest: " + ", ".join(
-        f"{title(arm)} {percent(value)} for {label}" for arm, (value, label) in lowest.items()
-    )
-    return Figure(caption, dots(rows, arms, alt), alt, table)
+    drawn, table = dotted(arms, caption, "class", entries, f"Lowest: {', '.join(lowest)}"), _agreement(run, arms)
+    return drawn if drawn is None or table is None else replace(drawn, numbers=table)
 
 
 def _agreement(run: Run, arms: list[str]) -> Table | None:

@@ -76,7 +76,7 @@ def read_run(revision: Revision) -> Run:
         {path.stem: _json(path) for path in sorted((metrics / "cost").glob("*.json"))},
         {CURVES.get(path.stem, path.stem): _numbers(path) for path in sorted((metrics / "curves").glob("*.csv"))},
         {path.stem: _numbers(path) for path in sorted((metrics / "calibration").glob("*.csv"))},
-        _sheets(metrics, params),
+        _sheets(metrics, params, revision.defaults),
         params,
         _yaml(revision.folder / "dvc.lock"),
         _json(metrics / "evidence.json"),
@@ -130,13 +130,15 @@ def _numbers(path: Path) -> Rows:
     return rows
 
 
-def _sheets(metrics: Path, params: Mapping[str, Any]) -> dict[str, Path]:
-    """The run's own first, then those of studies; the generator's only where it is the one in use."""
+def _sheets(metrics: Path, params: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Path]:
+    """The run's own first, then those of studies of the same data; the generator's only where it is the one in use."""
     own = {path.stem: path for path in sorted((metrics / "sheets").glob("*.png"))}
     generator = own.pop(GENERATOR_SHEET, None)
     first = {name: own.pop(name) for name in FIRST_SHEETS if name in own}
+    same = params.get("dataset") == defaults.get("dataset")  # studies say how they differ from HEAD's defaults
     studies = {
-        f"{path.parent.parent.name}/{path.stem}": path for path in sorted((metrics / "studies").glob("*/sheets/*.png"))
+        f"{path.parent.parent.name}/{path.stem}": path
+        for path in sorted((metrics / "studies").glob("*/sheets/*.png") if same else ())
     }
     last = {GENERATOR_SHEET: generator} if generator and params.get("generator", "tiny_unclip") == "tiny_unclip" else {}
     return {**first, **own, **studies, **last}

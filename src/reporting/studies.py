@@ -1,7 +1,8 @@
 """What the studies found that this revision holds: each one's question, table and verdict."""
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
@@ -12,46 +13,82 @@ from src.reporting.blocks import Block, Fold, Picture, Section, Table, Text
 from src.reporting.run import Run
 from src.reporting.words import MISSING
 from src.studies.study import Study, known_studies, read_study
-from src.studies.summary import verdict
-from src.studies.tables import columns, difference_columns, differences, read_rows, shown
+from src.studies.summary import absent, verdict
+from src.studies.tables import (
+    PREDICTED,
+    REPORTED,
+    columns,
+    difference_columns,
+    differences,
+    read_rows,
+    reported,
+    shown,
+)
 
 
 def section(run: Run) -> Section | None:
-    """Return all studies with results, folded; None where there is none."""
+    """Return all studies with results, folded, each at the papers' scale too; None where there is none."""
     folder = run.revision.folder
-    files = {name: folder / "metrics" / "studies" / f"{name}.csv" for name in known_studies(folder / "studies")}
-    blocks = [_study(name, path, folder / "studies") for name, path in files.items() if path.is_file()]
+    names = known_studies(folder / "studies")
+    files = {name: folder / "metrics" / "studies" / f"{name}.csv" for name in names}
+    papers = {name: path.with_name(f"{name}-paper.csv") for name, path in files.items()}
+    both = [(name, paths[name], paths is papers) for name in names for paths in (files, papers)]
+    blocks = [_study(name, path, folder / "studies", paper) for name, path, paper in both if path.is_file()]
     return Section("studies", "Studies", blocks) if blocks else None
 
 
-def _study(name: str, path: Path, folder: Path) -> Block:
+def _study(name: str, path: Path, folder: Path, paper: bool) -> Block:
     try:
         study, measured = read_study(name, folder), read_rows(read_bytes(path))
+        study = study.paper or study if paper else study
     except (InputError, ValueError, LookupError):
         return Text(f"The study {name} of this revision cannot be read.")
     table = Table(_caption(study), columns(study), _rows([shown(study, measured, v) for v in study.variants]))
     blocks: list[Block] = [Text(study.question), table]
+    if missing := absent(study, measured):
+        asked = len(study.variants) * len(study.seeds)
+        blocks.append(Text(f"{missing} of {asked} experiments have no result; metrics/studies says of each why."))
     if found := differences(study, measured):
         caption = "Paired differences, each \u00b1 95 % by itself"
         blocks.append(Table(caption, difference_columns(study), _rows(found)))
-    if said := verdict(study, measured, study.metrics[0]):
+    if said := verdict(study, measured):
         blocks.append(Text("; ".join(said) + "."))
-    return Fold(study.title, [*blocks, *_figures(study, path)])
+    if study.reported:
+        blocks.append(Table("Reported elsewhere, on other data", REPORTED, _rows(reported(study)), words=True))
+    return Fold(study.title, [*blocks, *_usefulness(study, path), *_figures(study, path)])
+
+
+def _usefulness(study: Study, path: Path) -> list[Block]:
+    """What image metrics tell of the gain, as the study wrote it."""
+    file = path.with_name(f"{study.name}-usefulness.csv")
+    if not file.is_file():
+        return []
+    content = csv.DictReader(io.StringIO(read_bytes(file).decode("utf-8", "replace")))
+    if list(content.fieldnames or ()) != PREDICTED:
+        return [Text(f"What image metrics tell of the gain in the study {study.name} cannot be read.")]
+    rows = [[str(cell) for cell in row.values()] for row in content]
+    return [Table(f"Does an image metric order a seed's experiments as their gain in {study.metrics[0]} accuracy does?",
+                  PREDICTED, rows)]  # fmt: skip
 
 
 def _figures(study: Study, path: Path) -> list[Block]:
-    """The study's PNGs, as far as they are there; their numbers stand in the table and in metrics/studies."""
+    """The study's PNGs, as far as they are there; their numbers stand in the tables."""
     told = {
         "": f"Mean and 95 % interval of {', '.join(study.metrics)} for each variant; the numbers are in the table",
         "-usefulness": f"Image metrics of each experiment against what it gained in {study.metrics[0]} accuracy, less "
-        "the means of its seed, with rank correlations",
+        "the means of its seed; the rank correlations are in the table",
     }
-    found = []
+    found: list[Block] = []
     for suffix, alt in told.items():
         file = path.with_name(f"{study.name}{suffix}.png")
-        with suppress(OSError), Image.open(file, formats=["PNG"]) as image:
-            found.append(Picture(f"study-{study.name}{suffix}", alt, f"{alt}.", file, image.size))
-    return [*found]
+        if not file.is_file():
+            continue
+        try:
+            with Image.open(file, formats=["PNG"]) as image:
+                found.append(Picture(f"study-{study.name}{suffix}", alt, f"{alt}.", file, image.size))
+        except OSError:
+            found.append(Text(f"The figure {file.name} of this revision is damaged."))
+    return found
 
 
 def _rows(rows: Sequence[Mapping[str, object]]) -> list[list[str]]:

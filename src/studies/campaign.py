@@ -1,13 +1,16 @@
 """Studies on their way: which experiments they lack, and each one's table as soon as the last of its own has ended."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from src.studies.experiments import Experiment, Outcome, experiment, fingerprint
+from src.errors import InputError
+from src.repository import commit_of
+from src.studies.experiments import Experiment, Outcome, experiment, fingerprint, made_here
 from src.studies.output import write_index, write_sheets, write_study
-from src.studies.results import Results
+from src.studies.results import Results, revision
 from src.studies.study import SYNTHETIC, Study
 
 
@@ -26,6 +29,7 @@ class Campaign:
         self.experiments = {one.name: one for ones in self.wanted.values() for one in ones.values()}
         every = tqdm(self.experiments.values(), "what is there already", unit="experiment", delay=2, leave=False)
         self._prints = {one.name: fingerprint(one) for one in every}
+        self._start = commit_of(Path("."), "HEAD") or "HEAD"
         self.failures: dict[str, str] = {}
         self._written: set[str] = set()
 
@@ -35,12 +39,41 @@ class Campaign:
 
     def end(self, outcome: Outcome) -> None:
         """Keep what an experiment measured, or what it said when it failed, and write the tables that waited for it."""
-        name = outcome.experiment.name
         if outcome.error is None:
-            self.results.add(outcome, self._prints[name])
+            self._keep(outcome)
         else:
-            self.failures[name] = outcome.error
+            self.failures[outcome.experiment.name] = outcome.error
         self.write()
+
+    def collect(self) -> int:
+        """Take up what DVC keeps already, made by this code elsewhere or from its queue; return how many.
+
+        Then write every study's table, whatever it still lacks.
+        """
+        lacking = self.missing()
+        for one in lacking:
+            try:
+                revision(one.name)
+            except InputError:
+                continue
+            self._keep(Outcome(one, None, None, None))
+        for study in self.studies:
+            if any(self._row(one) is not None for one in self.wanted[study.name].values()):
+                self._write(study)
+        write_index()
+        return len(lacking) - len(self.missing())
+
+    def _keep(self, outcome: Outcome) -> None:
+        """What one experiment left must not end the others: what cannot be read is its failure."""
+        one = outcome.experiment
+        try:
+            if not made_here(one, revision(one.name), self._start):
+                raise InputError("it was made by other code or parameters than this study's; run the study again")
+            self.results.add(outcome, self._prints[one.name])
+        except InputError as error:
+            self.failures[one.name] = str(error)
+        except (KeyError, TypeError, ValueError) as error:
+            self.failures[one.name] = f"its metrics cannot be read ({type(error).__name__}: {error})"
 
     def write(self) -> None:
         """Write what each study leaves, once, if all its experiments have ended; then the index of all of them."""

@@ -12,11 +12,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event, Lock
 from typing import Any
 
@@ -25,7 +27,7 @@ import numpy as np
 from src.errors import InputError
 from src.files import hash_tree, read_yaml
 from src.params import resolve
-from src.repository import experiments, git
+from src.repository import experiments, file_at, git
 
 LOGS = Path(".dvc/tmp/studies")
 POLL = 1.0  # seconds within which an interruption is heard
@@ -53,23 +55,46 @@ def experiment(settings: Mapping[str, Any], seed: int, root: Path = Path(".")) -
 
 
 def fingerprint(one: Experiment, root: Path = Path(".")) -> str:
-    """Names everything that the experiment's results depend on: code, resolved parameters, prompts and generator."""
-    pipeline, params = _yaml(root / "dvc.yaml"), copy.deepcopy(_yaml(root / "params.yaml"))
+    """Names what the experiment's results depend on: code, resolved parameters, prompts and generator; not raw data."""
+    pipeline, params = _yaml(root / "dvc.yaml"), _parameters(one, root)
+    parts: list[Any] = []
+    for name, stage in sorted(pipeline["stages"].items()):
+        if not stage.get("frozen"):
+            sources = [path for path in _sources(stage, params["dataset"]) if (root / path).exists()]
+            declared = resolve(name, pipeline, params).as_dict()
+            parts.append([name, declared, {path: _hash(root / path) for path in sources}])
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def made_here(one: Experiment, commit: str, start: str = "HEAD", root: Path = Path(".")) -> bool:
+    """Whether an experiment's commit has the code of the commit `start`, and the parameters that were asked for."""
+    params = _parameters(one, root)
+    stages = [stage for stage in _yaml(root / "dvc.yaml")["stages"].values() if not stage.get("frozen")]
+    sources = sorted({path for stage in stages for path in _sources(stage, params["dataset"])})
+    if git(root, "diff", "--quiet", start, commit, "--", "dvc.yaml", *sources) is None:
+        return False
+    with TemporaryDirectory() as folder:
+        kept = Path(folder) / "params.yaml"
+        kept.write_bytes(file_at(root, commit, kept.name) or b"")
+        return read_yaml(kept) == params
+
+
+def _parameters(one: Experiment, root: Path) -> Any:
+    """params.yaml with the experiment's settings and seed."""
+    params = copy.deepcopy(_yaml(root / "params.yaml"))
     for name, value in {**one.settings, "seed": one.seed}.items():
         *parents, last = name.split(".")
         node = params
         for parent in parents:
             node = node[parent]
         node[last] = value
-    parts: list[Any] = []
-    for name, stage in sorted(pipeline["stages"].items()):
-        if stage.get("frozen"):
-            continue
-        named = [path.replace("${dataset}", params["dataset"]) for path in stage["deps"] if "${item" not in path]
-        sources = [path for path in named if not path.startswith("data/") and (root / path).exists()]
-        declared = resolve(name, pipeline, params).as_dict()
-        parts.append([name, declared, {path: _hash(root / path) for path in sources}])
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return params
+
+
+def _sources(stage: Mapping[str, Any], dataset: str) -> list[str]:
+    """A stage's dependencies that git keeps: code, prompts, the generator."""
+    named = [path.replace("${dataset}", dataset) for path in stage["deps"] if "${item" not in path]
+    return [path for path in named if not path.startswith("data/")]
 
 
 # Every experiment asks for the same files, which are read again only when they have changed.
@@ -112,18 +137,24 @@ def override(name: str, value: Any) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one experiment ended: seconds, and what it said if it failed."""
+    """How one experiment ended: seconds and threads, None if it was made elsewhere, and what it said if it failed."""
 
     experiment: Experiment
-    seconds: float
-    threads: int
+    seconds: float | None
+    threads: int | None
     error: str | None
 
 
-def run_all(experiments: Iterable[Experiment], jobs: int, finished: Callable[[Outcome], None]) -> None:
+def run_all(
+    experiments: Iterable[Experiment],
+    jobs: int,
+    finished: Callable[[Outcome], None],
+    started: Callable[[Experiment], None] = lambda one: None,
+) -> None:
     """Run experiments, `jobs` seeds side by side, each on its share of the cores; a failed one does not stop others.
 
-    finished: is told of every outcome, of one at a time. Ctrl-C and SIGTERM end the running ones.
+    started, finished: are told of every experiment and its outcome, of one at a time. Ctrl-C and SIGTERM end the
+    running ones.
     """
     running: set[subprocess.Popen[bytes]] = set()
     chains: dict[int, list[Experiment]] = {}
@@ -139,6 +170,7 @@ def run_all(experiments: Iterable[Experiment], jobs: int, finished: Callable[[Ou
                     return
                 process = _start(one, threads)
                 running.add(process)
+                started(one)
             code = process.wait()
             with turn:
                 running.discard(process)
@@ -158,8 +190,18 @@ def run_all(experiments: Iterable[Experiment], jobs: int, finished: Callable[[Ou
             stop.set()
             with turn:
                 for process in running:
-                    os.killpg(process.pid, signal.SIGTERM)
+                    with suppress(ProcessLookupError):  # it has ended, and its thread waits for its turn to say so
+                        os.killpg(process.pid, signal.SIGTERM)
             raise
+
+
+@contextmanager
+def quiet(root: Path = Path(".")) -> Iterator[None]:
+    """Hold DVC's lock: `dvc exp run` puts the work tree aside for a moment, and what is written then would be lost."""
+    from dvc.repo import Repo
+
+    with Repo(str(root), _wait_for_lock=True) as repo, repo.lock:
+        yield
 
 
 def _log(one: Experiment) -> Path:

@@ -10,14 +10,16 @@ from src.markdown import MARKS, markdown_table, write_between
 from src.sheets import first_rows
 from src.studies.experiments import Experiment
 from src.studies.figures import against_gain, by_variant
+from src.studies.paper import PEAK, SHARE, cost
 from src.studies.results import sheet
 from src.studies.study import FOLDER as STUDIES
-from src.studies.study import Study, known_studies, read_study
-from src.studies.summary import Measured, brief
-from src.studies.tables import markdown, read_rows, rows
+from src.studies.study import Study, every_study, known_studies
+from src.studies.summary import Measured, absent, brief
+from src.studies.tables import markdown, predictions, read_rows, rows
 from src.studies.usefulness import correlations, points
 
 FOLDER, PAGE = Path("metrics/studies"), Path("README.md")
+DIAGNOSIS = "diagnosis.md"  # of a study about the diagnosis itself, kept by `benchmarks.planted`
 CLASSES = 4  # of a variant's picture: the rarest ones
 
 
@@ -25,18 +27,19 @@ def write_study(
     study: Study, measured: Measured, failures: Mapping[str, str], finished: Sequence[tuple[Mapping[str, Any], str]],
     folder: Path = FOLDER,
 ) -> None:  # fmt: skip
-    """Write <name>.md, .csv, .png and, with enough experiments, -usefulness.png.
+    """Write <name>.md, .csv, .png and, with enough experiments, -usefulness.csv and -usefulness.png.
 
     failures: what failed experiments said. finished: rows of experiments.jsonl, for the study's variants and seeds,
     each with the arm that a variant reads.
     """
     found = points(finished, study.metrics[0]) if study.usefulness else {}
-    predicted = correlations(found, study.name) if found else {}
+    predicted = correlations(found)
     atomic_write(folder / f"{study.name}.md", markdown(study, measured, failures, predicted).encode())
     write_csv(folder / f"{study.name}.csv", rows(study, measured))
     atomic_write(folder / f"{study.name}.png", by_variant(study, measured))
     if found:
-        atomic_write(folder / f"{study.name}-usefulness.png", against_gain(found, study.name, study.metrics[0]))
+        write_csv(folder / f"{study.name}-usefulness.csv", predictions(predicted))
+        atomic_write(folder / f"{study.name}-usefulness.png", against_gain(found, study.metrics[0]))
 
 
 def write_sheets(study: Study, experiments: Mapping[str, Experiment], folder: Path = FOLDER) -> None:
@@ -59,7 +62,7 @@ def write_index(folder: Path = FOLDER, studies: Path = STUDIES, page: Path = PAG
     )
     absent = [name for name in known_studies(studies) if not (folder / f"{name}.csv").exists()]
     rest = f"\nNot run yet: {', '.join(absent)}.\n" if absent else ""
-    atomic_write(folder / "README.md", (lead + index(folder, studies) + rest).encode())
+    atomic_write(folder / "README.md", (lead + index(folder, studies) + rest + _paper(studies)).encode())
     if page.exists() and MARKS[0].format("studies") in page.read_text():
         write_between(page, index(folder, studies, f"{folder}/"), "studies")
 
@@ -67,11 +70,33 @@ def write_index(folder: Path = FOLDER, studies: Path = STUDIES, page: Path = PAG
 def index(folder: Path = FOLDER, studies: Path = STUDIES, links: str = "") -> str:
     """A row for every study that has results. links: the way to their tables from the page that shows it."""
     found = []
-    for name in known_studies(studies):
-        study, path = read_study(name, studies), folder / f"{name}.csv"
+    for study in every_study(studies):
+        name, path = study.name, folder / f"{study.name}.csv"
         if path.exists():
-            metric = study.metrics[0]
-            said = brief(study, read_rows(path.read_bytes()), metric) or "nothing to compare over several seeds"
             title = f"[{study.title}]({links}{name}.md)"
-            found.append({"study": title, "question": study.question, "metric": metric, "found": said})
-    return markdown_table(found, ["study", "question", "metric", "found"])
+            said = _found(study, read_rows(path.read_bytes()))
+            if (folder / name / DIAGNOSIS).exists():
+                said = f"[what the diagnosis says of each]({links}{name}/{DIAGNOSIS})"
+            found.append({"study": title, "question": study.question, "found": said})
+    return markdown_table(found, ["study", "question", "found"])
+
+
+def _paper(studies: Path) -> str:
+    """What each study would take at the papers' scale."""
+    rows = []
+    for study in every_study(studies):
+        runs, hours = cost(study)
+        if runs:
+            rows.append({"study": study.title, "experiments": runs, "H200-hours": f"{hours:,.0f}"})
+    lead = f"\n## At the papers' scale\n\nSampling alone, at {SHARE:.0%} of {PEAK:.0f} TFLOP/s, each study for itself; "
+    lead += (
+        "studies share runs. `python -m stages.study NAME --paper` prints the commands, `--collect` makes the table of "
+    )
+    lead += "what has ended.\n\n"
+    return lead + markdown_table(rows, ["study", "experiments", "H200-hours"]) if rows else ""
+
+
+def _found(study: Study, measured: Measured) -> str:
+    said = brief(study, measured) or "nothing to compare over several seeds"
+    missing, asked = absent(study, measured), len(study.variants) * len(study.seeds)
+    return said + (f"<br>{missing} of {asked} experiments have no result" if missing else "")

@@ -1,14 +1,13 @@
 """A study at the papers' scale: the commands to queue, and what they would cost on a GPU, from counted operations."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from src.errors import InputError
 from src.files import read_json, read_yaml
-from src.studies.experiments import experiment, override
-from src.studies.study import Study, parse_seeds
+from src.studies.experiments import Experiment, experiment, override
+from src.studies.study import Study, Variant
 
 COUNTED = Path("benchmarks/results/counted.json")
 PEAK, SHARE = 790.0, 0.4  # TFLOP/s of an H200 in bfloat16, and the share of it that this engine is to reach
@@ -18,47 +17,60 @@ AFTER = ("retrain", "synaug", "merge", "evaluation")
 NOT_SYNAUG = (*AFTER, "feedback", "feedbacks", "synth", "train", "recipes")
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A variant at the papers' scale: settings as for `-S`, and the images to make in each of both arms."""
-
-    name: str
-    settings: Mapping[str, Any]
-    images: int
-
-
-def commands(study: Study) -> list[str]:
+def commands(studies: Sequence[Study]) -> list[str]:
     """Lines to read and run: one queued experiment per distinct setting and seed, and the GPU-hours they should take.
 
-    Raises InputError where the study has no version at the papers' scale.
+    What studies share is queued, and its images are counted, once. Raises InputError for a study without a version at
+    the papers' scale.
     """
-    if not study.paper:
-        raise InputError(f"study '{study.name}' has no version at the papers' scale; see studies/{study.name}.yaml")
-    seeds, runs = parse_seeds(str(study.paper.get("seeds", "0-2"))), list(_distinct(_runs(study)))
-    lines, total = [f"# {study.title}, at the papers' scale"], 0.0
-    if note := study.paper.get("note"):
-        lines.append(f"# {note}")
-    params, made = read_yaml("params.yaml"), set[str]()
-    for run in runs:
-        hours = {"guided": 0.0, "text alone": 0.0}
-        for arm, later, price in (("guided", AFTER, guided_hours), ("text alone", NOT_SYNAUG, text_hours)):
-            images = f"{arm} {experiment(_without(run.settings, later), 0).name}"
-            hours[arm] = 0.0 if images in made else price(params, run.settings, run.images)
-            made.add(images)
-        total += sum(hours.values()) * len(seeds)
-        told = " and ".join(f"{hour:.0f} for the {arm} images" for arm, hour in hours.items() if hour)
-        told = f"for each seed about {told} in GPU-hours" if told else "those of a run above"
-        lines.append(f"# {run.name}: {run.images:,} images in each arm, {told}")
-        for seed in seeds:
-            one = experiment(run.settings, seed)
-            changes = " ".join(
-                f"-S '{override(name, value)}'" for name, value in {**one.settings, "seed": seed}.items()
-            )
-            lines.append(f"dvc exp run --queue --name {one.name} {changes}")
+    params, made, queued = read_yaml("params.yaml"), set[str](), set[str]()
+    lines, total = list[str](), 0.0
+    for study in studies:
+        if study.paper is None:
+            raise InputError(f"study '{study.name}' has no version at the papers' scale; see studies/{study.name}.yaml")
+        lines += ["", f"# {study.paper.title}", *([f"# {study.paper.note}"] if study.paper.note else [])]
+        for same in _distinct(study.paper.variants):
+            one = same[0]
+            hours = _hours_of(params, one, made)
+            total += sum(hours.values()) * len(study.paper.seeds)
+            told = " and ".join(f"{hour:.0f} for the {arm} images" for arm, hour in hours.items() if hour)
+            told = f"for each seed about {told} in GPU-hours" if told else "those of a run above"
+            names = " and ".join(variant.name for variant in same)
+            lines.append(f"# {names}: {one.images:,} images in each arm, {told}")
+            asked = [experiment(one.settings, seed) for seed in study.paper.seeds]
+            lines += [_queue(each) for each in asked if each.name not in queued]
+            queued |= {each.name for each in asked}
     lines.append(
         f"# in all about {total:,.0f} H200-hours of sampling at {SHARE:.0%} of {PEAK:.0f} TFLOP/s, training not counted"
     )
-    return [*lines, "# then: CUDA_VISIBLE_DEVICES=0 dvc queue start -j 1"]
+    names = " ".join(study.name for study in studies)
+    lines += ["# then, a worker for each GPU: CUDA_VISIBLE_DEVICES=0 dvc queue start -j 1"]
+    return [*lines[1:], f"# and when they have ended: python -m stages.study {names} --collect"]
+
+
+def cost(study: Study) -> tuple[int, float]:
+    """How many experiments a study at the papers' scale is, and their GPU-hours of sampling, if it runs alone."""
+    if study.paper is None:
+        return 0, 0.0
+    params, made = read_yaml("params.yaml"), set[str]()
+    runs = list(_distinct(study.paper.variants))
+    hours = sum(sum(_hours_of(params, same[0], made).values()) for same in runs)
+    return len(runs) * len(study.paper.seeds), hours * len(study.paper.seeds)
+
+
+def _queue(one: Experiment) -> str:
+    changes = " ".join(f"-S '{override(name, value)}'" for name, value in {**one.settings, "seed": one.seed}.items())
+    return f"dvc exp run --queue --name {one.name} {changes}"
+
+
+def _hours_of(params: Mapping[str, Any], variant: Variant, made: set[str]) -> dict[str, float]:
+    """GPU-hours of each arm's images, none of those that are in `made`, to which these are added."""
+    hours = {}
+    for arm, later, price in (("guided", AFTER, guided_hours), ("text alone", NOT_SYNAUG, text_hours)):
+        images = f"{arm} {experiment(_without(variant.settings, later), 0).name}"
+        hours[arm] = 0.0 if images in made else price(params, variant.settings, variant.images)
+        made.add(images)
+    return hours
 
 
 def guided_hours(params: Mapping[str, Any], settings: Mapping[str, Any], images: int) -> float:
@@ -69,18 +81,20 @@ def guided_hours(params: Mapping[str, Any], settings: Mapping[str, Any], images:
     every, first, last = (read(f"{feedback}.{name}") for name in ("every", "first", "last"))
     guided = range(first, steps if last is None else last + 1, every) if read(f"{feedback}.scale") else ()
     listening = len(guided) * (unet["backward"] + decoder["forward"] + decoder["backward"])
-    return _hours(read(f"{feedback}.candidates") * (_plain(counted, steps) + listening) * images)
+    return _hours(read(f"{feedback}.candidates") * (_plain(read, counted) + listening) * images)
 
 
 def text_hours(params: Mapping[str, Any], settings: Mapping[str, Any], images: int) -> float:
     """The same for SYNAuG's arm, which is made in every run, unguided and from text alone."""
     read = _reader(params, settings)
-    return _hours(_plain(read_json(COUNTED)["sd21_unclip"], read(f"generators.{read('generator')}.steps")) * images)
+    return _hours(_plain(read, read_json(COUNTED)["sd21_unclip"]) * images)
 
 
-def _plain(counted: Mapping[str, Mapping[str, float]], steps: int) -> float:
-    """TFLOP of an unguided image: with classifier-free guidance the UNet runs twice in each step."""
-    return steps * 2 * counted["unet"]["forward"] + counted["decoder"]["forward"]
+def _plain(read: Callable[[str], Any], counted: Mapping[str, Mapping[str, float]]) -> float:
+    """TFLOP of an unguided image: with classifier-free guidance, which 1 is none of, the UNet runs twice in a step."""
+    generator = f"generators.{read('generator')}"
+    passes = 1 if read(f"{generator}.guidance_scale") == 1 else 2
+    return read(f"{generator}.steps") * passes * counted["unet"]["forward"] + counted["decoder"]["forward"]
 
 
 def _hours(tflop: float) -> float:
@@ -99,25 +113,12 @@ def _reader(params: Mapping[str, Any], settings: Mapping[str, Any]) -> Callable[
     return read
 
 
-def _runs(study: Study) -> Iterable[_Run]:
-    """The paper's own variants, over its common settings; else the study's, whose settings those override."""
-    common, images = study.paper.get("settings", {}), int(study.paper["images"])
-    if "variants" not in study.paper:
-        for variant in study.variants:
-            yield _Run(variant.name, {**variant.settings, **common}, images)
-        return
-    for name, given in study.paper["variants"].items():
-        given = given or {}
-        yield _Run(str(name), {**common, **given.get("set", {})}, int(given.get("images", images)))
-
-
-def _distinct(runs: Iterable[_Run]) -> Iterable[_Run]:
-    """Rows that are read from other arms of the same experiment, as one."""
-    found: dict[str, list[_Run]] = {}
-    for run in runs:
-        found.setdefault(experiment(run.settings, 0).name, []).append(run)
-    for same in found.values():
-        yield _Run(" and ".join(run.name for run in same), same[0].settings, same[0].images)
+def _distinct(variants: Iterable[Variant]) -> Iterable[list[Variant]]:
+    """Variants that are read from other arms of the same experiment, together."""
+    found: dict[str, list[Variant]] = {}
+    for variant in variants:
+        found.setdefault(experiment(variant.settings, 0).name, []).append(variant)
+    return found.values()
 
 
 def _without(settings: Mapping[str, Any], families: tuple[str, ...]) -> Mapping[str, Any]:

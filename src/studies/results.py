@@ -34,19 +34,20 @@ class Results:
         row = self._rows.get(name)
         return row if row is not None and row["fingerprint"] == fingerprint else None
 
-    def seconds(self) -> list[float]:
-        """How long finished experiments took."""
-        return [row["seconds"] for row in self._rows.values()]
+    def seconds(self, settings: Mapping[str, Any] | None = None) -> list[float]:
+        """How long finished experiments took, of these settings or of all; nothing of those made elsewhere."""
+        rows = [row for row in self._rows.values() if settings is None or row["settings"] == dict(settings)]
+        return [row["seconds"] for row in rows if row["seconds"] is not None]
 
     def add(self, outcome: Outcome, fingerprint: str) -> None:
-        """Keep a finished experiment, at once and sorted by name."""
+        """Keep a finished experiment, at once and sorted by name. InputError if DVC keeps no results of it."""
         one = outcome.experiment
         self._rows[one.name] = {
             "name": one.name,
             "seed": one.seed,
             "settings": dict(one.settings),
             "fingerprint": fingerprint,
-            "seconds": round(outcome.seconds, 1),
+            "seconds": None if outcome.seconds is None else round(outcome.seconds, 1),
             "threads": outcome.threads,
             "arms": measured(one.name),
         }

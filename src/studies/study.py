@@ -6,16 +6,19 @@ variants            name: {set: settings of its own, arm: which arm of the pipel
                     against: the variant it is compared with in place of the study's, null for none}
 against             the variant from which the others' paired differences are taken
 seeds               such as 400-402
-metrics             columns, of METRICS
-reported            [{variant, metric, value, source}] from the literature
+metrics             columns, of METRICS; the first is the accuracy to be gained
+judged              those that the question is about, whose differences are tested together (the first)
+reported            [{variant, metric, value, source}] from the literature; no value is an unknown one, no variant is of
+                    a method that has no row here
 sheets              whether pictures of each variant are kept, of the first seed (false)
 usefulness          whether it says what image metrics tell of the gain (true); not where their feature space varies
-paper               {settings, variants, images, seeds, note}: the same question at the papers' scale; a variant there
-                    is {set, images}, images being those to make in each run
+paper               the same question at the papers' scale: {settings, images, seeds} and, where they are not the
+                    study's own, variants, against (the first), metrics, judged, reported; note is told with it. images:
+                    to be made in each run, in each of both arms; a variant there may name its own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +31,29 @@ SYNTHETIC = ("guided", "synaug")
 ACCURACY = ("overall", "many", "medium", "few", "macro", "ece", "worst_group", "group_mean", "weighted_mean")
 QUALITY = ("fid", "density", "coverage", "precision", "recall", "agreement", "loss", "entropy")
 METRICS = (*ACCURACY, *QUALITY)
-_FIELDS = {"title", "question", "settings", "variants", "against", "seeds", "metrics", "reported", "sheets", "paper",
-           "usefulness"}  # fmt: skip
-_OPTIONAL = {"settings", "reported", "sheets", "usefulness", "paper"}
+_OPTIONAL = {"settings", "judged", "reported", "sheets", "usefulness", "paper"}
+_FIELDS = {"title", "question", "variants", "against", "seeds", "metrics"} | _OPTIONAL
+_PAPER = {"settings", "variants", "against", "seeds", "metrics", "judged", "reported", "images", "note"}
+_ENTRY = {"variant", "metric", "value", "source"}
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of a study's table: settings as for `-S`, the arm it is read from, and the row it is compared with."""
+    """One row of a study's table: settings as for `-S`, the arm it is read from, and the row it is compared with.
+
+    images: that each arm makes in a run at the papers' scale; 0 elsewhere, where the budgets say it.
+    """
 
     name: str
     settings: Mapping[str, Any]
     arm: str = "guided"
     against: str | None = None
+    images: int = 0
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study's file, checked. `reported`: [{variant, metric, value, source}]; `paper`: empty where there is none."""
+    """A study's file, checked. reported: [{variant, metric, value, source}]; paper: the same at the papers' scale."""
 
     name: str
     title: str
@@ -54,15 +62,27 @@ class Study:
     against: str
     seeds: tuple[int, ...]
     metrics: tuple[str, ...]
-    reported: tuple[Mapping[str, Any], ...]
-    sheets: bool
-    paper: Mapping[str, Any]
+    reported: tuple[Mapping[str, Any], ...] = ()
+    sheets: bool = False
     usefulness: bool = True
+    judged: tuple[str, ...] = ()
+    paper: "Study | None" = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.judged:
+            object.__setattr__(self, "judged", self.metrics[:1])
 
 
 def known_studies(folder: Path = FOLDER) -> list[str]:
     """Names of all studies, sorted."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def every_study(folder: Path = FOLDER) -> list[Study]:
+    """All studies, each followed by its version at the papers' scale where it has one."""
+    read = [read_study(name, folder) for name in known_studies(folder)]
+    return [one for study in read for one in (study, study.paper) if one is not None]
 
 
 def read_study(name: str, folder: Path = FOLDER) -> Study:
@@ -71,28 +91,72 @@ def read_study(name: str, folder: Path = FOLDER) -> Study:
         raise InputError(f"unknown study '{name}'; known: {', '.join(known_studies(folder))}")
     path = folder / f"{name}.yaml"
     content = read_yaml(path)
+    study = _study(path, name, content)
+    return replace(study, paper=_paper(path, study, content["paper"])) if content.get("paper") else study
+
+
+def _study(path: Path, name: str, content: Any) -> Study:
     if not isinstance(content, dict) or not _FIELDS - _OPTIONAL <= set(content) <= _FIELDS:
         raise InputError(f"{path} needs exactly {', '.join(sorted(_FIELDS))}, of which {', '.join(sorted(_OPTIONAL))} "
                          "may be left out; correct it")  # fmt: skip
-    common = content.get("settings") or {}
-    variants = tuple(
-        _variant(path, str(name), given, common, content["against"]) for name, given in content["variants"].items()
-    )
+    if not isinstance(content["variants"], dict) or not content["variants"]:
+        raise InputError(f"{path} needs variants by their names; correct it")
+    variants = tuple(_variant(path, str(v), given, content) for v, given in content["variants"].items())
     names = [variant.name for variant in variants]
     for against in (content["against"], *(variant.against for variant in variants)):
         if against is not None and against not in names:
             raise InputError(f"{path} compares with '{against}', which is none of {', '.join(names)}; correct it")
-    if unknown := [metric for metric in content["metrics"] if metric not in METRICS]:
-        raise InputError(f"{path} asks for the metric '{unknown[0]}'; known: {', '.join(METRICS)}")
+    metrics, judged = (_metrics(path, content.get(field) or []) for field in ("metrics", "judged"))
+    useful = bool(content.get("usefulness", True))
+    if not metrics or not set(judged) <= set(metrics) or (useful and metrics[0] not in ACCURACY):
+        raise InputError(f"{path} needs an accuracy as its first metric, and judges by its metrics alone; correct it")
     reported = tuple(content.get("reported") or ())
     for entry in reported:
-        if set(entry) != {"variant", "metric", "value", "source"} or entry["variant"] not in names:
+        known = isinstance(entry, dict) and set(entry) == _ENTRY and entry["source"]
+        if not known or entry["variant"] not in (None, *names):
             raise InputError(f"{path} needs variant, metric, value and source for every reported number; correct it")
     return Study(
         name, content["title"], content["question"], variants, content["against"], parse_seeds(str(content["seeds"])),
-        tuple(content["metrics"]), reported, bool(content.get("sheets")), content.get("paper") or {},
-        bool(content.get("usefulness", True)),
+        metrics, reported, bool(content.get("sheets")), useful, judged,
     )  # fmt: skip
+
+
+def _paper(path: Path, study: Study, given: Any) -> Study:
+    """The study at the papers' scale. Without variants of its own it has the study's, with its settings over theirs."""
+    if not isinstance(given, dict) or not {"images", "seeds"} <= set(given) <= _PAPER:
+        raise InputError(f"{path} needs of paper images and seeds, and knows {', '.join(sorted(_PAPER))}; correct it")
+    settings, own = given.get("settings") or {}, given.get("variants")
+    variants = own or {
+        v.name: {"set": {**v.settings, **settings}, "arm": v.arm, "against": v.against} for v in study.variants
+    }
+    told = [entry for entry in study.reported if entry["variant"] in (None, *variants)]
+    content = {
+        "title": f"{study.title}, at the papers' scale", "question": study.question, "variants": variants,
+        "settings": settings if own else {}, "seeds": given["seeds"], "usefulness": study.usefulness,
+        "against": given.get("against", next(iter(variants)) if own else study.against),
+        "metrics": given.get("metrics", list(study.metrics)), "judged": given.get("judged", list(study.judged)),
+        "reported": given.get("reported", told),
+    }  # fmt: skip
+    made = _study(path, f"{study.name}-paper", {**content, "variants": {k: _plain(v) for k, v in variants.items()}})
+    counts = [_images(path, (variants[v.name] or {}).get("images", given["images"])) for v in made.variants]
+    sized = tuple(replace(v, images=count) for v, count in zip(made.variants, counts, strict=True))
+    return replace(made, variants=sized, note=given.get("note") or "")
+
+
+def _plain(given: Any) -> Any:
+    return {key: value for key, value in given.items() if key != "images"} if isinstance(given, dict) else given
+
+
+def _images(path: Path, count: Any) -> int:
+    if type(count) is not int or count < 1:
+        raise InputError(f"{path} gives '{count}' as the number of images of the papers' scale; correct it")
+    return count
+
+
+def _metrics(path: Path, given: Any) -> tuple[str, ...]:
+    if unknown := [metric for metric in given if metric not in METRICS]:
+        raise InputError(f"{path} asks for the metric '{unknown[0]}'; known: {', '.join(METRICS)}")
+    return tuple(given)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -106,13 +170,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _variant(path: Path, name: str, given: Any, common: Mapping[str, Any], against: str) -> Variant:
+def _variant(path: Path, name: str, given: Any, content: Mapping[str, Any]) -> Variant:
     given = given or {}
     if not isinstance(given, dict) or not set(given) <= {"set", "arm", "against"}:
         raise InputError(f"{path} gives variant '{name}' something other than `set`, `arm` and `against`; correct it")
     if (arm := given.get("arm", "guided")) not in ARMS:
         raise InputError(f"{path} reads variant '{name}' from the arm '{arm}'; known: {', '.join(ARMS)}")
-    settings = {**common, **(given.get("set") or {})}
+    settings = {**(content.get("settings") or {}), **(given.get("set") or {})}
     if mappings := [key for key, value in settings.items() if isinstance(value, dict)]:
         raise InputError(f"{path} sets '{mappings[0]}' to a mapping; set its parts, such as {mappings[0]}.<name>")
-    return Variant(name, settings, arm, given.get("against", None if name == against else against))
+    if "seed" in settings:
+        raise InputError(f"{path} sets the seed of variant '{name}', which the study's seeds are; leave it out")
+    against = None if name == content["against"] else content["against"]
+    return Variant(name, settings, arm, given.get("against", against))

@@ -94,9 +94,14 @@ def _differences(study: Study, measured: Measured) -> str:
 
 
 def _said(study: Study, measured: Measured) -> str:
-    lines = verdict(study, measured, study.metrics[0])
-    lead = f"In words, for {study.metrics[0]}; 'more' and 'less' hold together at 95 % (Holm):"
-    return "\n".join([lead, *(f"- {line}" for line in lines)]) + "\n" if lines else ""
+    lines = verdict(study, measured)
+    lead = "In words; 'more' and 'less' hold together at 95 % (Holm):"
+    return "\n".join([lead, "", *(f"- {_item(line)}" for line in lines)]) + "\n" if lines else ""
+
+
+def _item(line: str) -> str:
+    """A list's item that Markdown does not take for another list or a heading: '+ Mixup' is a variant's name."""
+    return f"\\{line}" if line[:1] in "+-#*" else line
 
 
 def _signed(found: Cell | None, decimals: int) -> str | None:
@@ -111,23 +116,38 @@ def _text(found: Cell | None, decimals: int) -> str | None:
     return f"{found.mean:.{decimals}f}" + ("" if found.half is None else f" ± {found.half:.{decimals}f}")
 
 
-def _reported(study: Study) -> str:
-    if not study.reported:
-        return "Reported elsewhere: no number that could be read offline.\n"
-    known = [
+REPORTED = ["variant", "metric", "reported", "source"]
+
+
+def reported(study: Study) -> list[dict[str, Any]]:
+    """What the literature reports, by the columns REPORTED; a number that could not be read is called unknown."""
+    return [
         {"variant": e["variant"], "metric": e["metric"], "reported": "unknown" if e["value"] is None else e["value"],
          "source": e["source"]}
         for e in study.reported
     ]  # fmt: skip
-    return "Reported elsewhere, on other data:\n\n" + markdown_table(known, ["variant", "metric", "reported", "source"])
+
+
+def _reported(study: Study) -> str:
+    if not study.reported:
+        return "Reported elsewhere: no number that could be read offline.\n"
+    return "Reported elsewhere, on other data:\n\n" + markdown_table(reported(study), REPORTED)
+
+
+PREDICTED = ["metric", "rank correlation", "95 % interval"]
+
+
+def predictions(predicted: Mapping[str, tuple[float, float, float]]) -> list[dict[str, str]]:
+    """The rank correlation of each image metric with the gain, in words, by the columns PREDICTED."""
+    return [
+        {"metric": name, "rank correlation": f"{rho:+.2f}", "95 % interval": f"{low:+.2f} to {high:+.2f}"}
+        for name, (rho, low, high) in predicted.items()
+    ]
 
 
 def _predicted(study: Study, predicted: Mapping[str, tuple[float, float, float]]) -> str:
     """Whether an image metric orders a seed's experiments as their gain does."""
-    rows = [
-        {"metric": name, "rank correlation": f"{rho:+.2f}", "95 % interval": f"{low:+.2f} to {high:+.2f}"}
-        for name, (rho, low, high) in predicted.items()
-    ]
-    said = f"Does an image metric predict the gain in {study.metrics[0]} accuracy? Over all experiments, compared "
-    said += "within a seed; for the interval whole seeds are resampled. It says nothing of settings that were not run:"
-    return f"{said}\n\n" + markdown_table(rows, ["metric", "rank correlation", "95 % interval"])
+    rows = predictions(predicted)
+    said = f"Does an image metric predict the gain in {study.metrics[0]} accuracy? Spearman's rho over a seed's "
+    said += "experiments, its mean over seeds with Student's interval; it says nothing of settings that were not run:"
+    return f"{said}\n\n" + markdown_table(rows, PREDICTED)

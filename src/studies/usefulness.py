@@ -1,17 +1,19 @@
 """Do image metrics predict usefulness? Rank correlation with the accuracy gained, over a study's experiments.
 
-What a seed's experiments share (its splits, its base classifier) is taken out: values are compared within a seed.
+A seed's experiments share its splits and its base classifier, so that they are ranked among themselves: rho is that of
+a seed, and its mean over seeds has Student's interval, as everything else in a study.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
-from src.studies.summary import rank_correlation
+from src.intervals import mean_ci
 
 PREDICTORS = ("fid", "density", "coverage", "agreement", "entropy", "loss")
-LEAST = 3  # settings, in each of two seeds
+LEAST = 3  # settings of a seed, and seeds with so many
 ROUNDING = 1e-9  # of a value: what is left where all of a seed's experiments have the same images
 
 
@@ -27,7 +29,7 @@ def points(finished: Sequence[tuple[Mapping[str, Any], str]], shot: str) -> dict
     """Of each image metric the values over experiments and the gain of `shot` over the base.
 
     finished: rows of metrics/studies/experiments.jsonl, each with the arm whose images are meant. A metric that an
-    experiment lacks leaves that experiment out. One that too few have, or that does not vary within a seed, is absent.
+    experiment lacks leaves that experiment out. One that does not vary in LEAST settings of LEAST seeds is absent.
     """
     found = {}
     for metric in PREDICTORS:
@@ -37,20 +39,31 @@ def points(finished: Sequence[tuple[Mapping[str, Any], str]], shot: str) -> dict
             if None not in (row["arms"][arm].get(metric), row["arms"][arm][shot], row["arms"]["base"][shot])
         ]
         seeds, x, y = np.array(known, np.float64).reshape(-1, 3).T
-        often = np.unique(seeds, return_counts=True)[1]
-        within = _within(seeds, x)
-        if (often >= LEAST).sum() >= 2 and np.ptp(within) > ROUNDING * np.abs(x).max():
-            found[metric] = Points(seeds.astype(int).tolist(), within.tolist(), _within(seeds, y).tolist())
+        told = Points(seeds.astype(int).tolist(), _within(seeds, x).tolist(), _within(seeds, y).tolist())
+        if len(by_seed(told)) >= LEAST:
+            found[metric] = told
     return found
 
 
-def correlations(found: Mapping[str, Points], name: str) -> dict[str, tuple[float, float, float]]:
-    """Spearman's rho of each metric with the gain, and its 95 % interval, for which whole seeds are resampled."""
-    return {metric: rank_correlation(x, y, seeds, f"{name} {metric}") for metric, (seeds, x, y) in found.items()}
+def correlations(found: Mapping[str, Points]) -> dict[str, tuple[float, float, float]]:
+    """Of each metric the mean over seeds of Spearman's rho with the gain, and the ends of its 95 % interval."""
+    told = {metric: mean_ci(by_seed(points)) for metric, points in found.items()}
+    return {metric: (mean, max(mean - half, -1), min(mean + half, 1)) for metric, (mean, half) in told.items()}
+
+
+def by_seed(points: Points) -> list[float]:
+    """Spearman's rho within each seed that has at least LEAST settings and in which both sides vary."""
+    seeds, x, y = (np.asarray(values) for values in points)
+    found = []
+    for seed in np.unique(seeds):
+        a, b = x[seeds == seed], y[seeds == seed]
+        if len(a) >= LEAST and np.ptp(a) > 0 and np.ptp(b) > 0:
+            found.append(float(stats.spearmanr(a, b).statistic))
+    return found
 
 
 def _within(seeds: np.ndarray, values: np.ndarray) -> np.ndarray:
     less = values.copy()
     for seed in np.unique(seeds):
         less[seeds == seed] -= less[seeds == seed].mean()
-    return less
+    return np.where(np.abs(less) > ROUNDING * np.abs(values).max(initial=0), less, 0)

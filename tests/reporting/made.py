@@ -46,18 +46,25 @@ def accuracy(classes: Sequence[str] = CLASSES) -> dict[str, Any]:
 
 
 def _arm(shares: Sequence[float], classes: Sequence[str]) -> dict[str, Any]:
-    right = [round(TESTS * share) for share in shares]
+    right = [round(TESTS * share) for share in spread(shares, classes)]
     matrix = [[0] * len(classes) for _ in classes]
     for k, count in enumerate(right):
         matrix[k][k] = count
         matrix[k][(k + 1) % len(classes)] = TESTS - count
     rows = {
         name: {"accuracy": n / TESTS, "f1": 0.5, "train_images": count, "test_images": TESTS}
-        for name, n, count in zip(classes, right, COUNTS, strict=True)
+        for name, n, count in zip(classes, right, spread(COUNTS, classes), strict=True)
     }
-    shots = {"many": right[0] / TESTS, "medium": right[1] / TESTS, "few": (right[2] + right[3]) / (2 * TESTS)}
+    quarter = len(classes) // 4
+    parts = {"many": right[:quarter], "medium": right[quarter : 2 * quarter], "few": right[2 * quarter :]}
+    shots = {name: sum(part) / (TESTS * len(part)) for name, part in parts.items()}
     overall = {"overall": sum(right) / (TESTS * len(classes)), **shots, "macro": 0.5, "macro_f1": 0.5, "ece": 0.05}
     return {**overall, "per_class": rows, "confusion": matrix}
+
+
+def spread(values: Sequence[Any], classes: Sequence[str]) -> list[Any]:
+    """The four values for as many classes as there are, each for a quarter of them."""
+    return [values[4 * k // len(classes)] for k in range(len(classes))]
 
 
 def quality(classes: Sequence[str] = CLASSES) -> dict[str, Any]:
@@ -99,8 +106,8 @@ def write_results(root: Path, classes: Sequence[str] = CLASSES) -> None:
     metrics, report = root / "metrics", accuracy(classes)
     write_json(metrics / "accuracy.json", report)
     write_json(metrics / "fid_density_coverage.json", quality(classes))
-    counts = dict(zip(classes, COUNTS, strict=True))
-    images = {"train": sum(COUNTS), "val": 300, "test": TESTS * len(classes)}
+    counts = dict(zip(classes, spread(COUNTS, classes), strict=True))
+    images = {"train": sum(counts.values()), "val": 300, "test": TESTS * len(classes)}
     write_json(metrics / "splits.json", {"images": images, "sha256": {"test": "ab" * 32}, "train_counts": counts})
     write_json(
         metrics / "cost/guided.json", {"images": 600, "seconds": 341.1, "torch": "2.14.1", "precision": "float32"}

@@ -1,10 +1,15 @@
 """Tests of the page and the Markdown: sound, safe and the same."""
 
+import io
 import re
+
+import numpy as np
+from PIL import Image
 
 from src.reporting.markdown import markdown
 from src.reporting.output import write
-from src.reporting.page import page
+from src.reporting.page import compact, page
+from tests.closure import ROOT
 from tests.reporting import made
 from tests.reporting.reading import Page, checked, markdown_tables
 
@@ -92,10 +97,54 @@ def test_a_preset_that_is_not_in_use_is_no_difference(healthy, tmp_path):
 
 
 def test_pictures_beyond_the_pages_size_are_left_out_and_said_to_be(healthy, tmp_path, monkeypatch):
-    sizes = {path.name: path.stat().st_size for path in (healthy / "metrics/sheets").iterdir()}
+    sizes = {path.name: len(compact(path)) for path in (healthy / "metrics/sheets").iterdir()}
     monkeypatch.setattr("src.reporting.page.PICTURES", sizes["real.png"] + sizes["synaug.png"])
     read = checked(page(made.told(healthy, tmp_path)))
-    assert len(read.all("img")) == 2 and "Too large to show here: guided.png" in read.text
+    assert len(read.all("img")) == 2 and "would grow beyond 5 MB: guided.png" in read.text
+
+
+def test_a_damaged_picture_is_said_to_be_left_out(healthy, tmp_path):
+    sheet = healthy / "metrics/sheets/guided.png"
+    sheet.write_bytes(sheet.read_bytes()[:-30])
+    read = checked(page(made.told(healthy, tmp_path)))
+    assert len(read.all("img")) == 3 and "it is damaged or" in read.text
+
+
+def test_a_picture_in_the_page_has_every_pixel_of_its_file(healthy):
+    for path in (healthy / "metrics/sheets").iterdir():
+        with Image.open(path) as before, Image.open(io.BytesIO(compact(path))) as after:
+            assert np.array_equal(np.asarray(before), np.asarray(after))
+
+
+def test_of_many_classes_the_figures_show_the_rarest_and_the_tables_all(tmp_path):
+    """The class with the lowest agreement is told though it is a frequent one, which the figure leaves out."""
+    classes = [f"class {k:03d}" for k in range(200)]
+    root = made.repository(tmp_path / "many", classes)
+    made.change(
+        root / "metrics/fid_density_coverage.json", "guided", "class_agreement", "per_class", "class 000", value=0.125
+    )
+    document = made.told(root, tmp_path)
+    section = next(section for section in document.sections if section.name == "images")
+    figure = section.blocks[0].blocks[1]
+    assert figure.title.endswith("the 24 rarest of 200") and "guided 12.5\u00a0% for class 000" in figure.alt
+    assert sum(row[0].startswith("class") for row in figure.numbers.rows) == 200
+    assert len(checked(page(document)).tables) > 0
+
+
+def test_this_repositorys_own_report_shows_every_picture_below_5_mb(tmp_path):
+    html = page(made.told(ROOT, tmp_path))
+    assert "would grow beyond" not in html and len(html.encode()) < 5e6
+
+
+def test_studies_of_other_data_lend_a_report_no_pictures(healthy, tmp_path):
+    folder = healthy / "metrics/studies/told/sheets"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(folder / "01_text.png")
+    made.commit(healthy, "a study")
+    assert len(Page(page(made.told(healthy, tmp_path))).all("img")) == 5
+    settings = (healthy / "params.yaml").read_text()
+    (healthy / "params.yaml").write_text(settings.replace("dataset: digits", "dataset: nico"))
+    assert len(Page(page(made.told(healthy, tmp_path / "other"))).all("img")) == 4
 
 
 def test_another_generators_report_does_not_show_the_shipped_one(healthy, tmp_path):

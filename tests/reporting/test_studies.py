@@ -16,6 +16,7 @@ variants: {text: {}, text + image: {}}
 against: text
 seeds: 1-2
 metrics: [few, fid]
+reported: [{variant: text, metric: few, value: null, source: a paper}]
 """
 ROWS = [
     {"variant": variant, "seed": seed, "few": few + seed / 100, "fid": 2.5}
@@ -40,19 +41,31 @@ def studies(document):
 def test_a_study_with_results_is_told_with_its_table_and_verdict(studied, tmp_path):
     (fold,) = studies(made.told(studied, tmp_path))
     assert isinstance(fold, Fold) and fold.title == "What is told"
-    question, table, differences, verdict = fold.blocks
+    question, table, differences, verdict, reported = fold.blocks
     assert question == Text("Does the image help?")
     assert isinstance(table, Table) and "seeds 1 to 2" in table.caption
     assert [len(row) for row in table.rows] == [len(table.columns)] * 2
     assert table.rows[1] == ["text + image", "76.5 ± 6.4", "2.5 ± 0.0"]
     assert differences.rows == [["text + image - text", "+25.0 ± 0.0", "+0.0 ± 0.0"]]
-    assert verdict == Text("text + image against text: +25.0 ± 0.0 few, more.")
+    assert verdict == Text("text + image against text: +25.0 ± 0.0 few (more).")
+    assert reported.rows == [["text", "few", "unknown", "a paper"]]
 
 
 def test_a_seed_that_is_missing_is_not_measured(studied, tmp_path):
     write_csv(studied / "metrics/studies/told.csv", ROWS[:3])
     (fold,) = studies(made.told(studied, tmp_path))
     assert fold.blocks[1].rows[1] == ["text + image", "not measured", "not measured"]
+    assert fold.blocks[2] == Text("1 of 4 experiments have no result; metrics/studies says of each why.")
+
+
+def test_what_image_metrics_tell_of_the_gain_stands_in_words_too(studied, tmp_path):
+    file = studied / "metrics/studies/told-usefulness.csv"
+    write_csv(file, [{"metric": "fid", "rank correlation": "-0.50", "95 % interval": "-0.90 to -0.10"}])
+    (fold,) = studies(made.told(studied, tmp_path))
+    assert fold.blocks[-1].rows == [["fid", "-0.50", "-0.90 to -0.10"]]
+    file.write_text("something else")
+    (fold,) = studies(made.told(studied, tmp_path / "again"))
+    assert isinstance(fold.blocks[-1], Text) and "cannot be read" in fold.blocks[-1].text
 
 
 @pytest.mark.parametrize("content", [b"", b"variant,seed\n", b"\xff", b"a,b\n1,2\n", b"variant,seed,few\ntext,x,1\n"])
@@ -63,12 +76,13 @@ def test_results_that_cannot_be_read_stop_no_report(studied, tmp_path, content):
     checked(page(document))
 
 
-def test_a_studys_figures_stand_below_its_table_and_a_damaged_one_is_left_out(studied, tmp_path):
+def test_a_studys_figures_stand_below_its_table_and_a_damaged_one_is_told(studied, tmp_path):
     Image.new("RGB", (30, 20)).save(studied / "metrics/studies/told.png")
     (studied / "metrics/studies/told-usefulness.png").write_bytes(b"cut")
     (fold,) = studies(made.told(studied, tmp_path))
     (picture,) = [block for block in fold.blocks if isinstance(block, Picture)]
     assert picture.size == (30, 20) and "few, fid" in picture.alt
+    assert fold.blocks[-1] == Text("The figure told-usefulness.png of this revision is damaged.")
 
 
 def test_without_studies_there_is_no_such_section(healthy, tmp_path):

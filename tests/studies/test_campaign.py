@@ -2,6 +2,7 @@
 
 import pytest
 
+from src.errors import InputError
 from src.studies import campaign, results
 from src.studies.campaign import Campaign
 from src.studies.experiments import Experiment, Outcome
@@ -12,7 +13,7 @@ NONE, LOSS, HARDNESS = (Variant(name, {"feedback": name}, "guided") for name in 
 
 
 def study(name: str, *variants: Variant) -> Study:
-    return Study(name, "Title", "Question?", variants, "none", (1, 2), ("few",), (), False, {})
+    return Study(name, "Title", "Question?", variants, "none", (1, 2), ("few",))
 
 
 STUDIES = [study("first", NONE, LOSS), study("second", NONE, HARDNESS)]
@@ -25,6 +26,8 @@ def start(tmp_path, monkeypatch):
     monkeypatch.setattr(campaign, "write_study", lambda study, *what: written.append((study.name, *what)))
     monkeypatch.setattr(campaign, "write_index", lambda: written.append("index"))
     monkeypatch.setattr(results, "measured", lambda name: {"guided": {"few": 0.5}})
+    monkeypatch.setattr(campaign, "revision", lambda name: "a commit")
+    monkeypatch.setattr(campaign, "made_here", lambda one, commit, start: commit == "a commit")
     return lambda **how: (Campaign(STUDIES, Results(tmp_path / "experiments.jsonl"), **how), written)
 
 
@@ -77,3 +80,37 @@ def test_seeds_other_than_the_studys_own_make_no_table(start):
     for one in made.missing():
         made.end(ended(one))
     assert made.missing() == [] and written == []
+
+
+def test_an_experiment_whose_metrics_cannot_be_read_fails_alone(start, monkeypatch):
+    made, _ = start()
+    broken, *others = made.missing()
+    monkeypatch.setattr(results, "measured", lambda name: {}["fid"] if name == broken.name else {"guided": {"few": 1}})
+    for one in (broken, *others):
+        made.end(ended(one))
+    assert made.failures == {broken.name: "its metrics cannot be read (KeyError: 'fid')"}
+    assert made.missing() == [broken]
+
+
+def test_an_experiment_of_code_that_was_edited_meanwhile_is_not_credited_to_this(start, monkeypatch):
+    made, _ = start()
+    one = made.missing()[0]
+    monkeypatch.setattr(campaign, "made_here", lambda *what: False)
+    made.end(ended(one))
+    assert "other code or parameters" in made.failures[one.name] and one in made.missing()
+
+
+def test_what_dvc_keeps_already_is_taken_up_and_the_tables_say_what_is_missing(start, monkeypatch):
+    made, written = start()
+    absent = {one.name for one in made.missing() if one.settings.get("feedback") == "loss"}
+
+    def revision(name):
+        if name in absent:
+            raise InputError("DVC keeps no such experiment")
+        return "a commit"
+
+    monkeypatch.setattr(campaign, "revision", revision)
+    assert made.collect() == 4 and made.failures == {}
+    assert {one.name for one in made.missing()} == absent
+    (first, measured, *_), (second, *_), index = written
+    assert (first, second, index) == ("first", "second", "index") and measured["loss"] == {}

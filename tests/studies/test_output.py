@@ -23,12 +23,14 @@ NONE, MORE = experiment({}, 1), experiment({"feedback": "loss"}, 1)
 
 def test_a_study_leaves_its_table_rows_and_figures(tmp_path):
     write_study(STUDY, MEASURED, {}, ROWS, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["x-usefulness.png", "x.csv", "x.md", "x.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "x-usefulness.csv", "x-usefulness.png", "x.csv", "x.md", "x.png",
+    ]  # fmt: skip
     assert "| fid | -1.00 | -1.00 to -1.00 |" in (tmp_path / "x.md").read_text()
 
 
 def test_too_few_experiments_make_no_figure_of_usefulness(tmp_path):
-    write_study(STUDY, MEASURED, {}, ROWS[:3], tmp_path)
+    write_study(STUDY, MEASURED, {}, ROWS[:8], tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.csv", "x.md", "x.png"]
 
 
@@ -69,8 +71,22 @@ def test_the_index_names_every_study_with_results_and_its_verdict(tmp_path):
     page.write_text("".join(mark.format("studies") for mark in MARKS))
     write_index(tmp_path, tmp_path / "studies", page)
     text = (tmp_path / "README.md").read_text()
-    assert "| [T](first.md) | Q? | few | **b over a +25.0 ± 0.0** |" in text and text.endswith("Not run yet: second.\n")
-    assert f"| [T]({tmp_path}/first.md) | Q? | few | **b over a +25.0 ± 0.0** |" in page.read_text()
+    assert "| [T](first.md) | Q? | b over a: **+25.0 ± 0.0 few** |" in text and text.endswith("Not run yet: second.\n")
+    assert f"| [T]({tmp_path}/first.md) | Q? | b over a: **+25.0 ± 0.0 few** |" in page.read_text()
+
+
+def test_the_index_says_what_is_missing_and_leads_to_a_diagnosis(tmp_path):
+    (tmp_path / "studies").mkdir()
+    written(tmp_path / "studies", seeds="1-3")
+    rows = [{"variant": "a", "seed": seed, "few": 0.5} for seed in (1, 2, 3)]
+    write_csv(tmp_path / "x.csv", [*rows, {"variant": "b", "seed": 1, "few": None}])
+    write_index(tmp_path, tmp_path / "studies", tmp_path / "none.md")
+    said = "nothing to compare over several seeds<br>3 of 6 experiments have no result"
+    assert f"| [T](x.md) | Q? | {said} |" in (tmp_path / "README.md").read_text()
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/diagnosis.md").touch()
+    write_index(tmp_path, tmp_path / "studies", tmp_path / "none.md")
+    assert "(x/diagnosis.md)" in (tmp_path / "README.md").read_text()
 
 
 def test_a_page_without_a_place_for_the_index_is_left_alone(tmp_path):

@@ -11,7 +11,7 @@ GOOD = {
     "title": "T",
     "question": "Q?",
     "settings": {"feedback": "none"},
-    "variants": {"a": {}, "b": {"set": {"seed": 1, "feedback": "loss"}, "arm": "base"}},
+    "variants": {"a": {}, "b": {"set": {"feedback": "loss", "synth.conditioning": "text"}, "arm": "base"}},
     "against": "a",
     "seeds": "3-4",
     "metrics": ["few"],
@@ -28,7 +28,7 @@ def test_a_variant_has_the_common_settings_and_its_own_over_them(tmp_path):
     study = written(tmp_path)
     assert [(v.name, dict(v.settings), v.arm) for v in study.variants] == [
         ("a", {"feedback": "none"}, "guided"),
-        ("b", {"feedback": "loss", "seed": 1}, "base"),
+        ("b", {"feedback": "loss", "synth.conditioning": "text"}, "base"),
     ]
     assert study.seeds == (3, 4)
 
@@ -46,12 +46,44 @@ def test_a_variant_has_the_common_settings_and_its_own_over_them(tmp_path):
         ({"variants": {"a": {}, "b": {"against": "c"}}}, "compares with 'c'"),
         ({"variants": {"a": {"arm": "leg"}}}, "from the arm 'leg'; known: base"),
         ({"reported": [{"variant": "a", "metric": "few", "value": 1}]}, "source for every reported number"),
+        ({"variants": ["a", "b"]}, "needs variants by their names"),
+        ({"variants": {"a": {"set": {"seed": 1}}}}, "sets the seed of variant 'a'"),
+        ({"metrics": ["fid", "few"]}, "an accuracy as its first metric"),
+        ({"judged": ["fid"]}, "judges by its metrics alone"),
+        (
+            {"reported": [{"variant": "a", "metric": "few", "value": 1, "source": ""}]},
+            "source for every reported number",
+        ),
+        ({"paper": {"images": 3}}, "needs of paper images and seeds"),
+        ({"paper": {"images": 3, "seeds": 0, "seed": 1}}, "needs of paper images and seeds"),
+        ({"paper": {"images": "many", "seeds": 0}}, "'many' as the number of images"),
+        ({"paper": {"images": 3, "seeds": 0, "variants": {"c": {"against": "d"}}}}, "compares with 'd'"),
         ({"reported": [{"variant": "z", "metric": "few", "value": 1, "source": "s"}]}, "for every reported number"),
     ],
 )
 def test_a_study_that_cannot_be_used_is_one_sentence(changes, sentence, tmp_path):
     with pytest.raises(InputError, match=sentence):
         written(tmp_path, **changes)
+
+
+def test_at_the_papers_scale_a_study_has_its_variants_or_those_of_its_own(tmp_path):
+    told = [{"variant": name, "metric": "few", "value": 1, "source": "s"} for name in ("b", None)]
+    paper = written(
+        tmp_path, reported=told, paper={"settings": {"feedback": "hardness"}, "images": 5, "seeds": 0}
+    ).paper
+    assert [(v.name, v.arm, v.against, v.images) for v in paper.variants] == [
+        ("a", "guided", None, 5),
+        ("b", "base", "a", 5),
+    ]
+    assert [v.settings["feedback"] for v in paper.variants] == ["hardness"] * 2 and len(paper.reported) == 2
+    assert (paper.name, paper.seeds, paper.metrics) == ("x-paper", (0,), ("few",))
+    own = {"c": None, "d": {"images": 7, "arm": "synaug"}}
+    paper = written(tmp_path, reported=told, paper={"variants": own, "images": 5, "seeds": "0-1", "note": "n"}).paper
+    assert [(v.name, v.arm, v.against, v.images) for v in paper.variants] == [
+        ("c", "guided", None, 5),
+        ("d", "synaug", "c", 7),
+    ]
+    assert [entry["variant"] for entry in paper.reported] == [None] and paper.note == "n"
 
 
 def test_an_unknown_study_lists_the_known_ones():
@@ -74,3 +106,8 @@ def test_seeds_are_ranges_or_lists():
 def test_a_variant_is_compared_with_its_own_choice_or_else_the_studys(tmp_path):
     variants = {"a": {}, "b": {}, "c": {"against": "b"}, "d": {"against": None}}
     assert [v.against for v in written(tmp_path, variants=variants).variants] == [None, "a", "b", None]
+
+
+def test_a_study_is_judged_by_its_first_metric_unless_it_says_more(tmp_path):
+    assert written(tmp_path, metrics=["few", "fid"]).judged == ("few",)
+    assert written(tmp_path, metrics=["few", "fid"], judged=["few", "fid"]).judged == ("few", "fid")

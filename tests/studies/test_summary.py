@@ -2,19 +2,18 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from scipy import stats
 
 from src.files import write_csv
 from src.studies.figures import by_variant
 from src.studies.study import Study, Variant
-from src.studies.summary import brief, cell, rank_correlation, verdict
+from src.studies.summary import absent, brief, cell, verdict
 from src.studies.tables import differences, markdown, read_rows, rows
 
 STUDY = Study(
     "x", "Title", "Question?", (Variant("none", {}), Variant("more", {}, "guided", "none")), "none", (1, 2, 3),
-    ("few", "fid"), ({"variant": "more", "metric": "few", "value": None, "source": "paper"},), False, {},
+    ("few", "fid"), ({"variant": "more", "metric": "few", "value": None, "source": "paper"},),
 )  # fmt: skip
 MEASURED = {
     "none": {seed: {"few": value, "fid": 2.0} for seed, value in zip((1, 2, 3), (0.5, 0.6, 0.7), strict=True)},
@@ -38,14 +37,21 @@ def test_a_missing_seed_leaves_the_cell_empty_instead_of_averaging_the_rest():
 
 def test_the_verdict_says_what_cannot_be_told_from_zero():
     noisy = {**MEASURED, "more": {s: {"few": v, "fid": 3.0} for s, v in zip((1, 2, 3), (0.4, 0.7, 0.75), strict=True)}}
-    assert verdict(STUDY, MEASURED, "few") == ["more against none: +11.0 ± 2.5 few, more"]
-    assert verdict(STUDY, noisy, "few")[0].endswith("no difference beyond chance")
+    assert verdict(STUDY, MEASURED) == ["more against none: +11.0 ± 2.5 few (more)"]
+    assert verdict(STUDY, noisy)[0].endswith("(no difference beyond chance)")
 
 
 def test_in_brief_what_holds_is_bold():
     noisy = {**MEASURED, "more": {1: {"few": 0.30}, 2: {"few": 0.61}, 3: {"few": 0.50}}}
-    assert brief(STUDY, MEASURED, "few") == "**more over none +11.0 ± 2.5**"
-    assert brief(STUDY, noisy, "few").startswith("more over none ")
+    assert brief(STUDY, MEASURED) == "more over none: **+11.0 ± 2.5 few**"
+    assert "**" not in brief(STUDY, noisy)
+    both = replace(STUDY, judged=("few", "fid"))
+    assert brief(both, MEASURED) == "more over none: **+11.0 ± 2.5 few**, **+1.0 ± 0.0 fid**"
+
+
+def test_experiments_without_any_result_are_counted():
+    partly = {"none": {1: {"few": None, "fid": None}, 2: {"few": 0.5, "fid": None}, 3: {"few": 0.5}}}
+    assert absent(STUDY, MEASURED) == 0 and absent(STUDY, partly) == 4
 
 
 def test_the_table_names_sources_unknown_numbers_and_failures():
@@ -70,34 +76,34 @@ def test_the_figure_is_a_png_of_repeatable_bytes():
     assert by_variant(STUDY, MEASURED)[:4] == b"\x89PNG" and by_variant(STUDY, MEASURED) == by_variant(STUDY, MEASURED)
 
 
-def test_rank_correlation_is_spearmans_with_an_interval_that_holds_it():
-    x, noise = np.arange(30.0), np.random.default_rng(0).normal(size=30)
-    y, seeds = np.exp(x / 10) + 4 * noise, np.arange(30) % 6
-    rho, low, high = rank_correlation(x, y, seeds, "test")
-    assert rho == pytest.approx(stats.spearmanr(x, y).statistic)
-    assert -1 <= low < rho < high <= 1 and high - low < 0.5
-    assert rank_correlation(x, x**3, seeds, "test")[0] == pytest.approx(1)
-    for a, b, clusters in (([1, 2, 3], [1, 2, 3], [1, 1, 2]), ([1, 2, 3, 4], [1, 2, 3, 4], [1, 1, 1, 1])):
-        with pytest.raises(ValueError, match="four pairs, of two clusters"):
-            rank_correlation(a, b, clusters, "test")
-
-
-def test_pairs_of_one_seed_are_not_taken_for_independent():
-    """Twenty copies of four seeds' points are no better known than the four seeds."""
-    x, y, seeds = [1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0], [1, 2, 3, 4]
-    once, often = (rank_correlation(x * n, y * n, seeds * n, "test") for n in (1, 20))
-    assert often[2] - often[1] == pytest.approx(once[2] - once[1], abs=0.3)
-
-
 def test_words_hold_together_over_all_comparisons_of_a_study():
     """What passes for an effect alone may be the luckiest of twenty."""
     gained = {seed: {"few": value["few"] + gain, "fid": 2.0}
               for (seed, value), gain in zip(MEASURED["none"].items(), (0.02, 0.022, 0.025), strict=True)}  # fmt: skip
-    assert verdict(STUDY, {**MEASURED, "more": gained}, "few")[0].endswith("few, more")
+    assert verdict(STUDY, {**MEASURED, "more": gained})[0].endswith("few (more)")
     names = [f"v{k}" for k in range(20)]
     many = replace(STUDY, variants=(STUDY.variants[0], *(Variant(name, {}, "guided", "none") for name in names)))
     measured = {**dict.fromkeys(("none", *names), MEASURED["none"]), "v0": gained}
-    assert verdict(many, measured, "few")[0].endswith("no difference beyond chance")
+    assert verdict(many, measured)[0].endswith("(no difference beyond chance)")
+
+
+def test_several_metrics_that_a_study_is_judged_by_are_tested_together():
+    """A difference that holds alone need not hold beside one that is none."""
+    gained = {seed: {"few": value["few"] + gain, "fid": 2.0 + noise}
+              for (seed, value), gain, noise in zip(MEASURED["none"].items(), (0.02, 0.03, 0.026), (0.1, -0.1, 0.05),
+                                                    strict=True)}  # fmt: skip
+    measured = {**MEASURED, "more": gained}
+    p = cell(STUDY, measured, STUDY.variants[1], "few").p
+    assert 0.0125 < p < 0.025
+    assert "few (more)" in verdict(replace(STUDY, judged=("few", "fid")), measured)[0]
+    four = replace(STUDY, variants=(*STUDY.variants, Variant("even", {}, "guided", "none")), judged=("few", "fid"))
+    assert "few (no difference" in verdict(four, {**measured, "even": MEASURED["none"]})[0]
+
+
+def test_a_variant_named_like_a_list_is_no_list(tmp_path):
+    named = (STUDY.variants[0], Variant("+ Mixup", {}, "guided", "none"))
+    text = markdown(replace(STUDY, variants=named, reported=()), {**MEASURED, "+ Mixup": MEASURED["more"]}, {})
+    assert "\n- \\+ Mixup against none" in text
 
 
 def test_a_single_seed_has_neither_differences_nor_a_verdict():

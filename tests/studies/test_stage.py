@@ -1,0 +1,83 @@
+"""The command: what it says before it starts, what it refuses, and how it tells of a failure."""
+
+import sys
+
+import pytest
+
+from src.errors import InputError
+from src.studies.experiments import Experiment, Outcome
+from src.studies.results import Results
+from stages import study
+
+ONES = [Experiment({"feedback": name}, seed) for name in ("none", "loss") for seed in (1, 2)]
+
+
+def run(monkeypatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["study", *arguments])
+    study.main()
+
+
+class Campaign:
+    """Of four experiments, the second of which fails."""
+
+    def __init__(self, *_):
+        self.results, self.experiments, self.failures = Results(), dict.fromkeys(range(4)), {}
+
+    def missing(self):
+        return ONES
+
+    def write(self):
+        pass
+
+    def end(self, outcome: Outcome):
+        if outcome.experiment == ONES[1]:
+            self.failures[outcome.experiment.name] = "the disk is full"
+
+
+@pytest.fixture
+def four(monkeypatch):
+    monkeypatch.setattr(study, "Campaign", Campaign)
+    monkeypatch.setattr(study, "git_text", lambda *_: "")
+    monkeypatch.setattr(study, "run_all", lambda ones, jobs, finished, started: [
+        (started(one), finished(Outcome(one, 1.0, 1, None))) for one in ones])  # fmt: skip
+
+
+def test_a_dry_run_says_what_it_would_take_and_runs_nothing(four, monkeypatch, capsys):
+    monkeypatch.setattr(study, "run_all", None)
+    run(monkeypatch, "first_three", "--dry")
+    assert "4 experiments, 0 finished, 4 to run, about " in capsys.readouterr().out
+
+
+def test_a_failed_experiment_is_told_and_the_command_fails_after_the_others(four, monkeypatch, capsys):
+    with pytest.raises(InputError, match="1 of 4 experiments failed, the rest is done"):
+        run(monkeypatch, "first_three")
+    assert f"failed: {ONES[1].name} {{'feedback': 'none'}}: the disk is full" in capsys.readouterr().out
+
+
+def test_results_belong_to_a_commit(four, monkeypatch):
+    monkeypatch.setattr(study, "git_text", lambda *_: " M src/seeds.py")
+    with pytest.raises(InputError, match=r"src/seeds\.py is not committed"):
+        run(monkeypatch, "first_three")
+
+
+def test_no_experiments_side_by_side_are_refused(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "first_three", "--jobs", "0")
+    assert "'0' is no number of experiments; give 1 or more" in capsys.readouterr().err
+
+
+def test_the_papers_commands_come_without_a_run(monkeypatch, capsys):
+    run(monkeypatch, "synaug", "depth", "--paper")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].endswith("stages.study synaug depth --collect") and lines[0].startswith("# SYNAuG")
+
+
+def test_what_it_will_take_is_what_the_same_settings_took_on_other_seeds(tmp_path, monkeypatch):
+    monkeypatch.setattr("src.studies.results.measured", lambda name: {})
+    results = Results(tmp_path / "experiments.jsonl")
+    assert study.hours(results, ONES, 1) == pytest.approx(4 * study.FIRST / 3600)
+    results.add(Outcome(Experiment({"feedback": "none"}, 7), 100.0, 1, None), "print")
+    results.add(Outcome(Experiment({"feedback": "loss"}, 7), 800.0, 1, None), "print")
+    results.add(Outcome(Experiment({"feedback": "entropy"}, 7), None, None, None), "print")
+    assert study.hours(results, ONES, 1) == pytest.approx(1800 / 3600)
+    assert study.hours(results, ONES, 2) == study.hours(results, ONES, 8) == pytest.approx(900 / 3600)
