@@ -26,6 +26,7 @@ from benchmarks.table import tables
 from src.errors import InputError, run_stage
 from src.files import hash_file, hash_tree, read_bytes, read_json, write_json
 from src.params import check_value
+from src.studies.study import parse_seeds
 
 SETTINGS = (
     "dataset",
@@ -44,16 +45,7 @@ SETTINGS = (
     "evaluation",
 )
 
-
-def parse_seeds(text: str) -> list[int]:
-    """ "0-4" or "3" or "1,5,7" to a list of seeds."""
-    seeds: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        if not first.isdigit() or (last and not last.isdigit()) or int(last or first) < int(first):
-            raise InputError(f"--seeds {text} is not a list such as 0-4 or 1,5,7")
-        seeds += range(int(first), int(last or first) + 1)
-    return seeds
+SHOWING = ("reporting", "studies")  # packages of src
 
 
 def settings(changes: Sequence[str]) -> dict[str, Any]:
@@ -78,13 +70,15 @@ def settings(changes: Sequence[str]) -> dict[str, Any]:
 def results_folder(params: dict[str, Any], split: str) -> Path:
     """Where finished pairs are kept: keyed by settings, generator weights, code and split."""
     generator = params["generators"][params["generator"]]["path"]
-    code = [
-        hash_file(path)
-        for path in sorted([*Path("src").rglob("*.py"), Path("benchmarks/arms.py"), Path("benchmarks/seeds.py")])
-    ]
-    key = [params, hash_tree(generator), code, split]
+    key = [params, hash_tree(generator), [hash_file(path) for path in code()], split]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     return Path(".dvc/tmp/scratch") / f"evidence-{digest}"
+
+
+def code(root: Path = Path(".")) -> list[Path]:
+    """The files that the evidence depends on: not those that only read and show what was measured."""
+    found = [*(root / "src").rglob("*.py"), root / "benchmarks/arms.py", root / "benchmarks/seeds.py"]
+    return sorted(path for path in found if path.relative_to(root).parts[1] not in SHOWING)
 
 
 def run_seed(params: dict[str, Any], seed: int, split: str, arms: Sequence[Arm], folder: Path) -> None:

@@ -32,7 +32,7 @@ def write_study(
     failures: what failed experiments said. finished: rows of experiments.jsonl, for the study's variants and seeds,
     each with the arm that a variant reads.
     """
-    found = points(finished, study.metrics[0]) if study.usefulness else {}
+    found = points(finished, study.metrics[0]) if not study.unpredicted else {}
     predicted = correlations(found)
     atomic_write(folder / f"{study.name}.md", markdown(study, measured, failures, predicted).encode())
     write_csv(folder / f"{study.name}.csv", rows(study, measured))

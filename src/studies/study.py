@@ -11,7 +11,8 @@ judged              those that the question is about, whose differences are test
 reported            [{variant, metric, value, source}] from the literature; no value is an unknown one, no variant is of
                     a method that has no row here
 sheets              whether pictures of each variant are kept, of the first seed (false)
-usefulness          whether it says what image metrics tell of the gain (true); not where their feature space varies
+note                what to know before reading the table
+unpredicted         why it is not asked what image metrics tell of the gain; absent where it is asked
 paper               the same question at the papers' scale: {settings, images, seeds} and, where they are not the
                     study's own, variants, against (the first), metrics, judged, reported; note is told with it. images:
                     to be made in each run, in each of both arms; a variant there may name its own.
@@ -31,7 +32,7 @@ SYNTHETIC = ("guided", "synaug")
 ACCURACY = ("overall", "many", "medium", "few", "macro", "ece", "worst_group", "group_mean", "weighted_mean")
 QUALITY = ("fid", "density", "coverage", "precision", "recall", "agreement", "loss", "entropy")
 METRICS = (*ACCURACY, *QUALITY)
-_OPTIONAL = {"settings", "judged", "reported", "sheets", "usefulness", "paper"}
+_OPTIONAL = {"settings", "judged", "reported", "sheets", "unpredicted", "note", "paper"}
 _FIELDS = {"title", "question", "variants", "against", "seeds", "metrics"} | _OPTIONAL
 _PAPER = {"settings", "variants", "against", "seeds", "metrics", "judged", "reported", "images", "note"}
 _ENTRY = {"variant", "metric", "value", "source"}
@@ -64,7 +65,7 @@ class Study:
     metrics: tuple[str, ...]
     reported: tuple[Mapping[str, Any], ...] = ()
     sheets: bool = False
-    usefulness: bool = True
+    unpredicted: str = ""
     judged: tuple[str, ...] = ()
     paper: "Study | None" = None
     note: str = ""
@@ -107,8 +108,7 @@ def _study(path: Path, name: str, content: Any) -> Study:
         if against is not None and against not in names:
             raise InputError(f"{path} compares with '{against}', which is none of {', '.join(names)}; correct it")
     metrics, judged = (_metrics(path, content.get(field) or []) for field in ("metrics", "judged"))
-    useful = bool(content.get("usefulness", True))
-    if not metrics or not set(judged) <= set(metrics) or (useful and metrics[0] not in ACCURACY):
+    if not metrics or not set(judged) <= set(metrics) or metrics[0] not in ACCURACY:
         raise InputError(f"{path} needs an accuracy as its first metric, and judges by its metrics alone; correct it")
     reported = tuple(content.get("reported") or ())
     for entry in reported:
@@ -117,7 +117,8 @@ def _study(path: Path, name: str, content: Any) -> Study:
             raise InputError(f"{path} needs variant, metric, value and source for every reported number; correct it")
     return Study(
         name, content["title"], content["question"], variants, content["against"], parse_seeds(str(content["seeds"])),
-        metrics, reported, bool(content.get("sheets")), useful, judged,
+        metrics, reported, bool(content.get("sheets")), content.get("unpredicted") or "", judged,
+        note=content.get("note") or "",
     )  # fmt: skip
 
 
@@ -132,7 +133,8 @@ def _paper(path: Path, study: Study, given: Any) -> Study:
     told = [entry for entry in study.reported if entry["variant"] in (None, *variants)]
     content = {
         "title": f"{study.title}, at the papers' scale", "question": study.question, "variants": variants,
-        "settings": settings if own else {}, "seeds": given["seeds"], "usefulness": study.usefulness,
+        "settings": settings if own else {}, "seeds": given["seeds"], "unpredicted": study.unpredicted,
+        "note": given.get("note"),
         "against": given.get("against", next(iter(variants)) if own else study.against),
         "metrics": given.get("metrics", list(study.metrics)), "judged": given.get("judged", list(study.judged)),
         "reported": given.get("reported", told),
@@ -140,7 +142,7 @@ def _paper(path: Path, study: Study, given: Any) -> Study:
     made = _study(path, f"{study.name}-paper", {**content, "variants": {k: _plain(v) for k, v in variants.items()}})
     counts = [_images(path, (variants[v.name] or {}).get("images", given["images"])) for v in made.variants]
     sized = tuple(replace(v, images=count) for v, count in zip(made.variants, counts, strict=True))
-    return replace(made, variants=sized, note=given.get("note") or "")
+    return replace(made, variants=sized)
 
 
 def _plain(given: Any) -> Any:

@@ -26,6 +26,7 @@ def markdown(
     text = [
         f"# {study.title}\n",
         f"{study.question}\n",
+        f"Note: {study.note}.\n" if study.note else "",
         f"{how} ({span}); accuracies and agreement in per cent.\n",
         markdown_table([shown(study, measured, variant) for variant in study.variants], columns(study)),
         _differences(study, measured),
@@ -34,6 +35,8 @@ def markdown(
     ]
     if predicted:
         text.append(_predicted(study, predicted))
+    elif study.unpredicted:
+        text.append(f"What image metrics tell of the gain is not asked here: {study.unpredicted}.\n")
     if failures:
         text.append("\n".join(["Failed:", *(f"- {name}: {said}" for name, said in sorted(failures.items()))]) + "\n")
     return "\n".join(part for part in text if part)

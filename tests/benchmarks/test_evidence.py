@@ -9,7 +9,7 @@ import yaml
 from benchmarks import arms, evidence
 from src.errors import InputError
 from src.files import read_json, write_json
-from tests.closure import ROOT
+from tests.closure import ROOT, import_closure
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def repository(tmp_path, monkeypatch):
     ("text", "seeds"), [("3", [3]), ("0-4", [0, 1, 2, 3, 4]), ("1,5,7", [1, 5, 7]), ("100-101,7", [100, 101, 7])]
 )
 def test_seeds_are_a_list_of_numbers_and_ranges(text, seeds):
-    assert evidence.parse_seeds(text) == seeds
+    assert list(evidence.parse_seeds(text)) == seeds
 
 
 @pytest.mark.parametrize("text", ["", "a", "1-b", "-3", "1;2", "1,,2", "4-1"])
 def test_anything_else_is_refused_as_seeds(text):
-    with pytest.raises(InputError, match="is not a list such as 0-4 or 1,5,7"):
+    with pytest.raises(InputError, match="are no list such as 0-4 or 1,5,7"):
         evidence.parse_seeds(text)
 
 
@@ -135,3 +135,9 @@ def test_arms_are_asked_for_by_name_or_family_and_an_unknown_one_is_refused():
     )
     with pytest.raises(InputError, match="--arms names unknown magic; known: default, baselines, groups, synaug"):
         arms.chosen_arms("text,magic")
+
+
+def test_all_that_a_seed_runs_is_part_of_the_results_name_and_the_report_is_not():
+    named = {path.relative_to(ROOT).as_posix() for path in evidence.code(ROOT)}
+    assert import_closure(ROOT / "benchmarks/seeds.py") <= named
+    assert not any(path.startswith("src/reporting") for path in named)

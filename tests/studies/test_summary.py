@@ -49,6 +49,11 @@ def test_in_brief_what_holds_is_bold():
     assert brief(both, MEASURED) == "more over none: **+11.0 ± 2.5 few**, **+1.0 ± 0.0 fid**"
 
 
+def test_why_a_study_does_not_ask_for_usefulness_is_said():
+    text = markdown(replace(STUDY, unpredicted="the images are the same", note="small"), MEASURED, {})
+    assert "is not asked here: the images are the same." in text and "Note: small." in text
+
+
 def test_experiments_without_any_result_are_counted():
     partly = {"none": {1: {"few": None, "fid": None}, 2: {"few": 0.5, "fid": None}, 3: {"few": 0.5}}}
     assert absent(STUDY, MEASURED) == 0 and absent(STUDY, partly) == 4
