@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from textwrap import fill
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -31,7 +32,8 @@ def by_variant(study: Study, measured: Measured) -> bytes:
         against = cell(study, measured, compared, metric)
         if against is not None:
             axis.axvline(against.mean, color="0.7", zorder=0)
-        axis.set_title(f"{metric}, %" if metric in PER_CENT else metric)
+        title = metric.replace("_", " ") + (", %" if metric in PER_CENT else "")
+        axis.set_title(fill(title, 20))
         axis.set_yticks(range(len(names)), names)
     axes[0][0].invert_yaxis()
     return _png(canvas)

@@ -9,7 +9,7 @@ from src.errors import InputError
 from src.files import atomic_write, read_bytes
 from src.repository import commit_of, experiments, file_at
 from src.studies.experiments import Outcome
-from src.studies.study import ACCURACY, ARMS
+from src.studies.study import ACCURACY, ARMS, FAIRNESS
 
 FILE = Path("metrics/studies/experiments.jsonl")
 _QUALITY = ("fid", "density", "coverage", "precision", "recall")
@@ -91,7 +91,8 @@ def _accuracy(report: Mapping[str, Any]) -> dict[str, float | None]:
     groups = report.get("groups", {})
     found = {"worst_group": groups.get("worst"), "group_mean": groups.get("mean")}
     found["weighted_mean"] = groups.get("weighted_mean")
-    return {name: report[name] if name in report else found.get(name) for name in ACCURACY}
+    differences = {name: report.get("fairness", {}).get(name, {}).get("max") for name in FAIRNESS}
+    return {**{name: report[name] if name in report else found.get(name) for name in ACCURACY}, **differences}
 
 
 def _quality(report: Mapping[str, Any] | None) -> dict[str, float | None]:

@@ -24,14 +24,16 @@ from pathlib import Path
 from typing import Any
 
 from src.errors import InputError
+from src.evaluation.fairness import DIFFERENCES
 from src.files import read_yaml
 
 FOLDER = Path("studies")
 ARMS = ("base", "synaug", "guided", "all_real")
 SYNTHETIC = ("guided", "synaug")
 ACCURACY = ("overall", "many", "medium", "few", "macro", "ece", "worst_group", "group_mean", "weighted_mean")
+FAIRNESS = tuple(DIFFERENCES)  # the largest over the classes
 QUALITY = ("fid", "density", "coverage", "precision", "recall", "agreement", "loss", "entropy")
-METRICS = (*ACCURACY, *QUALITY)
+METRICS = (*ACCURACY, *FAIRNESS, *QUALITY)
 _OPTIONAL = {"settings", "judged", "reported", "sheets", "unpredicted", "note", "paper"}
 _FIELDS = {"title", "question", "variants", "against", "seeds", "metrics"} | _OPTIONAL
 _PAPER = {"settings", "variants", "against", "seeds", "metrics", "judged", "reported", "images", "note"}

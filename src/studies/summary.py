@@ -9,9 +9,9 @@ from scipy import stats
 
 from src.evaluation.paired import holm
 from src.intervals import mean_ci, paired
-from src.studies.study import ACCURACY, Study, Variant
+from src.studies.study import ACCURACY, FAIRNESS, Study, Variant
 
-PER_CENT = {*ACCURACY, "agreement"}  # shown in points; the others as they are
+PER_CENT = {*ACCURACY, *FAIRNESS, "agreement"}  # shown in points; the others as they are
 DIGITS = {"fid": 1, "density": 2, "coverage": 2, "precision": 2, "recall": 2, "loss": 2, "entropy": 2}
 Measured = Mapping[str, Mapping[int, Mapping[str, float | None]]]  # variant -> seed -> metric -> value
 
