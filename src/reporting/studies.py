@@ -51,8 +51,7 @@ def _study(name: str, path: Path, folder: Path, paper: bool) -> Block:
     if found := differences(study, measured):
         caption = "Paired differences, each \u00b1 95 % by itself"
         blocks.append(Table(caption, difference_columns(study), _rows(found)))
-    if said := verdict(study, measured):
-        blocks.append(Text("; ".join(said) + "."))
+    blocks += [Text(f"{said[0].upper()}{said[1:]}.") for said in verdict(study, measured)]
     if study.reported:
         blocks.append(Table("Reported elsewhere, on other data", REPORTED, _rows(reported(study)), words=True))
     return Fold(study.title, [*blocks, *_usefulness(study, path), *_figures(study, path)])

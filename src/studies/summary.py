@@ -54,9 +54,9 @@ class Comparison:
 
     @property
     def size(self) -> str:
-        """The difference with its interval and the metric's name."""
+        """The difference with its interval."""
         decimals = digits(self.metric)
-        return f"{self.mean:+.{decimals}f} ± {self.half:.{decimals}f} {self.metric}"
+        return f"{self.mean:+.{decimals}f} ± {self.half:.{decimals}f}"
 
 
 def comparisons(study: Study, measured: Measured) -> list[list[Comparison]]:
@@ -75,23 +75,22 @@ def comparisons(study: Study, measured: Measured) -> list[list[Comparison]]:
 
 
 def verdict(study: Study, measured: Measured) -> list[str]:
-    """A sentence for each variant that is compared: by how much, and whether it holds."""
+    """A sentence for each variant that is compared: what holds, by how much, and what differs by chance alone."""
     sentences = []
     for told in comparisons(study, measured):
-        words = [f"{one.size} ({_word(one)})" for one in told]
-        sentences.append(f"{told[0].variant} against {told[0].against}: {', '.join(words)}")
+        held = [f"{'more' if one.mean > 0 else 'less'} {one.metric} ({one.size})" for one in told if one.holds]
+        rest = [one.metric for one in told if not one.holds]
+        words = [", ".join(held)] if held else []
+        words += [f"no difference beyond chance in {', '.join(rest)}"] if rest else []
+        sentences.append(f"{told[0].variant} against {told[0].against}: {'; '.join(words)}")
     return sentences
-
-
-def _word(one: Comparison) -> str:
-    return ("more" if one.mean > 0 else "less") if one.holds else "no difference beyond chance"
 
 
 def brief(study: Study, measured: Measured) -> str:
     """The comparisons in a cell of a Markdown table, one below the other; what holds is bold."""
     parts = []
     for told in comparisons(study, measured):
-        sizes = [f"**{one.size}**" if one.holds else one.size for one in told]
+        sizes = [f"**{one.size} {one.metric}**" if one.holds else f"{one.size} {one.metric}" for one in told]
         parts.append(f"{told[0].variant} over {told[0].against}: {', '.join(sizes)}")
     return "<br>".join(parts)
 

@@ -47,7 +47,7 @@ def test_a_study_with_results_is_told_with_its_table_and_verdict(studied, tmp_pa
     assert [len(row) for row in table.rows] == [len(table.columns)] * 2
     assert table.rows[1] == ["text + image", "76.5 ± 6.4", "2.5 ± 0.0"]
     assert differences.rows == [["text + image - text", "+25.0 ± 0.0", "+0.0 ± 0.0"]]
-    assert verdict == Text("text + image against text: +25.0 ± 0.0 few (more).")
+    assert verdict == Text("Text + image against text: more few (+25.0 ± 0.0).")
     assert reported.rows == [["text", "few", "unknown", "a paper"]]
 
 
