@@ -20,6 +20,7 @@ from src.studies.tables import (
     columns,
     difference_columns,
     differences,
+    figures,
     read_rows,
     reported,
     shown,
@@ -72,19 +73,15 @@ def _usefulness(study: Study, path: Path) -> list[Block]:
 
 def _figures(study: Study, path: Path) -> list[Block]:
     """The study's PNGs, as far as they are there; their numbers stand in the tables."""
-    told = {
-        "": f"Mean and 95 % interval of {', '.join(study.metrics)} for each variant; the numbers are in the table",
-        "-usefulness": f"Image metrics of each experiment against what it gained in {study.metrics[0]} accuracy, less "
-        "the means of its seed; the rank correlations are in the table",
-    }
     found: list[Block] = []
-    for suffix, alt in told.items():
+    for suffix, title in figures(study).items():
         file = path.with_name(f"{study.name}{suffix}.png")
         if not file.is_file():
             continue
         try:
             with Image.open(file, formats=["PNG"]) as image:
-                found.append(Picture(f"study-{study.name}{suffix}", alt, f"{alt}.", file, image.size))
+                alt = f"{title}; the numbers stand in the tables."
+                found.append(Picture(f"study-{study.name}{suffix}", title, alt, file, image.size))
         except OSError:
             found.append(Text(f"The figure {file.name} of this revision is damaged."))
     return found

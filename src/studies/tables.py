@@ -30,16 +30,30 @@ def markdown(
         f"{how} ({span}); accuracies and agreement in per cent.\n",
         markdown_table([shown(study, measured, variant) for variant in study.variants], columns(study)),
         _differences(study, measured),
+        _figure(study, ""),
         _reported(study),
         _said(study, measured),
     ]
     if predicted:
-        text.append(_predicted(study, predicted))
+        text += [_predicted(study, predicted), _figure(study, "-usefulness")]
     elif study.unpredicted:
         text.append(f"What image metrics tell of the gain is not asked here: {study.unpredicted}.\n")
     if failures:
         text.append("\n".join(["Failed:", *(f"- {name}: {said}" for name, said in sorted(failures.items()))]) + "\n")
     return "\n".join(part for part in text if part)
+
+
+def figures(study: Study) -> dict[str, str]:
+    """What each figure shows, by the ending of its name before .png."""
+    return {
+        "": f"Mean and 95 % interval of {', '.join(study.metrics)} for each variant",
+        "-usefulness": f"Image metrics of each experiment against what it gained in {study.metrics[0]} accuracy, both "
+        "less the means of its seed",
+    }
+
+
+def _figure(study: Study, ending: str) -> str:
+    return f"![{figures(study)[ending]}]({study.name}{ending}.png)\n"
 
 
 def rows(study: Study, measured: Measured) -> list[dict[str, Any]]:

@@ -26,7 +26,9 @@ def test_a_study_leaves_its_table_rows_and_figures(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "x-usefulness.csv", "x-usefulness.png", "x.csv", "x.md", "x.png",
     ]  # fmt: skip
-    assert "| fid | -1.00 | -1.00 to -1.00 |" in (tmp_path / "x.md").read_text()
+    text = (tmp_path / "x.md").read_text()
+    assert "| fid | -1.00 | -1.00 to -1.00 |" in text
+    assert "](x.png)" in text and "](x-usefulness.png)" in text
 
 
 def test_too_few_experiments_make_no_figure_of_usefulness(tmp_path):
