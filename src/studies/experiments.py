@@ -160,6 +160,7 @@ def run_all(
     chains: dict[int, list[Experiment]] = {}
     for one in experiments:
         chains.setdefault(one.seed, []).append(one)
+    jobs = max(1, min(jobs, len(chains)))
     threads, stop, turn = max(1, (os.cpu_count() or 1) // jobs), Event(), Lock()
 
     def follow(chain: Sequence[Experiment]) -> None:
