@@ -123,5 +123,5 @@ chaos: env ## kill `dvc repro` at twenty random moments and compare the bytes (a
 slurm: ## the pipeline under a one-machine SLURM with killed tasks (Debian, root)
 	benchmarks/slurm.sh
 
-clean-scratch: ## delete unfinished work of interrupted stages and kept features
+clean-scratch: ## delete unfinished work of stages and benchmarks, and kept features
 	rm -rf .dvc/tmp/scratch .dvc/tmp/features

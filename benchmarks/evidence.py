@@ -1,6 +1,6 @@
 """Evidence over many seeds: every arm at full and half budget, resumable, one single-threaded process per seed.
 
-    python -m benchmarks.evidence --seeds 100-109 --split test --out metrics/evidence/fresh.json
+    python -m benchmarks.evidence --seeds 100-109 --split test --out metrics/evidence.json
 
 Finished (seed, arm) pairs are kept beside the settings' hash and never computed twice. `--set` changes a parameter for
 this run alone, as in `--set feedbacks.entropy.scale=0.1`.

@@ -1,6 +1,6 @@
 """The evidence as Markdown: means with 95 % intervals over seeds, and differences paired seed by seed.
 
-python -m benchmarks.table metrics/evidence/fresh.json --readme README.md
+python -m benchmarks.table metrics/evidence.json --readme README.md
 """
 
 import argparse
