@@ -37,6 +37,8 @@ def write_study(
     atomic_write(folder / f"{study.name}.md", markdown(study, measured, failures, predicted).encode())
     write_csv(folder / f"{study.name}.csv", rows(study, measured))
     atomic_write(folder / f"{study.name}.png", by_variant(study, measured))
+    for ending in (".csv", ".png"):  # of an earlier file of the study
+        (folder / f"{study.name}-usefulness{ending}").unlink(missing_ok=True)
     if found:
         write_csv(folder / f"{study.name}-usefulness.csv", predictions(predicted))
         atomic_write(folder / f"{study.name}-usefulness.png", against_gain(found, study.metrics[0]))

@@ -32,6 +32,7 @@ def test_a_study_leaves_its_table_rows_and_figures(tmp_path):
 
 
 def test_too_few_experiments_make_no_figure_of_usefulness(tmp_path):
+    write_study(STUDY, MEASURED, {}, ROWS, tmp_path)
     write_study(STUDY, MEASURED, {}, ROWS[:8], tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.csv", "x.md", "x.png"]
 
