@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.micro import GENERATOR, SETTINGS, copy_repository, dvc, run, set_parameters
+
+# A loaded machine takes longer than the 200 ms that Hypothesis allows an example; the rest stays as it is, CI's too.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @dataclass(frozen=True)

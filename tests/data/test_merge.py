@@ -9,6 +9,8 @@ from src.data.merge import Merged, merge, read_merged, to_replace, write_merged
 from src.errors import InputError
 from src.files import write_csv
 from src.shards import Shards, write_all
+from tests.micro import set_parameters
+from tests.small import run
 
 labels = st.lists(st.integers(0, 4), min_size=1, max_size=40).map(np.array)
 
@@ -253,3 +255,13 @@ def test_replacing_nothing_changes_nothing():
 def test_an_impossible_share_is_refused(fraction, classes):
     with pytest.raises(InputError, match="must lie in 0"):
         to_replace(np.array([0, 1, 2]), fraction, classes)
+
+
+@pytest.mark.slow
+def test_the_stage_replaces_its_share_of_the_real_images_of_every_class(workspace, monkeypatch):
+    before, made = Shards("data/real/train").labels, Shards("data/synth/guided").labels
+    set_parameters(workspace, {"merge.replace_fraction": 0.5})
+    run("merge_balance", monkeypatch, "guided")
+    merged = read_merged(workspace / "data/merged/guided.csv")
+    assert np.bincount(merged.label[~merged.synthetic]).tolist() == [n - round(n / 2) for n in np.bincount(before)]
+    assert np.array_equal(merged.label[merged.synthetic], made)

@@ -90,6 +90,16 @@ def test_features_are_read_in_parts_from_memory_or_a_file(count, dtype, tmp_path
     assert np.array_equal(mapped.root, GaussianStatistics.of(x).root)
 
 
+@pytest.mark.parametrize("dimensions", [64, 65, 130])  # LAPACK's block of columns, and more than one
+def test_features_as_wide_as_networks_are_folded_in_block_by_block(dimensions, monkeypatch) -> None:
+    monkeypatch.setattr(fid_module, "ROWS", 16)  # parts of as many as dimensions
+    real, fake = (features(3 * dimensions + 7, dimensions, seed=seed) for seed in (4, 5))
+    assert len(list(fid_module._parts(real))) == 4
+    assert same(GaussianStatistics.of(real), real)
+    assert same(GaussianStatistics.of(np.array_split(real, 9)), real)
+    assert distance(real, fake) == pytest.approx(textbook(real, fake), rel=1e-6)
+
+
 def test_the_distance_keeps_its_digits_where_covariances_are_nearly_singular() -> None:
     """Ten directions with variances down to 1e-16: the closed form is a sum of squared differences of deviations."""
     x = np.linalg.qr(features(200, 10, seed=0) - features(200, 10, seed=0).mean(0))[0] * np.sqrt(199)

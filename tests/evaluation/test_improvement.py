@@ -94,6 +94,21 @@ def test_it_says_which_classes_improved_and_which_got_worse_beyond_noise(make, t
     assert "**synaug** against base. Improved beyond noise: none. Got worse beyond noise: none." in synaug
 
 
+@pytest.mark.parametrize(
+    ("right", "difference"),
+    [
+        (33, r"\+3\.0 \[\+0\.0, \+[0-9.]+\]"),  # in 4 % of the draws none of the three dogs is there
+        (27, r"-3\.0 \[-[0-9.]+, [+-]0\.0\]"),
+        (40, r"\*\*\+10\.0\*\* \[\+[1-9][0-9.]*, \+[0-9.]+\]"),
+        (20, r"\*\*-10\.0\*\* \[-[0-9.]+, -[1-9][0-9.]*\]"),
+    ],
+    ids=["perhaps better", "perhaps worse", "better", "worse"],
+)
+def test_a_difference_of_a_summary_is_bold_where_its_interval_excludes_zero(make, tmp_path, right, difference):
+    text = report_of(tmp_path, make({"base": ARMS["base"], "guided": predicted(40, right, 2)}))
+    assert re.fullmatch(difference, table_row(text, "overall")[3])
+
+
 def test_equal_predictions_are_no_improvement(make, tmp_path):
     text = report_of(tmp_path, make({"base": ARMS["base"], "guided": ARMS["base"]}))
     assert "Improved beyond noise: none. Got worse beyond noise: none." in text

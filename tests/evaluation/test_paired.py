@@ -79,6 +79,12 @@ def test_the_bootstrap_of_one_stratum_is_the_binomial_spread_of_the_changes():
     assert bootstrap(table, lambda a: a[:, 0], "test") == (low, high)
 
 
+def test_strata_are_resampled_independently_of_each_other():
+    one = np.array([[500, 60, 140, 300]])
+    widths = [np.diff(bootstrap(one.repeat(count, 0), lambda a: a.mean(1), "test"))[0] for count in (1, 4)]
+    assert widths[1] == pytest.approx(widths[0] / math.sqrt(4), rel=0.1)
+
+
 def test_the_bootstrap_resamples_images_in_pairs():
     same = np.array([[30, 0, 0, 30], [5, 0, 0, 7]])
     assert bootstrap(same, lambda a: a.min(1), "test") == (0, 0)

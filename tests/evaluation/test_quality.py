@@ -55,6 +55,15 @@ def test_a_shot_with_too_few_images_is_null_on_either_side():
     assert quality(every, every, [50] * 4, 5)["few"] is None
 
 
+@pytest.mark.parametrize(("images", "told"), [(5, False), (6, True)])
+def test_a_shot_has_to_have_more_images_than_neighbours_are_looked_for_on_either_side(images, told):
+    kept = np.r_[0:20, 20 : 20 + images, 40:80]
+    some = features(0)[kept], LABELS[kept]
+    every = features(1), LABELS
+    for real, fake in ((some, every), (every, some)):
+        assert (quality(real, fake, COUNTS, nearest_k=5)["medium"] is not None) == told
+
+
 def test_every_arm_is_compared_with_the_real_images_of_its_space():
     spaces = {
         "plain": {"real": features(0), "good": features(0), "bad": features(1, shift=9)},

@@ -1,5 +1,6 @@
 """How many images fit: as many as their share of free memory allows, at least one, at most as many as there are."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.generators import memory
+from src.generators.backbone import Backbone
 from src.generators.memory import DECODER_SHARE, NETWORK_SHARE, Fit, fit, measured_fit
 
 GB = 10**9
@@ -65,3 +67,38 @@ def test_on_a_gpu_what_one_image_takes_decides(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100 * GB, 140 * GB))
     assert measured_fit(model, lambda z: z, {}, 60) == fit(100 * GB, 2 * GB, 5 * GB, 60) == Fit(22, 7)
+
+
+def test_what_is_measured_is_the_gradient_of_one_denoising_and_of_one_decoding(
+    miniature: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU in a GPU's place."""
+    seen: list[tuple[str, tuple[int, ...]]] = []
+    gradients: list[torch.Tensor] = []
+
+    def spy(name: str, network: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def told(z: torch.Tensor, *others: Any) -> torch.Tensor:
+            seen.append((name, tuple(z.shape)))
+            z.register_hook(gradients.append)
+            return network(z, *others)
+
+        return told
+
+    def peak(work: Callable[[], object], device: torch.device) -> int:
+        work()
+        assert device.type == "cuda"
+        return {"denoise": 2 * GB, "decode": 5 * GB}[seen[-1][0]]
+
+    zeros = torch.zeros
+    monkeypatch.setattr(torch, "zeros", lambda *size, device=None, **how: zeros(*size, **how))
+    monkeypatch.setattr(memory, "peak_bytes", peak)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100 * GB, 140 * GB))
+    model: Any = SimpleNamespace(
+        device=torch.device("cuda"), latent_shape=miniature.latent_shape, denoise=spy("denoise", miniature.denoise)
+    )
+    found = measured_fit(model, spy("decode", miniature.decode), miniature.absent(1, image=True), 60)
+    assert found == fit(100 * GB, 2 * GB, 5 * GB, 60) == Fit(22, 7)
+    one = (1, *miniature.latent_shape)
+    assert seen == [("denoise", one), ("decode", one)]
+    assert [gradient.shape for gradient in gradients] == [one, one] and all(g.abs().max() > 0 for g in gradients)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ks_2samp
 from torchvision.transforms import v2
 
 from src.training import augment
-from src.training.augment import AUGMENTATIONS, Rows, cifar, flip, photo, shift, standard
+from src.training.augment import AUGMENTATIONS, Rows, cifar, flip, imagenet, photo, randaugment, shift, standard
 
 X = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
@@ -54,7 +55,7 @@ def test_shift_moves_about_half_of_the_images_each_as_a_whole_by_at_most_one_of_
     assert abs(unmoved - (0.5 + 0.5 / 9)) < 0.08  # half stay, and one ninth of the others draw no move
 
 
-@pytest.mark.parametrize("change", [flip, standard, cifar, photo])
+@pytest.mark.parametrize("change", [flip, standard, cifar, photo, imagenet])
 def test_about_half_of_the_images_are_mirrored(change) -> None:
     ramp = torch.linspace(-0.9, 1, 32).expand(400, 3, 32, 32)
     inner = change(ramp, np.random.default_rng(0))[..., 4:-4]
@@ -68,6 +69,43 @@ def test_the_published_cifar_recipe_pads_with_black() -> None:
     black_columns = (padded == -1).all(2).all(1).sum(-1)
     assert black_columns.max() == 4
     assert torch.equal(standard(white, np.random.default_rng(0)), white)
+
+
+@pytest.mark.parametrize(("change", "published"), [(photo, 0.7), (imagenet, 0.08), (randaugment, 0.08)])
+def test_published_recipes_crop_at_least_their_share_of_the_area(change, published, monkeypatch) -> None:
+    crop, shares = augment._random_resized_crop, []
+
+    def spy(x, size, least, *drawn):
+        shares.append(least)
+        return crop(x, size, least, *drawn)
+
+    monkeypatch.setattr(augment, "_random_resized_crop", spy)
+    change(X, np.random.default_rng(0))
+    assert shares == [published]
+
+
+def test_the_imagenet_recipe_changes_colours_and_that_of_photos_does_not() -> None:
+    """Of grey images, only the brightness: by factors of 0.6 to 1.4."""
+    grey = torch.zeros(400, 3, 8, 8)
+    assert torch.equal(photo(grey, np.random.default_rng(0)), grey)
+    brightness = imagenet(grey, np.random.default_rng(0)) + 1
+    assert brightness.amin() == pytest.approx(0.6, abs=0.01) and brightness.amax() == pytest.approx(1.4, abs=0.01)
+    assert (brightness - brightness[:, :1, :1, :1]).abs().max() < 1e-5
+
+
+def test_randaugment_makes_two_changes_of_strength_9_in_each_image_as_bytes(monkeypatch) -> None:
+    calls, images = [], []
+
+    def spy(**settings):
+        calls.append(settings)
+        return lambda image: images.append(image) or 255 - image
+
+    monkeypatch.setattr(v2, "RandAugment", spy)
+    changed = randaugment(X, np.random.default_rng(0))
+    assert calls == [{"num_ops": 2, "magnitude": 9}]
+    assert [(image.dtype, image.shape) for image in images] == [(torch.uint8, X.shape[1:])] * len(X)
+    plain = flip(augment._random_resized_crop(X, 32, 0.08, generator := np.random.default_rng(0), None), generator)
+    assert torch.allclose(changed, -plain, atol=1 / 255 + 1e-6)
 
 
 def test_a_resized_crop_is_torchvisions() -> None:
@@ -88,6 +126,18 @@ def test_crops_are_distributed_as_torchvisions() -> None:
     assert np.abs(ours.mean(0) - expected.mean(0)).max() < 0.5
     assert np.abs(ours.std(0) - expected.std(0)).max() < 0.5
     assert (ours[:, :2] + ours[:, 2:]).max() <= 32 and ours.min() >= 0
+
+
+@pytest.mark.parametrize("least", [0.08, 0.7])
+def test_areas_and_aspect_ratios_of_crops_follow_torchvisions_law(least: float) -> None:
+    reference, image = v2.RandomResizedCrop(24, scale=(least, 1)), torch.zeros(1, 1, 1).expand(3, 1000, 1000)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        drawn = [reference.make_params([image]) for _ in range(20_000)]
+    expected = np.array([[d["height"], d["width"]] for d in drawn]).T
+    _, ours = augment._boxes(20_000, 1000, 1000, least, np.random.default_rng(0))
+    for law in (lambda sides: np.log(sides[0] / sides[1]), lambda sides: sides.prod(0)):
+        assert ks_2samp(law(ours), law(expected)).pvalue > 1e-3
 
 
 def test_colour_jitter_is_torchvisions_in_the_drawn_order() -> None:

@@ -7,12 +7,13 @@ from urllib.error import URLError
 
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision
 from safetensors.torch import save_file
 
 from src.errors import InputError
 from src.training import pretrained
-from src.training.models import build, save
+from src.training.models import Classifier, build, save
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +114,26 @@ def test_positions_of_a_transformer_are_interpolated_to_another_image_size() -> 
     tensors = {"backbone.encoder.pos_embedding": torch.ones(1, 1 + 2**2, 8)}
     pretrained._interpolate_positions(backbone, tensors)
     assert torch.allclose(tensors["backbone.encoder.pos_embedding"], torch.ones(1, 17, 8))
+
+
+def test_a_transformer_of_another_image_size_keeps_its_weights_and_its_positions_are_resized(tmp_path) -> None:
+    """From 4 x 4 to 6 x 6 patches; the class token's position is no place in the image."""
+    sizes = {"patch_size": 16, "num_layers": 1, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 16, "num_classes": 5}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        given, backbone = (torchvision.models.VisionTransformer(size, **sizes) for size in (64, 96))
+        for weights in given.parameters():
+            torch.nn.init.normal_(weights)
+    backbone.heads = torch.nn.Identity()
+    model = Classifier(backbone, 8, {"name": "vit_b_16", "classes": 5, "image_size": 96})
+    torch.save(given.state_dict(), tmp_path / "w.pth")
+    pretrained.load_pretrained(model, str(tmp_path / "w.pth"))
+    assert torch.equal(model.head.weight, given.heads.head.weight)
+    assert torch.equal(model.head.bias, given.heads.head.bias)
+    assert torch.equal(backbone.conv_proj.weight, given.conv_proj.weight)
+    before, after = given.encoder.pos_embedding[0], backbone.encoder.pos_embedding[0]
+    assert after.shape == (1 + 36, 8) and torch.equal(after[0], before[0])
+    grid = before[1:].T.reshape(1, 8, 4, 4)
+    resized = F.interpolate(grid, (6, 6), mode="bicubic", align_corners=True)[0]
+    assert torch.allclose(after[1:].T.reshape(8, 6, 6), resized, atol=1e-6)
+    assert torch.allclose(after[[1, 6, 31, 36]], before[[1, 4, 13, 16]], atol=1e-6)  # corners stay

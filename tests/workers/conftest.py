@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from src import claims
+from src import claims, scratch
 from src.generators import shard_plan
 from tests.workers.place import SHARDS, Place, contents
 
@@ -13,6 +13,7 @@ from tests.workers.place import SHARDS, Place, contents
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setattr(shard_plan, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(scratch, "POLL", 0.02)
     monkeypatch.setattr(claims, "BEAT", 0.05)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     made = Place(tmp_path)

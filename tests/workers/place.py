@@ -34,9 +34,11 @@ class Fake:
 
     def __call__(self, part: list[int]) -> list[tuple[np.ndarray, dict[str, Any]]]:
         with open(self.log, "a") as file:
-            file.write(f"{part[0] // SIZE}\n")
+            file.write(f"{part[0] // SIZE} {os.getpid()}\n")
         self.hold(part[0] // SIZE)
-        return [(np.random.default_rng(i).integers(0, 256, (8, 8, 3), np.uint8), {"label": i % 3}) for i in part]
+        images = [(np.random.default_rng(i).integers(0, 256, (8, 8, 3), np.uint8), {"label": i % 3}) for i in part]
+        self.log.with_name(f"sampled-{part[0] // SIZE}").touch()
+        return images
 
 
 class Place:
@@ -66,7 +68,15 @@ class Place:
 
     def made(self) -> list[int]:
         """Numbers of the shards that were sampled, in order; twice if they were made twice."""
-        return [int(line) for line in self.log.read_text().split()] if self.log.exists() else []
+        return [shard for shard, _ in self._log()]
+
+    def makers(self) -> set[int]:
+        """Ids of the processes that began a shard."""
+        return {pid for _, pid in self._log()}
+
+    def _log(self) -> list[tuple[int, int]]:
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [(int(shard), int(pid)) for shard, pid in map(str.split, lines)]
 
     def finished(self) -> set[str]:
         return {path.name for path in self.scratches.glob("synth-*/shards/shard-*.tar")}

@@ -6,6 +6,7 @@ The workers are real processes; killing them is real.
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,17 @@ from tests.workers.place import LONG, PLAN, SHARDS, SIZE, Fake, Place, contents,
 def test_any_number_of_workers_makes_the_same_shards_and_each_once(
     whole: dict[str, str], place: Place, count: int
 ) -> None:
-    # Those of higher rank come first, and wait for the main one.
-    assert ended_well(*[place.start(rank, count, hold=lambda k: time.sleep(0.01)) for rank in reversed(range(count))])
+    # Those of higher rank come first, and wait for the main one; nobody finishes a shard before all have begun one.
+    assert ended_well(*[place.start(rank, count, hold=until_begun(place, count)) for rank in reversed(range(count))])
+    assert len(place.makers()) == count
     assert contents(place.out) == whole
     assert sorted(place.made()) == list(range(SHARDS))
     assert place.left() == ["synth.published"]
+
+
+def until_begun(place: Place, count: int) -> Callable[[int], None]:
+    """Hold until so many processes have begun a shard."""
+    return lambda k: wait_for(lambda: len(place.makers()) >= count)
 
 
 def test_a_worker_that_is_killed_costs_the_shard_in_its_hands_and_the_others_finish_it(
@@ -104,8 +111,8 @@ def test_a_signal_loses_no_shard_that_was_sampled(
     monkeypatch.setattr(shard_plan, "write_shard", slow)
     process = place.start(0, 1)
     wait_for((place.root / "writing").exists)
-    wait_for(lambda: place.made() == [0, 1])  # the second waits for the first
-    time.sleep(0.1)
+    wait_for((place.root / "sampled-1").exists)
+    wait_for(lambda: state(process.pid) == "S")  # the second waits for the first
     os.kill(process.pid, number)
     (place.root / "told").touch()
     process.join(LONG)
@@ -144,7 +151,7 @@ def test_a_straggler_cannot_bring_a_published_scratch_back(
         patch.setattr(shard_plan, "write_shard", suspended)
         straggler = place.start(1, 2)
     monkeypatch.setattr(claims, "PATIENCE", 0.3)
-    main = place.start(0, 2, hold=lambda k: wait_for(lambda: is_suspended(straggler.pid)))
+    main = place.start(0, 2, hold=lambda k: wait_for(lambda: state(straggler.pid) == "T"))
     assert ended_well(main)
     published = contents(place.out)
     os.kill(straggler.pid, signal.SIGCONT)
@@ -153,8 +160,9 @@ def test_a_straggler_cannot_bring_a_published_scratch_back(
     assert contents(place.out) == published == whole
 
 
-def is_suspended(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+def state(pid: int) -> str:
+    """Of the main thread: R runs or would like to, S waits, T is suspended."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_a_worker_whose_scratch_is_published_before_it_begins_ends_quietly(
@@ -177,7 +185,9 @@ def test_a_main_process_whose_scratch_is_deleted_says_so(place: Place) -> None:
 
 def test_two_main_processes_share_the_work_and_both_publish(whole: dict[str, str], place: Place) -> None:
     outs = [place.root / name for name in "ab"]
-    assert ended_well(*[place.start(0, 1, hold=lambda k: time.sleep(0.02), out=out) for out in outs])
+    # The second may open late: the first does not publish before.
+    assert ended_well(*[place.start(0, 1, hold=until_begun(place, 2), out=out) for out in outs])
+    assert len(place.makers()) == 2
     assert [contents(out) for out in outs] == [whole, whole]
     assert place.left() == ["synth.published"]
     assert sorted(place.made()) == list(range(SHARDS))
