@@ -9,7 +9,7 @@ from src.data.images import to_tensor
 from src.errors import InputError
 from src.feedback.classifier import criterion_value, feedback_value
 from src.feedback.criteria import criterion
-from src.feedback.gaussians import ClassGaussians
+from src.feedback.gaussians import SHRINKAGES, ClassGaussians, fit_gaussians
 from src.training.models import Classifier, build
 
 CPU = torch.device("cpu")
@@ -69,11 +69,22 @@ def test_pixels_out_of_range_are_judged_as_stored_and_still_have_a_gradient() ->
     assert torch.allclose(found, unclamped, rtol=1e-5, atol=1e-8) and found[x.abs() > 1].any()
 
 
-def test_no_feedback_is_no_value_and_hardness_is_fitted_to_the_real_images() -> None:
+@pytest.mark.parametrize("shrinkage", SHRINKAGES)
+def test_hardness_is_fitted_to_all_real_images_under_their_labels(shrinkage: str) -> None:
+    """Also to those beyond the 512 whose features are computed at once."""
+    model, real = classifier(), pixels(16, 520)
+    labels = np.random.default_rng(1).permutation(np.arange(520) % 3)
+    features = torch.cat([model.features(to_tensor(real[part])) for part in (slice(512), slice(512, None))])
+    fitted = fit_gaussians(features.double().numpy(), labels, 3, shrinkage)
+    expected = criterion_value(model, criterion("hardness", fitted))
+    found = feedback_value({**FEEDBACK, "criterion": "hardness", "shrinkage": shrinkage}, model, real, labels, CPU)
+    x, asked = to_tensor(pixels(16, 6)), torch.arange(6) % 3
+    assert torch.allclose(found(x, asked), expected(x, asked), rtol=1e-5, atol=0)
+
+
+def test_no_feedback_is_no_value_and_an_unknown_criterion_is_refused() -> None:
     real, labels = pixels(16, 12), np.arange(12) % 3
     assert feedback_value({**FEEDBACK, "criterion": "none"}, classifier(), real, labels, CPU) is None
-    hardness = feedback_value({**FEEDBACK, "criterion": "hardness"}, classifier(), real, labels, CPU)
-    assert torch.isfinite(hardness(to_tensor(real), torch.from_numpy(labels))).all()
     with pytest.raises(InputError, match="'boredom' is unknown"):
         feedback_value({**FEEDBACK, "criterion": "boredom"}, classifier(), real, labels, CPU)
 

@@ -81,11 +81,25 @@ def test_training_lowers_the_loss_and_leaves_the_network_frozen(tmp_path: Path) 
     assert not model.training and not any(p.requires_grad for p in model.parameters())
 
 
-def test_the_average_is_another_network_than_the_last(tmp_path: Path) -> None:
-    last, average = network(), network()
+def test_the_average_of_the_weights_forgets_the_start_at_first_and_then_as_slowly_as_asked(tmp_path: Path) -> None:
+    """Decays 1/10, 2/11, ..., 8/17, then 1/2, by hand along the weights of a run that keeps its last ones."""
+    last, averaged = network(), network()
+    seen: list[list[Tensor]] = []
+
+    def snapshot(*_: object) -> None:
+        seen.append([p.detach().clone() for p in last.parameters()])
+
+    last.register_forward_pre_hook(snapshot)
     train(last, tmp_path / "last", BUDGET)
-    train(average, tmp_path / "average", Budget(11, 8, 0.01, ema=0.9))
-    assert not torch.equal(last[0].weight, average[0].weight)
+    snapshot()
+    by_hand = seen[0]
+    for step, weights in enumerate(seen[1:]):
+        decay = (step + 1) / (step + 10) if step < 8 else 0.5
+        by_hand = [decay * mean + (1 - decay) * weight for mean, weight in zip(by_hand, weights, strict=True)]
+    train(averaged, tmp_path / "averaged", Budget(11, 8, 0.01, ema=0.5))
+    assert len(seen) == 12
+    for mean, expected in zip(averaged.parameters(), by_hand, strict=True):
+        assert torch.allclose(mean, expected, rtol=0, atol=1e-6)
 
 
 def test_a_loss_that_is_not_finite_stops_with_one_sentence(tmp_path: Path) -> None:

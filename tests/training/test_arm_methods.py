@@ -104,6 +104,19 @@ def test_images_are_mixed_as_the_method_says_and_synaugs_as_it_says_itself(seen)
         assert seen["fit"]["mixing"] == expected and seen["fit"]["mixing_sampler"] is None
 
 
+@pytest.mark.parametrize("arm", SYNTHETIC)
+def test_retrains_own_loss_and_mixing_replace_the_methods_but_not_synaugs_mixing(seen, arm):
+    here = setting(loss="focal", mixing="cutmix", mixing_alpha=1.0)
+    run(arm, here, loss="ldam", mixing="cmo")
+    objective, expected = seen["fit"]["objective"], make_objective({**METHOD, "loss": "ldam"}, COUNTS, None)
+    assert objective.loss is expected.loss and torch.equal(objective.constants, expected.constants)
+    assert seen["fit"]["model"].config["head"] == "cosine"
+    assert seen["fit"]["mixing"] == {"guided": ("cmo", 1.0), "synaug": ("mixup", 0.2)}[arm]
+    assert (seen["fit"]["mixing_sampler"] is None) == (arm == "synaug")
+    with pytest.raises(InputError, match="lws rescales"):
+        run(arm, here, loss="ldam", second_stage="lws")
+
+
 @pytest.mark.parametrize("arm", ["base", "guided"])
 def test_cmo_takes_its_foregrounds_from_what_is_trained_on_rare_classes_most(seen, arm):
     run(arm, setting(seed=4, mixing="cmo"))

@@ -89,6 +89,11 @@ def test_synaugs_last_layer_sees_the_real_images_alone_uniform_by_what_the_budge
     assert call["seed"] == derive("last layer", 0)
 
 
+def test_synaugs_last_layer_is_trained_before_the_second_stage(seen):
+    run("synaug", setting(), second_stage="crt")
+    assert list(seen) == ["make_objective", "fit", "retrain_last_layer", "second_stage"]  # in the order of the calls
+
+
 def test_without_steps_the_last_layer_is_left_alone(seen):
     data, synthetic = everything()
     train_synaug(setting(), data, synthetic, RETRAIN, NO_LAST, "class", None)

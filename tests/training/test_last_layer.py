@@ -7,10 +7,14 @@ import numpy as np
 import torch
 
 from src.evaluation.accuracy import class_accuracies, predict
+from src.seeds import derive
 from src.training.last_layer import retrain_last_layer
 from src.training.models import Classifier, build
+from src.training.samplers import class_uniform, uniform_subsample
 
 from .fakes import RECIPE, corners
+from .test_second_stage import RECIPE as SGD
+from .test_second_stage import as_theta, features, first_stage, imbalanced, softmax_regression
 
 
 def biased() -> tuple[Classifier, np.ndarray, np.ndarray]:
@@ -32,6 +36,17 @@ def test_a_head_that_always_says_class_0_is_corrected() -> None:
     assert class_accuracies(predict(model, images), labels).tolist() == [1, 0, 0, 0]
     model = retrain_last_layer(model, images, labels, labels, replace(RECIPE, steps=300, lr=0.5), seed=0)
     assert class_accuracies(predict(model, images), labels).min() > 0.8
+
+
+def test_it_is_softmax_regression_from_the_present_head_on_as_many_images_of_every_class() -> None:
+    model, (images, labels) = first_stage(), imbalanced()
+    start, address = as_theta(model.head), derive("last layer", 5)
+    chosen = uniform_subsample(labels, address)
+    assert np.bincount(labels[chosen]).tolist() == [3, 3, 3, 3]
+    batches = class_uniform(labels[chosen], 8, address)
+    theta = softmax_regression(features(model, images[chosen]), labels[chosen], batches, start, steps=40, lr=0.1)
+    head = retrain_last_layer(model, images, labels, labels, SGD, seed=5).head
+    assert np.allclose(as_theta(head), theta, atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_head() -> None:

@@ -1,6 +1,6 @@
 """The training loop: it learns, repeats itself, resumes as if never stopped, and keeps the best weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from src.scratch import Scratch
 from src.training.loop import fit
 from src.training.losses import make_objective
 from src.training.models import build
+from src.training.objective import Objective
 from src.training.recipe import Recipe
 from src.training.samplers import class_uniform
 
@@ -31,11 +32,11 @@ GROUP_DRO = {"loss": "group_dro", "weighting": "none", "group_dro_step": 0.1, "g
 
 def train(
     recipe: Recipe = RECIPE, sampler=None, scratch: Scratch | None = None, seed: int = 0, loss=CROSS_ENTROPY,
-    images: Images = TRAIN[0], **more: Any,
+    images: Images = TRAIN[0], counts: Sequence[int] = (8, 8, 8, 8), **more: Any,
 ):  # fmt: skip
     sampler = sampler or class_uniform(TRAIN[1], recipe.batch, seed)
     model = build("small_cnn", 4, 16, seed)
-    objective = make_objective(loss, [8, 8, 8, 8], [4] * 8)
+    objective = make_objective(loss, counts, [4] * 8)
     return fit(
         model, images, TRAIN[1], sampler, recipe, VALIDATION, objective, seed, scratch, "test", groups=GROUPS, **more
     )
@@ -101,6 +102,20 @@ def test_stopped_and_resumed_is_uninterrupted(tmp_path, monkeypatch, recipe, mor
     assert weights(resumed) == weights(whole) and curve_again == curve
 
 
+def test_the_best_weights_are_kept_across_an_interruption(tmp_path, monkeypatch) -> None:
+    """The second check is the best; the kill comes after the sixth."""
+    scores = [0.2, 0.9, *[0.1] * 8]
+    given = iter(scores * 2)
+    monkeypatch.setattr("src.training.loop.macro_accuracy", lambda *_: next(given))
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    whole, curve = train()
+    with pytest.raises(KeyboardInterrupt):
+        train(sampler=killed_at(13), scratch=Scratch("train", {}))
+    resumed, curve_again = train(sampler=killed_at(11), scratch=Scratch("train", {}))
+    assert weights(resumed) == weights(whole) and curve_again == curve
+    assert [row["accuracy"] for row in curve] == scores
+
+
 def test_a_damaged_checkpoint_only_costs_time(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     whole, _ = train(scratch=Scratch("train", {}))
@@ -149,6 +164,22 @@ def test_ema_keeps_the_averaged_weights(always_equal) -> None:
             first, second, third = (state[name] for state in trajectory)
             by_hand = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
             assert torch.allclose(value, by_hand, atol=1e-6), name
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_deferred_weights_hold_from_their_share_of_the_training_on(always_equal, parts) -> None:
+    def weighted(weighting: str, drw_from: float = 0.0) -> tuple[dict[str, bytes], list[float]]:
+        loss = {**CROSS_ENTROPY, "weighting": weighting, "balance_beta": 0.9, "drw_from": drw_from}
+        recipe = replace(SGD, schedule="constant", warmup=0, parts=parts)
+        model, curve = train(recipe, loss=loss, counts=[40, 20, 5, 1])
+        return weights(model), [row["loss"] for row in curve]
+
+    plain, balanced = weighted("none"), weighted("class_balanced")
+    assert weighted("drw", 0.0) == balanced and balanced[0] != plain[0]
+    assert weighted("drw", 1.0) == plain
+    _, losses = weighted("drw", 0.5)
+    assert losses[:5] == plain[1][:5]
+    assert all(ours != theirs for ours, theirs in zip(losses[5:], plain[1][5:], strict=True))
 
 
 def test_bfloat16_trains_near_to_float32_and_keeps_its_weights_in_float32(always_equal) -> None:
@@ -206,6 +237,22 @@ def test_what_cannot_be_trained_is_refused(recipe, more, sentence) -> None:
         train(recipe, **more)
 
 
-def test_the_setting_of_deterministic_algorithms_is_restored() -> None:
-    train(replace(RECIPE, steps=2))
-    assert not torch.are_deterministic_algorithms_enabled()
+@pytest.mark.parametrize("before", [False, True])
+def test_algorithms_are_deterministic_during_training_and_as_before_afterwards(monkeypatch, before) -> None:
+    during, forward = [], Objective.forward
+
+    def noting(*values: Any, **named: Any) -> torch.Tensor:
+        during.append(
+            (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
+        )
+        return forward(*values, **named)
+
+    monkeypatch.setattr(Objective, "forward", noting)
+    torch.use_deterministic_algorithms(before)
+    try:
+        train(replace(RECIPE, steps=2))
+        assert during == [(True, True)] * 2
+        assert torch.are_deterministic_algorithms_enabled() == before
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)

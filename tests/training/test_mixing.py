@@ -32,6 +32,41 @@ def test_cutmix_shows_every_pixel_unblended_and_leaves_its_input_alone() -> None
     assert torch.isin(x, VALUES).all() and not torch.equal(x, X) and torch.equal(before, X)
 
 
+class ThreeQuarters:
+    """A generator whose lambda is 0.75, with a rectangle in the middle; notes the distributions it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, float]] = []
+
+    def beta(self, a: float, b: float) -> float:
+        self.asked.append((a, b))
+        return 0.75
+
+    def permutation(self, n: int) -> np.ndarray:
+        return np.arange(n)[::-1].copy()
+
+    def integers(self, n: int) -> int:
+        return n // 2
+
+    def random(self) -> float:
+        return 0.0
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix", "cmo"])
+def test_an_image_keeps_the_share_lambda_of_beta_alpha_alpha(name: str) -> None:
+    generator, others = ThreeQuarters(), (X.flip(0), TARGETS.flip(0))
+    more = {"second": others} if name in NEEDS_SECOND_BATCH else {}
+    x, targets = MIXING[name](X, TARGETS, 0.3, generator, **more)
+    assert generator.asked == [(0.3, 0.3)]
+    assert torch.equal(targets, 0.75 * TARGETS + 0.25 * others[1])
+    if name == "mixup":
+        assert torch.equal(x, 0.75 * X + 0.25 * others[0])
+    else:
+        pasted = X.clone()
+        pasted[..., 4:12, 4:12] = others[0][..., 4:12, 4:12]  # 8 x 8 of 16 x 16 pixels are a quarter
+        assert torch.equal(x, pasted)
+
+
 def test_a_small_alpha_hardly_mixes() -> None:
     generator = np.random.default_rng(0)
     largest = torch.stack([mixup(X, TARGETS, 0.01, generator)[1].amax(1).min() for _ in range(50)])

@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
+from torchvision.models import ResNet18_Weights
 
 from src.errors import InputError
 from src.training.heads import COSINE_SCALE
@@ -89,6 +90,12 @@ def test_the_cosine_head_sees_directions_alone() -> None:
     assert torch.allclose(head(x), expected, atol=1e-4)
     assert torch.allclose(head(7 * x), head(x), atol=1e-4)
     assert head.bias is None and torch.allclose(head.weight.norm(dim=1), torch.ones(5))
+
+
+def test_the_statistics_are_torchvisions_and_those_of_the_ldam_protocol() -> None:
+    published = ResNet18_Weights.IMAGENET1K_V1.transforms()
+    assert STATISTICS["imagenet"] == (tuple(published.mean), tuple(published.std))
+    assert STATISTICS["cifar"] == ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
 
 @pytest.mark.parametrize(("name", "statistics"), [("resnet18", "imagenet"), ("resnet32", "cifar")])

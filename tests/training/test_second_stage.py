@@ -16,7 +16,7 @@ from src.seeds import derive
 from src.training.dfr import reweight
 from src.training.models import Classifier, build
 from src.training.recipe import Recipe
-from src.training.samplers import class_uniform
+from src.training.samplers import Sampler, class_uniform
 from src.training.second_stage import SECOND_STAGES, second_stage
 
 from .fakes import corners
@@ -102,23 +102,31 @@ def sgd(theta: np.ndarray, gradient: Any, steps: int, lr: float) -> np.ndarray:
     return theta
 
 
-def test_crt_is_softmax_regression_from_new_weights_on_class_uniform_batches() -> None:
-    images, labels = imbalanced()
-    model = first_stage()
-    x = np.hstack([features(model, images), np.ones((len(labels), 1))])  # the last column for the bias
-    torch.manual_seed(derive("crt", 0))
-    new = nn.Linear(4, 4)
-    start = torch.cat([new.weight, new.bias[:, None]], 1).detach().double().numpy()
-    batches = class_uniform(labels, 8, derive("crt", 0))
+def softmax_regression(
+    x: np.ndarray, labels: np.ndarray, batches: Sampler, theta: np.ndarray, steps: int, lr: float
+) -> np.ndarray:
+    """A head (C, D + 1), its last column the bias, from `theta` on by `sgd` on batches of features (N, D)."""
+    x = np.hstack([x, np.ones((len(x), 1))])
 
     def gradient(theta: np.ndarray, step: int) -> np.ndarray:
         rows = batches(step)
         return (softmax(x[rows] @ theta.T) - np.eye(4)[labels[rows]]).T @ x[rows] / len(rows)
 
-    theta = sgd(start, gradient, steps=20, lr=0.1)
-    head = run("crt", model).head
-    assert np.allclose(head.weight.detach().numpy(), theta[:, :-1], atol=1e-5)
-    assert np.allclose(head.bias.detach().numpy(), theta[:, -1], atol=1e-5)
+    return sgd(theta, gradient, steps, lr)
+
+
+def as_theta(head: nn.Linear) -> np.ndarray:
+    return torch.cat([head.weight, head.bias[:, None]], 1).detach().double().numpy()
+
+
+def test_crt_is_softmax_regression_from_new_weights_on_class_uniform_batches() -> None:
+    images, labels = imbalanced()
+    model = first_stage()
+    torch.manual_seed(derive("crt", 0))
+    start = as_theta(nn.Linear(4, 4))
+    batches = class_uniform(labels, 8, derive("crt", 0))
+    theta = softmax_regression(features(model, images), labels, batches, start, steps=20, lr=0.1)
+    assert np.allclose(as_theta(run("crt", model).head), theta, atol=1e-5)
 
 
 def test_lws_learns_one_factor_per_class_of_the_frozen_head() -> None:
