@@ -58,6 +58,6 @@ def _png(canvas: Figure) -> bytes:
     drawn, png = io.BytesIO(), io.BytesIO()
     canvas.savefig(drawn, format="png", dpi=110)
     plt.close(canvas)
-    with Image.open(drawn, formats=["PNG"]) as image:  # lines and letters in a few colours: a third of the bytes, none of the looks
+    with Image.open(drawn, formats=["PNG"]) as image:  # lines and letters need few colours: a third of the bytes
         image.convert("RGB").quantize(COLOURS).save(png, format="PNG", optimize=True)
     return png.getvalue()
