@@ -26,7 +26,7 @@ from benchmarks.table import tables
 from src.errors import InputError, run_stage
 from src.files import hash_file, hash_tree, read_bytes, read_json, write_json
 from src.params import check_value
-from src.studies.study import parse_seeds
+from src.studies.read import parse_seeds
 
 SETTINGS = (
     "dataset",

@@ -23,8 +23,8 @@ from src.markdown import markdown_table
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import Finding
 from src.studies.experiments import experiment
+from src.studies.read import read_study
 from src.studies.results import revision, tracked
-from src.studies.study import read_study
 
 FOLDER = Path("metrics/studies/planted")
 

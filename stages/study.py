@@ -18,10 +18,12 @@ from tqdm import tqdm
 from src.errors import InputError, run_stage
 from src.repository import git_text
 from src.studies.campaign import Campaign
-from src.studies.experiments import Experiment, Outcome, quiet, run_all
+from src.studies.experiments import Experiment
 from src.studies.paper import commands
+from src.studies.read import known_studies, parse_seeds, read_study
 from src.studies.results import Results
-from src.studies.study import Study, known_studies, parse_seeds, read_study
+from src.studies.running import Outcome, quiet, run_all
+from src.studies.study import Study
 
 FIRST = 300.0  # seconds, of an experiment before any has been measured: about two cores' for the digits
 SOURCES = ("src", "stages", "prompts", "models", "params.yaml", "dvc.yaml")

@@ -12,7 +12,8 @@ from src.files import read_bytes
 from src.reporting.blocks import Block, Fold, Picture, Section, Table, Text
 from src.reporting.run import Run
 from src.reporting.words import MISSING
-from src.studies.study import Study, known_studies, read_study
+from src.studies.read import known_studies, read_study
+from src.studies.study import Study
 from src.studies.summary import absent, verdict
 from src.studies.tables import (
     PREDICTED,
@@ -47,8 +48,7 @@ def _study(name: str, path: Path, folder: Path, paper: bool) -> Block:
     table = Table(_caption(study), columns(study), _rows([shown(study, measured, v) for v in study.variants]))
     blocks: list[Block] = [Text(study.question), table]
     if missing := absent(study, measured):
-        asked = len(study.variants) * len(study.seeds)
-        blocks.append(Text(f"{missing} of {asked} experiments have no result; metrics/studies says of each why."))
+        blocks.append(Text(f"{missing}; metrics/studies says of each why."))
     if found := differences(study, measured):
         caption = "Paired differences, each \u00b1 95 % by itself"
         blocks.append(Table(caption, difference_columns(study), _rows(found)))

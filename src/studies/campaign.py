@@ -8,9 +8,10 @@ from tqdm import tqdm
 
 from src.errors import InputError
 from src.repository import commit_of
-from src.studies.experiments import Experiment, Outcome, experiment, fingerprint, made_here
+from src.studies.experiments import Experiment, experiment, fingerprint, made_here
 from src.studies.output import write_index, write_sheets, write_study
 from src.studies.results import Results, revision
+from src.studies.running import Outcome
 from src.studies.study import SYNTHETIC, Study
 
 

@@ -11,9 +11,10 @@ from src.sheets import first_rows
 from src.studies.experiments import Experiment
 from src.studies.figures import against_gain, by_variant
 from src.studies.paper import PEAK, SHARE, cost
+from src.studies.read import FOLDER as STUDIES
+from src.studies.read import every_study, known_studies
 from src.studies.results import sheet
-from src.studies.study import FOLDER as STUDIES
-from src.studies.study import Study, every_study, known_studies
+from src.studies.study import Study
 from src.studies.summary import Measured, absent, brief
 from src.studies.tables import markdown, predictions, read_rows, rows
 from src.studies.usefulness import correlations, points
@@ -62,8 +63,8 @@ def write_index(folder: Path = FOLDER, studies: Path = STUDIES, page: Path = PAG
         "# Studies\n\nMean differences with 95 % intervals, paired by seed. Bold: differs from zero together with the "
         "study's other comparisons (Holm). `python -m stages.study NAME` makes a table again.\n\n"
     )
-    absent = [name for name in known_studies(studies) if not (folder / f"{name}.csv").exists()]
-    rest = f"\nNot run yet: {', '.join(absent)}.\n" if absent else ""
+    later = [name for name in known_studies(studies) if not (folder / f"{name}.csv").exists()]
+    rest = f"\nNot run yet: {', '.join(later)}.\n" if later else ""
     atomic_write(folder / "README.md", (lead + index(folder, studies) + rest + _paper(studies)).encode())
     if page.exists() and MARKS[0].format("studies") in page.read_text():
         write_between(page, index(folder, studies, f"{folder}/"), "studies")
@@ -100,5 +101,5 @@ def _paper(studies: Path) -> str:
 
 def _found(study: Study, measured: Measured) -> str:
     said = brief(study, measured) or "nothing to compare over several seeds"
-    missing, asked = absent(study, measured), len(study.variants) * len(study.seeds)
-    return said + (f"<br>{missing} of {asked} experiments have no result" if missing else "")
+    missing = absent(study, measured)
+    return f"{said}<br>{missing}" if missing else said

@@ -8,7 +8,7 @@ from typing import Any
 from src.errors import InputError
 from src.files import atomic_write, read_bytes
 from src.repository import commit_of, experiments, file_at
-from src.studies.experiments import Outcome
+from src.studies.running import Outcome
 from src.studies.study import ACCURACY, ARMS, FAIRNESS
 
 FILE = Path("metrics/studies/experiments.jsonl")

@@ -95,10 +95,11 @@ def brief(study: Study, measured: Measured) -> str:
     return "<br>".join(parts)
 
 
-def absent(study: Study, measured: Measured) -> int:
-    """How many of the study's variants and seeds have no result at all, because they failed or never ran."""
+def absent(study: Study, measured: Measured) -> str | None:
+    """How many of the study's experiments have no result, because they failed or never ran; None if all have one."""
     rows = [measured.get(variant.name, {}).get(seed, {}) for variant in study.variants for seed in study.seeds]
-    return sum(all(value is None for value in row.values()) for row in rows)
+    count = sum(all(value is None for value in row.values()) for row in rows)
+    return f"{count} of {len(rows)} experiments have no result" if count else None
 
 
 def digits(metric: str) -> int:

@@ -16,7 +16,7 @@ def markdown(
     failures: Mapping[str, str],
     predicted: Mapping[str, tuple[float, float, float]] | None = None,
 ) -> str:
-    """The table with differences, what was reported elsewhere, the main metric's verdict, and what failed.
+    """The table with differences, what was reported elsewhere, the verdict in the metrics judged, and what failed.
 
     failures: what failed experiments said. predicted: for each image metric the rank correlation of its value with the
     gain, and its 95 % interval.

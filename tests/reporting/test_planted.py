@@ -18,7 +18,7 @@ from src.reporting.findings import (
     WEAK_BASE,
     WEAK_JUDGE,
 )
-from src.studies.study import read_study
+from src.studies.read import read_study
 from tests.closure import ROOT
 
 RUNS = json.loads((ROOT / FOLDER / "runs.json").read_text())

@@ -5,8 +5,9 @@ import pytest
 from src.errors import InputError
 from src.studies import campaign, results
 from src.studies.campaign import Campaign
-from src.studies.experiments import Experiment, Outcome
+from src.studies.experiments import Experiment
 from src.studies.results import Results
+from src.studies.running import Outcome
 from src.studies.study import Study, Variant
 
 NONE, LOSS, HARDNESS = (Variant(name, {"feedback": name}, "guided") for name in ("none", "loss", "hardness"))

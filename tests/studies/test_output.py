@@ -14,7 +14,7 @@ from src.studies.experiments import experiment
 from src.studies.output import write_index, write_sheets, write_study
 from src.studies.results import sheet
 from tests.reporting.made import commit, git
-from tests.studies.test_study import written
+from tests.studies.test_read import written
 from tests.studies.test_summary import MEASURED, STUDY
 from tests.studies.test_usefulness import ROWS
 

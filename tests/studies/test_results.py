@@ -1,11 +1,13 @@
 """What is kept of an experiment: its arms' accuracies, group measures and image quality, as git has them."""
 
 import json
+import os
+import subprocess
 
 import pytest
 
 from src.errors import InputError
-from src.studies.results import Results, measured
+from src.studies.results import Results, measured, revision
 from tests.reporting import made
 
 
@@ -39,3 +41,19 @@ def test_a_damaged_file_of_results_is_one_sentence(tmp_path):
     (tmp_path / "x.jsonl").write_text('{"name": "s1-x"}\n{cut')
     with pytest.raises(InputError, match="is damaged; restore it with git"):
         Results(tmp_path / "x.jsonl")
+
+
+def test_of_experiments_of_one_name_the_latest_is_read(tmp_path):
+    """Whatever the hashes of the commits that they start from are: refs are sorted by these."""
+    (tmp_path / "a").touch()
+    made.git(tmp_path, "init", "--quiet")
+    older = made.commit(tmp_path, "older")
+    tree = made.git(tmp_path, "rev-parse", f"{older}^{{tree}}")
+    date = {**os.environ, "GIT_COMMITTER_DATE": "2099-01-01T00:00:00+00:00"}
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    command = ["git", *who, "commit-tree", tree, "-m", "newer"]
+    written = subprocess.run(command, cwd=tmp_path, env=date, check=True, capture_output=True, text=True)
+    newer = written.stdout.strip()
+    made.git(tmp_path, "update-ref", f"refs/exps/ff/{'0' * 38}/s1-x", older)
+    made.git(tmp_path, "update-ref", f"refs/exps/00/{'0' * 38}/s1-x", newer)
+    assert revision("s1-x", tmp_path) == newer

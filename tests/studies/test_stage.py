@@ -5,8 +5,9 @@ import sys
 import pytest
 
 from src.errors import InputError
-from src.studies.experiments import Experiment, Outcome
+from src.studies.experiments import Experiment
 from src.studies.results import Results
+from src.studies.running import Outcome
 from stages import study
 
 ONES = [Experiment({"feedback": name}, seed) for name in ("none", "loss") for seed in (1, 2)]

@@ -56,7 +56,8 @@ def test_why_a_study_does_not_ask_for_usefulness_is_said():
 
 def test_experiments_without_any_result_are_counted():
     partly = {"none": {1: {"few": None, "fid": None}, 2: {"few": 0.5, "fid": None}, 3: {"few": 0.5}}}
-    assert absent(STUDY, MEASURED) == 0 and absent(STUDY, partly) == 4
+    assert absent(STUDY, MEASURED) is None
+    assert absent(STUDY, partly).startswith("4 of ")
 
 
 def test_the_table_names_sources_unknown_numbers_and_failures():

@@ -5,7 +5,7 @@ import yaml
 
 from src.errors import InputError
 from src.studies.experiments import experiment
-from src.studies.study import known_studies, parse_seeds, read_study
+from src.studies.read import known_studies, parse_seeds, read_study
 
 GOOD = {
     "title": "T",

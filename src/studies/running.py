@@ -1,0 +1,127 @@
+"""Experiments on their way, through DVC's own `dvc exp run`: those of one seed in turn, seeds side by side.
+
+Later experiments of a seed find the stages of earlier ones in the run-cache.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Lock
+
+from src.repository import experiments, git
+from src.studies.experiments import Experiment, override
+
+LOGS = Path(".dvc/tmp/studies")
+POLL = 1.0  # seconds within which an interruption is heard
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one experiment ended: seconds and threads, None if it was made elsewhere, and what it said if it failed."""
+
+    experiment: Experiment
+    seconds: float | None
+    threads: int | None
+    error: str | None
+
+
+def run_all(
+    experiments: Iterable[Experiment],
+    jobs: int,
+    finished: Callable[[Outcome], None],
+    started: Callable[[Experiment], None] = lambda one: None,
+) -> None:
+    """Run experiments, `jobs` seeds side by side, each on its share of the cores; a failed one does not stop others.
+
+    started, finished: are told of every experiment and its outcome, of one at a time. Ctrl-C and SIGTERM end the
+    running ones.
+    """
+    running: set[subprocess.Popen[bytes]] = set()
+    chains: dict[int, list[Experiment]] = {}
+    for one in experiments:
+        chains.setdefault(one.seed, []).append(one)
+    jobs = max(1, min(jobs, len(chains)))
+    threads, stop, turn = max(1, (os.cpu_count() or 1) // jobs), Event(), Lock()
+
+    def follow(chain: Sequence[Experiment]) -> None:
+        for one in chain:
+            start = time.perf_counter()
+            with turn:
+                if stop.is_set():
+                    return
+                process = _start(one, threads)
+                running.add(process)
+                started(one)
+            code = process.wait()
+            with turn:
+                running.discard(process)
+                if not stop.is_set():
+                    error = None if code == 0 else _said(_log(one))
+                    finished(Outcome(one, time.perf_counter() - start, threads, error))
+
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(follow, chain) for chain in chains.values()}
+        try:
+            while futures:
+                # Not for ever: a signal that another thread receives does not wake one that waits on a lock.
+                ended, futures = wait(futures, timeout=POLL, return_when=FIRST_EXCEPTION)
+                for future in ended:
+                    future.result()
+        except BaseException:
+            stop.set()
+            with turn:
+                for process in running:
+                    with suppress(ProcessLookupError):  # it has ended, and its thread waits for its turn to say so
+                        os.killpg(process.pid, signal.SIGTERM)
+            raise
+
+
+@contextmanager
+def quiet(root: Path = Path(".")) -> Iterator[None]:
+    """Hold DVC's lock: `dvc exp run` puts the work tree aside for a moment, and what is written then would be lost."""
+    from dvc.repo import Repo
+
+    with Repo(str(root), _wait_for_lock=True) as repo, repo.lock:
+        yield
+
+
+def _log(one: Experiment) -> Path:
+    return LOGS / f"{one.name}.log"
+
+
+def _start(one: Experiment, threads: int) -> subprocess.Popen[bytes]:
+    """`dvc exp run --temp`, its output kept in a log, with all it starts in a session that can be ended as one."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    values = [override(name, value) for name, value in {**one.settings, "seed": one.seed}.items()]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", one.name]
+    command += [part for value in values for part in ("--set-param", value)]
+    # DVC runs `python` and itself by name: those of this environment, whether it is activated or not.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
+    _forget(one.name)
+    with open(_log(one), "w") as file:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True
+        )
+
+
+def _forget(name: str) -> None:
+    """Remove an experiment of that name, of other code: `--force` would too, but would also run every stage again."""
+    for _, ref in experiments(Path(".")).get(name, []):
+        git(Path("."), "update-ref", "-d", ref)
+
+
+def _said(log: Path) -> str:
+    """Our own sentence if a stage ended with one, else DVC's, else where to look."""
+    lines = log.read_text(errors="replace").splitlines()
+    for start in ("error: ", "ERROR: "):
+        if said := [line for line in lines if line.startswith(start)]:
+            return said[0].removeprefix(start)
+    return f"see {log}"

@@ -1,0 +1,137 @@
+"""Experiments on their way: run whatever happens to others, and ended as one."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from src.studies import running
+from src.studies.experiments import Experiment
+from src.studies.running import quiet, run_all
+from tests.reporting.made import commit, git
+
+
+@pytest.fixture
+def dvc(monkeypatch, tmp_path):
+    """Names given to `dvc exp run`, which fails for those in `failing` and hangs for those in `hanging`."""
+    calls, failing, hanging, start = [], set(), set(), subprocess.Popen
+    monkeypatch.setattr(running, "LOGS", tmp_path / "logs")
+
+    def run(command, **options):
+        if command[0] == "git":
+            return start(command, **options)
+        assert "--force" not in command  # which would run again what the run-cache holds
+        name = command[command.index("--name") + 1]
+        calls.append(name)
+        script = "import sys, time; print('error: the disk is full'); print('ERROR: failed')\n"
+        script += "time.sleep(600)" if name in hanging else f"sys.exit({int(name in failing)})"
+        return start([sys.executable, "-c", script], **options)
+
+    monkeypatch.setattr(running.subprocess, "Popen", run)
+    return calls, failing, hanging
+
+
+def test_an_experiment_of_the_same_name_makes_room(tmp_path, monkeypatch):
+    (tmp_path / "a").touch()
+    git(tmp_path, "init", "--quiet")
+    made = commit(tmp_path, "an experiment")
+    for name in ("s1-old", "s2-old"):
+        git(tmp_path, "update-ref", f"refs/exps/00/{'0' * 38}/{name}", made)
+    monkeypatch.chdir(tmp_path)
+    running._forget("s1-old")
+    assert git(tmp_path, "for-each-ref", "--format=%(refname)", "refs/exps").endswith("/s2-old")
+
+
+def test_writing_waits_until_dvc_does_not_put_the_work_tree_aside(tmp_path):
+    """`dvc exp run` holds DVC's lock from its stash to the tree's return."""
+    from dvc.repo import Repo
+
+    git(tmp_path, "init", "--quiet")
+    with Repo.init(str(tmp_path)) as repo:
+        order = []
+
+        def write():
+            with quiet(tmp_path):
+                order.append("written")
+
+        with repo.lock:
+            writer = threading.Thread(target=write)
+            writer.start()
+            time.sleep(0.5)
+            order.append("tree is back")
+        writer.join(timeout=60)
+    assert order == ["tree is back", "written"]
+
+
+def test_a_failed_experiment_says_why_and_the_others_go_on(dvc):
+    calls, failing, _ = dvc
+    ones = [Experiment({"feedback": name}, seed) for seed in (1, 2) for name in ("a", "b", "c")]
+    failing.add(ones[1].name)
+    outcomes = {}
+    run_all(ones, 2, lambda outcome: outcomes.update({outcome.experiment.name: outcome.error}))
+    assert set(calls) == {one.name for one in ones} == set(outcomes)
+    assert {name for name, error in outcomes.items() if error} == failing
+    assert outcomes[ones[1].name] == "the disk is full"
+
+
+def test_cores_are_shared_by_the_seeds_there_are_and_not_by_the_lanes_that_were_allowed(dvc, monkeypatch):
+    monkeypatch.setattr(running.os, "cpu_count", lambda: 12)
+    threads = []
+    run_all([Experiment({}, seed) for seed in (1, 2, 3)], 12, lambda outcome: threads.append(outcome.threads))
+    run_all([Experiment({}, seed) for seed in (1, 2, 3)], 2, lambda outcome: threads.append(outcome.threads))
+    assert threads == [4, 4, 4, 6, 6, 6]
+    run_all([], 2, lambda outcome: None)
+
+
+def test_experiments_of_one_seed_follow_each_other_in_the_order_asked(dvc):
+    calls, _, _ = dvc
+    ones = [Experiment({"feedback": name}, seed) for name in ("a", "b", "c") for seed in (1, 2)]
+    run_all(ones, 2, lambda outcome: None)
+    for seed in (1, 2):
+        assert [name for name in calls if name.startswith(f"s{seed}-")] == [o.name for o in ones if o.seed == seed]
+
+
+def test_an_interruption_ends_what_runs_and_keeps_what_is_finished(dvc):
+    """Ctrl-C reaches the study alone: DVC and its stage are in a session of their own."""
+    _, _, hanging = dvc
+    ones = [Experiment({"feedback": "a"}, 1), Experiment({"feedback": "b"}, 1), Experiment({"feedback": "c"}, 1)]
+    hanging.add(ones[1].name)
+    outcomes = []
+
+    def finished(outcome):
+        outcomes.append(outcome.experiment.name)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_all(ones, 1, finished)
+    assert outcomes == [ones[0].name]
+
+
+def test_an_interruption_reaches_the_others_though_one_has_ended_unheard(dvc, monkeypatch):
+    """An ended process has no group to signal; the next one in the set must be told all the same."""
+    _, _, hanging = dvc
+    ones = [Experiment({"feedback": "a"}, 1), Experiment({"feedback": "b"}, 2)]
+    hanging |= {one.name for one in ones}
+    killpg, told = os.killpg, []
+
+    def first_is_gone(group, number):
+        told.append(group)
+        killpg(group, number)
+        if len(told) == 1:
+            raise ProcessLookupError
+
+    monkeypatch.setattr(running.os, "killpg", first_is_gone)
+    started = []
+
+    def both(one):
+        started.append(one)
+        if len(started) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_all(ones, 2, lambda outcome: None, both)
+    assert len(told) == 2
