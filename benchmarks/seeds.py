@@ -124,7 +124,7 @@ class Seed:
         value = feedback_value(feedback, self.critic(arm), images, labels, CPU)
         make = Synthesiser(
             generator, settings, plan, images, value, Schedule.from_mapping(feedback),
-            decoder=feedback["decoder"], size=images.shape[1],
+            decoder=feedback["decoder"], size=images.shape[1], candidates=feedback["candidates"],
         )  # fmt: skip
         samples = [sample for part in cut(plan, synth["shard_size"]) for sample in make(part)]
         return np.stack([image for image, _ in samples]), [meta for _, meta in samples]
@@ -165,7 +165,8 @@ class Seed:
         everything = np.concatenate([real.images, images[merged.position[merged.synthetic]]])
         data = Labelled(everything, merged.label, groups)
         method = {**self.method, **arm.method}
-        retrain = {**self.params["retrain"], "second_stage": arm.method.get("second_stage", "none")}
+        retrain = self.params["retrain"]
+        retrain = {**retrain, "second_stage": arm.method.get("second_stage", retrain["second_stage"])}
         setting = replace(self.setting, method=method)
         if arm.synaug:
             synaug = self.params["synaug"]

@@ -97,8 +97,9 @@ def _shots(run: Run) -> Figure | None:
         f"{title(arm)} {percent(every[arm].get(main))}" for arm in run.arms
     )
     rows = [[SHOTS.get(name, name), *(percent(every[arm].get(name)) for arm in run.arms)] for name in names]
-    table = Table("Accuracy by shot", ["shot", *map(title, run.arms)], rows)
-    return Figure("Accuracy by shot", bars(groups, alt), alt, table)
+    caption = "Accuracy by shot and over groups" if "worst group" in names else "Accuracy by shot"
+    table = Table(caption, ["", *map(title, run.arms)], rows)
+    return Figure(caption, bars(groups, alt), alt, table)
 
 
 def _classes(run: Run) -> Figure | None:
