@@ -178,7 +178,9 @@ def test_a_lock_that_knows_something_else_does_not_count(root, monkeypatch, chan
 
 
 @pytest.mark.xfail(
-    strict=True, raises=AttributeError, reason="known; the file belongs to a stage whose results are being measured"
+    strict=True,
+    raises=AttributeError,
+    reason="known; mending it changes a stage, and makes the finished experiments of all studies stale",
 )
 @pytest.mark.parametrize("content", ["", "[]", "stages:", "3"])
 def test_a_lock_that_holds_no_stages_knows_nothing(root, monkeypatch, content):
