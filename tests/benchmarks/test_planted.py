@@ -10,7 +10,8 @@ from benchmarks import planted
 from src.errors import InputError
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import WEAK_BASE
-from src.studies.experiments import experiment
+from src.studies.experiments import experiment, fingerprint
+from tests.closure import ROOT
 from tests.reporting import made
 
 STUDY = {
@@ -47,6 +48,33 @@ def test_what_is_kept_of_a_run_leads_to_the_same_findings(root, capsys):
     names = {name: {finding.name for finding in diagnose(**run)} for name, run in runs.items()}
     assert names["no feedback"] - names["default"] == {WEAK_BASE}
     assert WEAK_BASE in capsys.readouterr().out
+
+
+def finished(root, name: str, overall: dict[str, float]) -> None:
+    """Note the experiment as finished on this code, with these accuracies of its arms."""
+    one = experiment({"feedback": "none"}, 7)
+    arms = {arm: {"overall": value} for arm, value in overall.items()}
+    row = {"name": name, "seed": 7, "settings": {}, "fingerprint": fingerprint(one), "seconds": 1.0, "arms": arms}
+    (root / "metrics/studies/experiments.jsonl").write_text(json.dumps(row) + "\n")
+
+
+def test_a_clone_says_the_same_from_what_was_kept_of_finished_runs_and_of_no_others(root, capsys):
+    """Experiments' commits do not travel with a clone; the rows of the study and what was kept of its runs do."""
+    (root / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    name = experiment({"feedback": "none"}, 7).name
+    keep(root, name)
+    planted.main()
+    before = capsys.readouterr().out
+    runs = json.loads((root / "metrics/studies/planted/runs.json").read_text())
+    overall = {arm: report["overall"] for arm, report in runs["no feedback"]["accuracy"].items()}
+    made.git(root, "update-ref", "-d", f"refs/exps/00/{'0' * 38}/{name}")
+    finished(root, name, overall)
+    planted.main()
+    assert capsys.readouterr().out == before
+    finished(root, name, {**overall, "guided": 0.123})
+    with pytest.raises(InputError, match="run the study again"):
+        planted.main()
 
 
 def test_a_run_that_dvc_does_not_keep_is_asked_for(root):
