@@ -90,29 +90,29 @@ tiny-decoder: env ## distil the shipped generator's decoder, for feedback decode
 	$(BIN)/python -m benchmarks.tiny_decoder
 
 improvement: env ## write metrics/improvement.md: what balancing improved, class by class, and what is beyond noise
-	$(BIN)/python -m stages.improvement
+	$(BIN)/python -m commands.improvement
 
 export: env ## copy a balanced set into plain folders under export/: make export ARM=guided
-	$(BIN)/python -m stages.export $(ARM)
+	$(BIN)/python -m commands.export $(ARM)
 
 report: env ## one page about a run: make report [REVISION=commit-or-experiment] [COMPARE=another]
-	$(BIN)/python -m stages.report $(REVISION) $(if $(COMPARE),--compare $(COMPARE))
+	$(BIN)/python -m commands.report $(REVISION) $(if $(COMPARE),--compare $(COMPARE))
 
 screenshots: env report ## pictures of the report for the README (needs Chromium)
 	$(BIN)/python -m tests.reporting.screenshots report/index.html docs
 
 studies: env ## run studies and write their tables: make studies [STUDY="conditioning criteria"] (resumable, hours)
-	$(BIN)/python -m stages.study $(STUDY)
+	$(BIN)/python -m commands.study $(STUDY)
 
 planted: env ## spoil runs on purpose and see whether the diagnosis names each failure (ten minutes)
-	$(BIN)/python -m stages.study planted
+	$(BIN)/python -m commands.study planted
 	$(BIN)/python -m benchmarks.planted
 
 push: env ## send data of all commits, and all that the run-cache can restore, to the DVC remote
-	$(BIN)/python -m stages.push
+	$(BIN)/python -m commands.push
 
 repair: env ## name damaged shards and put sound ones in their place
-	$(BIN)/python -m stages.repair
+	$(BIN)/python -m commands.repair
 
 fuzz: env ## ten minutes of damaged input for every parser, two at a time
 	$(BIN)/python -m benchmarks.fuzz --seconds 600 --jobs 2 --out benchmarks/results/fuzz.json

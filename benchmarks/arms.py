@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from src.errors import InputError
+from src.runtime.errors import InputError
 
 
 @dataclass(frozen=True)

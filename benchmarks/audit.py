@@ -11,7 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from src.errors import InputError, run_stage
+from src.runtime.entry import run_stage
+from src.runtime.errors import InputError
 
 OFFLINE = "run `make audit` where the vulnerability service can be reached"
 

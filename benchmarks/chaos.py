@@ -22,8 +22,9 @@ from typing import Any
 
 from benchmarks import killing
 from benchmarks.measure import digest_of, machine
-from src.errors import InputError, run_stage
-from src.files import read_json, write_json
+from src.runtime.entry import run_stage
+from src.runtime.errors import InputError
+from src.runtime.files import read_json, write_json
 from tests.micro import SETTINGS, copy_repository, dvc, set_parameters
 
 SMALL = {

@@ -15,10 +15,10 @@ import torch
 
 from benchmarks.measure import machine
 from benchmarks.shapes import EMBEDDING, LATENT, autoencoder, unet
-from src.errors import run_stage
-from src.files import write_json
-from src.generators.cost import flops
-from src.generators.frozen import freeze
+from src.generators.frozen_layers import freeze
+from src.runtime.entry import run_stage
+from src.runtime.files import write_json
+from src.synthesis.cost import flops
 
 TERA = 1e12
 

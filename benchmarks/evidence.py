@@ -23,10 +23,11 @@ from tqdm import tqdm
 from benchmarks.arms import Arm, chosen_arms
 from benchmarks.seeds import Seed, generator_of, run_arm
 from benchmarks.table import tables
-from src.errors import InputError, run_stage
-from src.files import hash_file, hash_tree, read_bytes, read_json, write_json
-from src.params import check_value
-from src.studies.read import parse_seeds
+from src.runtime.entry import run_stage
+from src.runtime.errors import InputError
+from src.runtime.files import hash_file, hash_tree, read_bytes, read_json, write_json
+from src.settings.params import check_value
+from src.studies.study_files import parse_seeds
 
 SETTINGS = (
     "dataset",

@@ -24,10 +24,10 @@ from typing import Any
 from benchmarks.fuzzing.parsers import PARSERS
 from benchmarks.fuzzing.target import HANG_SECONDS, fuzz
 from benchmarks.measure import digest_of, machine
-from src.errors import run_stage
-from src.files import read_json, write_json
-from src.training.named import named
-from tests.closure import ROOT, import_closure
+from src.runtime.choices import choose
+from src.runtime.entry import run_stage
+from src.runtime.files import read_json, write_json
+from src.versions.import_closure import ROOT, import_closure
 
 PACKAGES = ("hypothesis", "pillow", "pyyaml", "safetensors")
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # files are written ten times as fast there
@@ -101,7 +101,7 @@ def main() -> None:
     arguments = parser.parse_args()
     names = arguments.parser or list(PARSERS)
     for name in names:
-        named("parser", PARSERS, name)
+        choose("parser", PARSERS, name)
     described = machine()
     described["versions"] |= {package: importlib.metadata.version(package) for package in PACKAGES}
     report = {**described, "seconds_per_parser": arguments.seconds, "seed": arguments.seed}

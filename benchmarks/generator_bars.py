@@ -16,19 +16,20 @@ from tqdm import tqdm
 from benchmarks.arms import Arm
 from benchmarks.evidence import settings
 from benchmarks.seeds import Seed, generator_of
-from src.checkpoints import load_checkpoint
+from src.classifiers.models import Classifier
 from src.data.digits import CLASS_NAMES
-from src.data.labelled import Labelled
+from src.data.labelled_images import LabelledImages
 from src.data.pose import PoseRange
-from src.errors import InputError, run_stage
 from src.evaluation.accuracy import predict
-from src.files import read_bytes, write_json
-from src.generators.backbone import Backbone
+from src.generators.diffusion_model import DiffusionModel
 from src.generators.tiny.corpus import CLASSES, STYLES, render
-from src.seeds import numpy_generator
-from src.sheets import contact_sheet
+from src.runtime.checkpoint_file import load_checkpoint
+from src.runtime.entry import run_stage
+from src.runtime.errors import InputError
+from src.runtime.files import read_bytes, write_json
+from src.runtime.seeds import numpy_generator
+from src.shards.contact_sheet import contact_sheet
 from src.training.arms import Setting, plain, train_real
-from src.training.models import Classifier
 
 IMAGES = 1000  # per bar, over all seeds
 ARMS = {"text": Arm("text", "text", dropout=False), "text_image": Arm("ti", dropout=False), "dropout": Arm("tid")}
@@ -36,7 +37,7 @@ JUDGE_IMAGES, JUDGE_STEPS, JUDGE_TEST = 24000, 1500, 2000
 
 
 @torch.no_grad()
-def zero_shot(generator: Backbone, folder: Path, images: np.ndarray) -> np.ndarray:
+def zero_shot(generator: DiffusionModel, folder: Path, images: np.ndarray) -> np.ndarray:
     """Classes (N,) that CLIP reads in images: the nearest "a photo of a {class}" by cosine."""
     saved = load_checkpoint(folder / "zero_shot" / "text_projection.safetensors")
     if saved is None:
@@ -59,10 +60,10 @@ def style_judge(params: dict[str, Any]) -> tuple[Classifier, float]:
         parts.append((corpus.images.permute(0, 2, 3, 1).numpy()[digits], corpus.classes[digits]))
     counts = np.bincount(parts[0][1]).tolist()
     recipe = {**params["recipes"]["digits"], "steps": JUDGE_STEPS, "batch": 128}
-    validation = Labelled(parts[1][0][:500], parts[1][1][:500])
+    validation = LabelledImages(parts[1][0][:500], parts[1][1][:500])
     method = plain(params["train"])
     setting = Setting(recipe, method, params["second_stages"], validation, counts, None, 0, torch.device("cpu"))
-    model, _ = train_real(setting, Labelled(*parts[0]), method, None, "judge")
+    model, _ = train_real(setting, LabelledImages(*parts[0]), method, None, "judge")
     held_out = predict(model, parts[1][0][500:]).argmax(1) == parts[1][1][500:]
     return model, float(held_out.mean())
 

@@ -23,12 +23,12 @@ from torch import nn
 from benchmarks.measure import alternate, machine
 from benchmarks.plain import thawed
 from benchmarks.sampling import Bench
-from src.errors import run_stage
 from src.feedback.guidance import Schedule
-from src.files import read_bytes, write_json
-from src.generators.backbone import Backbone
+from src.generators.diffusion_model import DiffusionModel
 from src.generators.loading import load
-from src.generators.synthesis import settings_from
+from src.runtime.entry import run_stage
+from src.runtime.files import read_bytes, write_json
+from src.synthesis.synthesiser import settings_from
 
 CPU = torch.device("cpu")
 
@@ -44,7 +44,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def layout(model: Backbone, memory_format: torch.memory_format) -> Iterator[None]:
+def layout(model: DiffusionModel, memory_format: torch.memory_format) -> Iterator[None]:
     parts: list[nn.Module] = [model.pipeline.unet, model.pipeline.vae]
     for part in parts:
         part.to(memory_format=memory_format)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from tests.closure import ROOT
+from src.versions.import_closure import ROOT
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "diffusers", "transformers", "prdc", "torch-fidelity")
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.table import by_seed, interval
-from src.errors import InputError, run_stage
-from src.files import read_json
-from src.intervals import paired
-from src.markdown import markdown_table, write_between
+from src.evaluation.intervals import paired
+from src.runtime.entry import run_stage
+from src.runtime.errors import InputError
+from src.runtime.files import read_json
+from src.runtime.markdown import markdown_table, write_between
 
 TITLES = {
     "ce": "cross-entropy",

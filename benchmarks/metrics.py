@@ -29,12 +29,12 @@ from tqdm import tqdm
 
 from benchmarks.measure import alternate, machine
 from benchmarks.metrics_large import COUNT, large
-from src.errors import run_stage
 from src.evaluation import distances
 from src.evaluation.density_coverage import density_coverage
 from src.evaluation.fid import GaussianStatistics, fid
-from src.evaluation.precision import fast_dtype
-from src.files import write_json
+from src.evaluation.rounding_bounds import fast_dtype
+from src.runtime.entry import run_stage
+from src.runtime.files import write_json
 
 NEAREST_K = 5
 CLASSES = 10

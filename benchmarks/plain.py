@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from src.data.plan import PlannedImage
 from src.feedback.guidance import Schedule, per_sample
-from src.feedback.prediction import Noise, x0_hat
-from src.feedback.sampling import scheduler
-from src.generators.backbone import Backbone, Condition
-from src.generators.synthesis import SamplingSettings
-from src.seeds import torch_generator
+from src.generators.diffusion_model import Condition, DiffusionModel
+from src.generators.prediction import Noise, x0_hat
+from src.generators.sampler import scheduler
+from src.runtime.seeds import torch_generator
+from src.synthesis.plan import PlannedImage
+from src.synthesis.synthesiser import SamplingSettings
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Plain:
     """Samples planned images in one order of work, encoding text and image anew for every batch."""
 
     def __init__(
-        self, model: Backbone, settings: SamplingSettings, schedule: Schedule | None,
+        self, model: DiffusionModel, settings: SamplingSettings, schedule: Schedule | None,
         value: Callable[[Tensor, Tensor], Tensor], embeddings: Callable[[Sequence[PlannedImage]], Condition],
     ) -> None:  # fmt: skip
         """embeddings: the image condition of planned images."""
@@ -95,7 +95,7 @@ class Plain:
 
 
 @contextmanager
-def thawed(model: Backbone) -> Iterator[None]:
+def thawed(model: DiffusionModel) -> Iterator[None]:
     """The networks as the library made them: convolutions that store their inputs."""
     patched = [
         (module, module.__dict__.pop("forward"))

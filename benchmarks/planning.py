@@ -31,16 +31,16 @@ import numpy as np
 import yaml
 
 from benchmarks.measure import machine, peak_mib
-from src.data.budget import plan_for
 from src.data.merge import merge, read_merged, write_merged
 from src.data.names import Names
-from src.data.prompts import Prompts
-from src.errors import run_stage
-from src.files import read_bytes, write_json
-from src.generators.shard_plan import cut
-from src.markdown import markdown_table
-from src.shards import Shards, shard_name
-from src.training.samplers import class_uniform, half_and_half, instance_uniform
+from src.runtime.entry import run_stage
+from src.runtime.files import read_bytes, write_json
+from src.runtime.markdown import markdown_table
+from src.shards.store import Shards, shard_name
+from src.synthesis.budget import plan_for
+from src.synthesis.production import cut
+from src.synthesis.prompts import Prompts
+from src.training.samplers import balanced_minibatches, class_uniform, instance_uniform
 
 CLASSES, REAL, LARGEST, SMALLEST, POWER = 1000, 115_846, 1280, 5, 6  # Liu et al., CVPR 2019
 STEPS = (8, 4, 2, 1)  # every eighth class, every fourth, ...
@@ -101,7 +101,7 @@ def run(arm: str, step: int, folder: Path, started: float) -> dict[str, Any]:
         lambda: [
             instance_uniform(y, BATCH, 0),
             class_uniform(y, BATCH, 0),
-            half_and_half(y[~synthetic], y[synthetic], BATCH, 0.5, 0),
+            balanced_minibatches(y[~synthetic], y[synthetic], BATCH, 0.5, 0),
         ],
     )
     for name, sample in zip(("instance", "class", "half and half"), samplers, strict=True):

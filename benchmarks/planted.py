@@ -1,6 +1,6 @@
 """What the diagnosis says of the runs of studies/planted.yaml, each of which was made to fail in one way.
 
-    python -m stages.study planted
+    python -m commands.study planted
     python -m benchmarks.planted
 
 Keeps the metrics of each run in metrics/studies/planted/runs.json, which the tests read, and what was said of it in
@@ -18,14 +18,15 @@ from typing import Any
 
 import yaml
 
-from src.errors import InputError, run_stage
-from src.files import atomic_write, read_json, write_json
-from src.markdown import markdown_table
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import Finding
+from src.runtime.entry import run_stage
+from src.runtime.errors import InputError
+from src.runtime.files import atomic_write, read_json, write_json
+from src.runtime.markdown import markdown_table
 from src.studies.experiments import Experiment, experiment, fingerprint
-from src.studies.read import read_study
 from src.studies.results import Results, revision, tracked
+from src.studies.study_files import read_study
 
 FOLDER = Path("metrics/studies/planted")
 

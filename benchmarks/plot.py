@@ -12,8 +12,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from src.errors import run_stage
-from src.files import atomic_write, read_json
+from src.runtime.entry import run_stage
+from src.runtime.files import atomic_write, read_json
 
 RESULTS = Path("benchmarks/results")
 

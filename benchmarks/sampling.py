@@ -20,20 +20,20 @@ from torch import Tensor
 
 from benchmarks.measure import alternate, machine
 from benchmarks.plain import Order, Plain, thawed
-from src.data.plan import PlannedImage, synthesis_plan
-from src.data.prompts import Prompts
-from src.errors import run_stage
-from src.feedback.classifier import feedback_value
+from src.classifiers.models import build
+from src.feedback.classifier_criterion import feedback_value
 from src.feedback.guidance import Feedback, Schedule, guide
-from src.feedback.prediction import Noise
-from src.feedback.sampling import sample, scheduler
-from src.files import read_bytes, write_json
-from src.generators.backbone import Backbone, Condition
-from src.generators.cost import flops, matrix_rate
+from src.generators.diffusion_model import Condition, DiffusionModel
 from src.generators.loading import load
-from src.generators.synthesis import SamplingSettings, Synthesiser
-from src.seeds import torch_generator
-from src.training.models import build
+from src.generators.prediction import Noise
+from src.generators.sampler import sample, scheduler
+from src.runtime.entry import run_stage
+from src.runtime.files import read_bytes, write_json
+from src.runtime.seeds import torch_generator
+from src.synthesis.cost import flops, matrix_rate
+from src.synthesis.plan import PlannedImage, synthesis_plan
+from src.synthesis.prompts import Prompts
+from src.synthesis.synthesiser import SamplingSettings, Synthesiser
 
 CLASSES, REAL = 10, 20
 LEVERS = {
@@ -55,7 +55,7 @@ APPROXIMATIONS: dict[str, dict[str, Any]] = {
 class Bench:
     """A generator, a classifier and a plan. The classifier is untrained: its cost, not its taste, is measured."""
 
-    def __init__(self, model: Backbone, settings: SamplingSettings, schedule: Schedule, images: int) -> None:
+    def __init__(self, model: DiffusionModel, settings: SamplingSettings, schedule: Schedule, images: int) -> None:
         self.model, self.settings, self.schedule = model, settings, schedule
         rng = np.random.default_rng(0)
         edge = model.image_size
@@ -174,7 +174,7 @@ def growth(bench: Bench, sizes: Sequence[int], repeats: int) -> list[dict[str, A
     return [{"batch": n, "seconds_per_image": median(times[str(n)]) / n} for n in sizes]
 
 
-def resolutions(model: Backbone, bench: Bench, edges: Sequence[int], repeats: int) -> list[dict[str, Any]]:
+def resolutions(model: DiffusionModel, bench: Bench, edges: Sequence[int], repeats: int) -> list[dict[str, Any]]:
     """Seconds per image at several image sizes, eight images each."""
     rows, (channels, native, _), size = [], model.latent_shape, model.image_size
     try:
@@ -198,7 +198,7 @@ def main() -> None:
     device = torch.device(options.device)
     presets = yaml.safe_load(read_bytes("params.yaml"))["generators"]
     if options.shapes == "tiny_unclip":
-        model: Backbone = load(presets["tiny_unclip"], device)
+        model: DiffusionModel = load(presets["tiny_unclip"], device)
     else:
         from benchmarks.shapes import stable_unclip
 

@@ -8,28 +8,27 @@ import numpy as np
 import torch
 
 from benchmarks.arms import CRITERIA, Arm
-from src.data.budget import plan_for
+from src.classifiers.features import classifier_features, extract
+from src.classifiers.models import Classifier
 from src.data.datasets import prepare
-from src.data.images import to_tensor
-from src.data.labelled import Labelled, group_ids
+from src.data.labelled_images import LabelledImages, group_ids
 from src.data.merge import merge, to_replace
 from src.data.names import Names
-from src.data.plan import PlannedImage
-from src.data.prompts import Prompts
-from src.data.reading import shrink
-from src.data.sources import Source
+from src.data.prepared_data import ImageSource
 from src.evaluation.accuracy import accuracy_report, predict
-from src.evaluation.agreement import agreement
-from src.evaluation.features import classifier_features, extract
-from src.evaluation.quality import compare
-from src.feedback.classifier import feedback_value
+from src.evaluation.class_agreement import agreement
+from src.evaluation.image_quality import compare
+from src.feedback.classifier_criterion import feedback_value
 from src.feedback.guidance import Schedule
-from src.generators.backbone import Backbone
+from src.generators.diffusion_model import DiffusionModel
 from src.generators.loading import load as load_generator
-from src.generators.shard_plan import cut
-from src.generators.synthesis import Synthesiser, settings_from
+from src.shards.pixels import centre_square, to_tensor
+from src.synthesis.budget import plan_for
+from src.synthesis.plan import PlannedImage
+from src.synthesis.production import cut
+from src.synthesis.prompts import Prompts
+from src.synthesis.synthesiser import Synthesiser, settings_from
 from src.training.arms import Setting, plain, train_guided, train_real, train_synaug
-from src.training.models import Classifier
 
 CPU = torch.device("cpu")
 
@@ -55,10 +54,10 @@ class Seed:
         self.reference = self.train(plain(self.method), "pool")
         self._made: dict[str, tuple[np.ndarray, list[dict[str, Any]]]] = {}
 
-    def _stored(self, source: Source, size: int) -> Labelled:
+    def _stored(self, source: ImageSource, size: int) -> LabelledImages:
         """The images as prepare_lt stores them, in memory."""
-        images = np.stack([shrink(source.read(i), size) for i in range(len(source))])
-        return Labelled(images, source.labels, group_ids(source.labels, source.contexts, self.names))
+        images = np.stack([centre_square(source.read(i), size) for i in range(len(source))])
+        return LabelledImages(images, source.labels, group_ids(source.labels, source.contexts, self.names))
 
     def train(self, method: Mapping[str, Any], split: str = "train") -> Classifier:
         """A classifier on real images alone, by a method as in `train` of params.yaml."""
@@ -104,14 +103,14 @@ class Seed:
             conditioned=arm.conditioning != "text", modified=arm.synaug,
         )  # fmt: skip
 
-    def synthesise(self, arm: Arm, generator: Backbone) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    def synthesise(self, arm: Arm, generator: DiffusionModel) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """The arm's images (N, H, W, 3) in plan order and their provenance; made once for arms that share them."""
         key = repr(replace(arm, name="", method={}))
         if key not in self._made:
             self._made[key] = self._synthesise(arm, generator)
         return self._made[key]
 
-    def _synthesise(self, arm: Arm, generator: Backbone) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    def _synthesise(self, arm: Arm, generator: DiffusionModel) -> tuple[np.ndarray, list[dict[str, Any]]]:
         synth = self.params["synth"]
         feedback = {**self.params["feedbacks"][arm.feedback], **arm.changes}
         images, labels = self.splits["train"].images, self.splits["train"].labels
@@ -163,7 +162,7 @@ class Seed:
         merged = merge(real.labels, labels, arm.synaug, real_contexts, contexts, balance, replaced)
         groups = None if merged.context is None else group_ids(merged.label, merged.context, self.names)
         everything = np.concatenate([real.images, images[merged.position[merged.synthetic]]])
-        data = Labelled(everything, merged.label, groups)
+        data = LabelledImages(everything, merged.label, groups)
         method = {**self.method, **arm.method}
         retrain = self.params["retrain"]
         retrain = {**retrain, "second_stage": arm.method.get("second_stage", retrain["second_stage"])}
@@ -174,7 +173,7 @@ class Seed:
         return self.accuracy(train_guided(setting, data, merged.synthetic, retrain, balance, None)[0])
 
 
-def run_arm(seed: Seed, arm: Arm, generator: Backbone) -> dict[str, Any]:
+def run_arm(seed: Seed, arm: Arm, generator: DiffusionModel) -> dict[str, Any]:
     """Accuracies of an arm; with synthetic images also their quality, what feedback did, and those of half the budget.
 
     Half the budget is for data without groups: groups of few images each would be halved to nothing.
@@ -195,5 +194,5 @@ def run_arm(seed: Seed, arm: Arm, generator: Backbone) -> dict[str, Any]:
     return report
 
 
-def generator_of(params: dict[str, Any]) -> Backbone:
+def generator_of(params: dict[str, Any]) -> DiffusionModel:
     return load_generator(params["generators"][params["generator"]], CPU)

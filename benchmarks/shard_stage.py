@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from src.shards import Shards, encode, shard_name, write_index, write_shard
+from src.shards.store import Shards, encode, shard_name, write_index, write_shard
 
 SHARD_SIZE, CLASSES = 1000, 10
 

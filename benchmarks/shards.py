@@ -30,10 +30,10 @@ from tqdm import tqdm
 
 from benchmarks import shard_stage
 from benchmarks.measure import alternate, machine
-from src.data.images_of import ShardImages
-from src.errors import run_stage
-from src.files import write_json
-from src.shards import Shards
+from src.runtime.entry import run_stage
+from src.runtime.files import write_json
+from src.shards.lazy_images import ShardImages
+from src.shards.store import Shards
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH, WORKERS = 128, 2

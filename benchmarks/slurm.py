@@ -19,7 +19,8 @@ from typing import Any
 
 import yaml
 
-from src.errors import InputError, run_stage
+from src.runtime.entry import run_stage
+from src.runtime.errors import InputError
 from tests.micro import SETTINGS, copy_repository, dvc, environment, set_parameters
 
 # Small, but not so small that nothing is left to do when the kill comes. The generator stays the shipped one.

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from src.errors import run_stage
-from src.files import read_json
-from src.intervals import mean_ci, paired
-from src.markdown import markdown_table, write_between
+from src.evaluation.intervals import mean_ci, paired
+from src.runtime.entry import run_stage
+from src.runtime.files import read_json
+from src.runtime.markdown import markdown_table, write_between
 
 TITLES = {
     "base_ce": "base, cross-entropy",

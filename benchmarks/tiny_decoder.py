@@ -15,14 +15,14 @@ from diffusers import AutoencoderTiny
 from torch import Tensor
 
 from src.data.pose import PoseRange
-from src.errors import run_stage
-from src.files import atomic_write, hash_tree, read_bytes
 from src.generators.loading import load
 from src.generators.tiny.corpus import render
 from src.generators.tiny.networks import encode_latents
 from src.generators.tiny.optimise import Budget, optimise
-from src.scratch import Scratch
-from src.seeds import derive, numpy_generator, torch_generator
+from src.runtime.entry import run_stage
+from src.runtime.files import atomic_write, hash_tree, read_bytes
+from src.runtime.scratch import Scratch
+from src.runtime.seeds import derive, numpy_generator, torch_generator
 
 IMAGES, WIDTH, NOISE = 20000, 16, 0.3
 BUDGET = Budget(steps=2000, batch=64, lr=0.001, ema=0.99)

@@ -4,14 +4,15 @@
 the imbalanced training split already holds all of them, it is marked `"bound": false`.
 """
 
-from src.data.labelled import image_counts
+from src.runtime.entry import run_stage
+
+from src.classifiers.models import load as load_classifier
+from src.data.labelled_images import image_counts
 from src.data.names import read_names
-from src.errors import run_stage
 from src.evaluation.accuracy import accuracy_report, predict, reliability
-from src.files import write_csv, write_json
-from src.parallel import device
-from src.shards import Shards
-from src.training.models import load as load_classifier
+from src.runtime.files import write_csv, write_json
+from src.runtime.processes import device
+from src.shards.store import Shards
 
 ARMS = {
     "base": "data/base",

@@ -3,21 +3,22 @@
 Feature spaces are those that `evaluation.features` lists; features are kept between runs.
 """
 
-from src.data.labelled import image_counts
+from src.runtime.entry import run_stage
+
+from src.classifiers.models import load as load_classifier
+from src.data.labelled_images import image_counts
 from src.data.names import read_names
-from src.errors import run_stage
 from src.evaluation.accuracy import predict
-from src.evaluation.agreement import agreement
-from src.evaluation.cache import cached_features
+from src.evaluation.class_agreement import agreement
 from src.evaluation.extractors import Sources, chosen
-from src.evaluation.guidance import criteria, trace
-from src.evaluation.quality import in_every_space
-from src.files import write_json
+from src.evaluation.feature_cache import cached_features
+from src.evaluation.feedback_trace import criteria, trace
+from src.evaluation.image_quality import in_every_space
 from src.generators.loading import load as load_generator
-from src.parallel import device
-from src.params import load
-from src.shards import Shards
-from src.training.models import load as load_classifier
+from src.runtime.files import write_json
+from src.runtime.processes import device
+from src.settings.params import load
+from src.shards.store import Shards
 
 ARMS = ("synaug", "guided")
 

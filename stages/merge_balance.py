@@ -3,10 +3,12 @@
 import sys
 from pathlib import Path
 
+from src.runtime.entry import run_stage
+from src.runtime.pipeline import arm_of
+
 from src.data.merge import merge, to_replace, write_merged
-from src.errors import run_stage
-from src.params import arm_of, load
-from src.shards import Shards
+from src.settings.params import load
+from src.shards.store import Shards
 
 
 def main() -> None:

@@ -6,21 +6,21 @@ import numpy as np
 
 from src.data.datasets import prepare
 from src.data.imbalance import shots
+from src.data.locations import state
 from src.data.names import NAMES, Names, write_names
-from src.data.raw import state
-from src.data.sources import Prepared
-from src.data.writing import fingerprint, write_splits
-from src.errors import run_stage
-from src.files import write_json
-from src.params import Params, load
-from src.scratch import Scratch, shared
-from src.shards import Shards
-from src.sheets import sheet_by_class
+from src.data.prepared_data import PreparedData
+from src.data.split_writer import fingerprint, write_splits
+from src.runtime.entry import run_stage
+from src.runtime.files import write_json
+from src.runtime.scratch import Scratch, shared
+from src.settings.params import Params, load
+from src.shards.contact_sheet import sheet_by_class
+from src.shards.store import Shards
 
 OUT = Path("data/real")
 
 
-def groups(data: Prepared) -> dict[str, dict[str, int]]:
+def groups(data: PreparedData) -> dict[str, dict[str, int]]:
     """Training images by class and context."""
     rows = np.reshape(data.group_counts, (len(data.class_names), -1)).tolist()
     return {
@@ -30,16 +30,16 @@ def groups(data: Prepared) -> dict[str, dict[str, int]]:
 
 def main() -> None:
     params = load("prepare_lt")
-    data = prepare(params.dataset.as_dict(), params.seed)
-    key = {**params.as_dict(), "images": fingerprint(data, state(params.dataset.as_dict()))}
+    data = prepare(params.data.as_dict(), params.seed)
+    key = {**params.as_dict(), "images": fingerprint(data, state(params.data.as_dict()))}
     with shared("prepare_lt", key, OUT) as scratch:
         if scratch is not None:
             write(params, data, scratch)
 
 
-def write(params: Params, data: Prepared, scratch: Scratch) -> None:
+def write(params: Params, data: PreparedData, scratch: Scratch) -> None:
     # The posed digits come from no file that an id could name.
-    hashes = write_splits(data, params.dataset.image_size, scratch.path, with_ids=params.dataset.kind != "digits")
+    hashes = write_splits(data, params.data.image_size, scratch.path, with_ids=params.data.kind != "digits")
     write_names(scratch.path, Names(data.class_names, data.context_names))
     train = Shards(scratch.path / "train")
     sheet_by_class("metrics/sheets/real.png", train, data.class_names, train.labels)

@@ -3,18 +3,20 @@
 import sys
 from pathlib import Path
 
-from src.data.labelled import Labelled, group_ids, image_counts, labelled
+from src.runtime.entry import run_stage
+from src.runtime.pipeline import arm_of
+
+from src.classifiers.models import save
+from src.classifiers.pretrained import weights_digest
+from src.data.labelled_images import LabelledImages, group_ids, image_counts, labelled
 from src.data.merge import read_merged
 from src.data.names import read_names
-from src.errors import run_stage
-from src.files import hash_tree, write_csv
-from src.parallel import device, is_main, rank, together, workers
-from src.params import arm_of, load
-from src.scratch import Scratch
-from src.shards import Shards
+from src.runtime.files import hash_tree, write_csv
+from src.runtime.processes import device, is_main, rank, together, workers
+from src.runtime.scratch import Scratch
+from src.settings.params import load
+from src.shards.store import Shards
 from src.training.arms import Setting, optimisation, train_guided, train_synaug
-from src.training.models import save
-from src.training.pretrained import weights_digest
 
 
 def main() -> None:
@@ -26,7 +28,7 @@ def main() -> None:
     names, real, made = read_names("data/real"), Shards("data/real/train"), Shards(f"data/synth/{arm}")
     merged = read_merged(Path(f"data/merged/{arm}.csv"))
     groups = None if merged.context is None else group_ids(merged.label, merged.context, names)
-    data = Labelled(merged.images(real, made), merged.label, groups)
+    data = LabelledImages(merged.images(real, made), merged.label, groups)
     counts = image_counts(real, names)
     inputs = [hash_tree(p) for p in ("data/real/train", "data/real/val", f"data/synth/{arm}", f"data/merged/{arm}.csv")]
     weights = weights_digest(params.recipe.as_dict())

@@ -2,23 +2,25 @@
 
 from pathlib import Path
 
-from src.data.budget import plan_for
+from src.runtime.entry import run_stage
+
+from src.classifiers.models import load as load_classifier
 from src.data.names import read_names
-from src.data.prompts import Prompts
-from src.errors import InputError, run_stage
-from src.feedback.classifier import feedback_value
+from src.feedback.classifier_criterion import feedback_value
 from src.feedback.guidance import Schedule
-from src.files import hash_tree, write_json
-from src.generators.folder import folders_of
 from src.generators.loading import load as load_generator
-from src.generators.shard_plan import cost_of, write_plan
-from src.generators.synthesis import Synthesiser, settings_from
-from src.parallel import device
-from src.params import Params, load
-from src.scratch import Scratch, shared
-from src.shards import Shards
-from src.sheets import sheet_by_class
-from src.training.models import load as load_classifier
+from src.generators.model_folder import folders_of
+from src.runtime.errors import InputError
+from src.runtime.files import hash_tree, write_json
+from src.runtime.processes import device
+from src.runtime.scratch import Scratch, shared
+from src.settings.params import Params, load
+from src.shards.contact_sheet import sheet_by_class
+from src.shards.store import Shards
+from src.synthesis.budget import plan_for
+from src.synthesis.production import cost_of, write_plan
+from src.synthesis.prompts import Prompts
+from src.synthesis.synthesiser import Synthesiser, settings_from
 
 OUT = Path("data/synth/guided")
 

@@ -2,20 +2,21 @@
 
 from pathlib import Path
 
-from src.data.budget import plan_for
+from src.runtime.entry import run_stage
+
 from src.data.names import read_names
-from src.data.prompts import Prompts
-from src.errors import run_stage
-from src.files import hash_tree, write_json
-from src.generators.folder import folders_of
 from src.generators.loading import load as load_generator
-from src.generators.shard_plan import cost_of, write_plan
-from src.generators.synthesis import Synthesiser, settings_from
-from src.parallel import device
-from src.params import Params, load
-from src.scratch import Scratch, shared
-from src.shards import Shards
-from src.sheets import sheet_by_class
+from src.generators.model_folder import folders_of
+from src.runtime.files import hash_tree, write_json
+from src.runtime.processes import device
+from src.runtime.scratch import Scratch, shared
+from src.settings.params import Params, load
+from src.shards.contact_sheet import sheet_by_class
+from src.shards.store import Shards
+from src.synthesis.budget import plan_for
+from src.synthesis.production import cost_of, write_plan
+from src.synthesis.prompts import Prompts
+from src.synthesis.synthesiser import Synthesiser, settings_from
 
 OUT = Path("data/synth/synaug")
 

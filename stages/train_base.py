@@ -5,17 +5,18 @@ The base gives feedback and is the baseline; the reference judges images and bou
 
 from pathlib import Path
 
-from src.data.labelled import labelled
+from src.runtime.entry import run_stage
+
+from src.classifiers.models import save
+from src.classifiers.pretrained import weights_digest
+from src.data.labelled_images import labelled
 from src.data.names import read_names
-from src.errors import run_stage
-from src.files import hash_tree, write_csv
-from src.parallel import device, is_main, rank, together, workers
-from src.params import load
-from src.scratch import Scratch
-from src.shards import Shards
+from src.runtime.files import hash_tree, write_csv
+from src.runtime.processes import device, is_main, rank, together, workers
+from src.runtime.scratch import Scratch
+from src.settings.params import load
+from src.shards.store import Shards
 from src.training.arms import Setting, optimisation, plain, train_real
-from src.training.models import save
-from src.training.pretrained import weights_digest
 
 
 def main() -> None:

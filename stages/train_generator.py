@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from src.errors import run_stage
+from src.runtime.entry import run_stage
+
 from src.generators.tiny.build import build
-from src.parallel import device
-from src.params import load
-from src.scratch import Scratch
+from src.runtime.processes import device
+from src.runtime.scratch import Scratch
+from src.settings.params import load
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.closure import ROOT
+from src.versions.import_closure import ROOT
 
 RESULTS = ("data", "metrics", "models")  # the folders that stages write
 GENERATOR = "models/tiny_unclip"

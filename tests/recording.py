@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from src import params
+from src.settings import params
 
 READS: dict[str, set[str]] = defaultdict(set)
 

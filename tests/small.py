@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from src.files import read_json
-from tests.closure import ROOT
+from src.runtime.files import read_json
+from src.versions.import_closure import ROOT
 from tests.data.presets import miniature
 from tests.micro import GENERATOR, arms, set_parameters
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.closure import ROOT
+from src.versions.import_closure import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ACTIVATE = "source .venv/bin/activate"

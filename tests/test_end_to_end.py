@@ -18,9 +18,9 @@ import yaml
 from benchmarks.arms import KNOWN
 from benchmarks.evidence import settings
 from benchmarks.seeds import Seed, generator_of
-from src.files import read_json
 from src.generators.loading import load as load_generator
-from src.shards import Shards
+from src.runtime.files import read_json
+from src.shards.store import Shards
 from tests.generators.miniatures import unclip
 from tests.micro import (
     GENERATOR,

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from src.data.splits import split_hash
-from src.files import read_json
-from src.shards import Shards
+from src.runtime.files import read_json
+from src.shards.store import Shards
 from tests.data.presets import miniature
 from tests.generators.miniatures import unclip
 from tests.micro import GENERATOR, commit, copy_repository, digests, dvc, outputs, set_parameters

@@ -16,7 +16,7 @@ from benchmarks.fuzz import supervise
 from benchmarks.fuzzing.inputs import STRUCTURED, changed, damaged, made_up
 from benchmarks.fuzzing.parsers import PARSERS, Parser
 from benchmarks.fuzzing.target import Target
-from src.errors import InputError
+from src.runtime.errors import InputError
 
 # The same inputs each time: what is new is looked for by `make fuzz`, not by whoever changes something else.
 FEW = settings(

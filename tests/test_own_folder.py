@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data.table import load_csv
-from src.errors import InputError
-from src.files import read_json
-from src.shards import Shards
-from src.training.checkpoint import Run
-from tests.closure import ROOT
+from src.data.csv_table import load_csv
+from src.runtime.errors import InputError
+from src.runtime.files import read_json
+from src.shards.store import Shards
+from src.training.training_state import TrainingState
+from src.versions.import_closure import ROOT
 from tests.data.pictures import claims, save, text, truncated
 from tests.data.presets import CLASSES
 from tests.generators.miniatures import unclip
@@ -166,8 +166,8 @@ def test_a_stage_that_was_killed_ends_with_the_weights_of_one_that_was_not(own, 
         not Path("data/base").exists() and len(list(Path(".dvc/tmp/scratch").glob("train_base-*/*.safetensors"))) == 1
     )
 
-    first, resume = [], Run.resume
-    monkeypatch.setattr(Run, "resume", lambda self: first.append(resume(self)) or first[-1])
+    first, resume = [], TrainingState.resume
+    monkeypatch.setattr(TrainingState, "resume", lambda self: first.append(resume(self)) or first[-1])
     run("train_base", monkeypatch)
     assert len(first) == 2 and first[0] > 0 == first[1]
     assert digests(*map(Path, trained)) == expected

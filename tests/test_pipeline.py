@@ -11,8 +11,8 @@ import pytest
 import yaml
 from dvc.utils.serialize import modify_yaml
 
-from src import params
-from tests.closure import ROOT, import_closure
+from src.settings import params
+from src.versions.import_closure import ROOT, import_closure
 from tests.micro import arms, copy_repository, outputs
 from tests.micro import dvc as run_dvc
 from tests.recording import leaves
@@ -153,7 +153,7 @@ def test_declared_parameters_are_read_parameters(name, micro):
     """The reads are those of a run of the stage in all its arms (`tests.recording`).
 
     A preset is declared whole, because its name chooses it: there it is enough that some of it is read. Of all else,
-    every declared value must be. That no undeclared one is read, src.params sees to at every run. What becomes of the
+    every declared value must be. That no undeclared one is read, src.settings sees to at every run. What becomes of the
     parts that a stage takes whole (`train`, `second_stages`), tests/training/test_arms.py says.
     """
     declared, read = leaves(params.load(name, micro.root).as_dict()), set(micro.reads[name])

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.errors import InputError
-from src.params import load
-from tests.closure import ROOT
+from src.runtime.errors import InputError
+from src.settings.params import load
+from src.versions.import_closure import ROOT
 
 CODE = sorted(path for folder in ("src", "stages", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 MODULES = {"pickle", "_pickle", "marshal", "shelve", "joblib", "dill", "cloudpickle", "code", "pty"}
@@ -27,7 +27,7 @@ ALLOWED = {
         "src/data/published/cifar_files.py",
         "pickle.Unpickler",
     ): "an unpickler to which five names are known, none of code",
-    ("src/files.py", "yaml.load"): "with a loader derived from SafeLoader, which the next test looks at",
+    ("src/runtime/files.py", "yaml.load"): "with a loader derived from SafeLoader, which the next test looks at",
 }
 
 
@@ -146,7 +146,7 @@ def test_what_is_harmless_passes(source):
 
 def test_the_only_yaml_loader_is_a_safe_one():
     """`yaml.load` is as safe as the loader that it is given."""
-    from src import files
+    from src.runtime import files
 
     kinds = [kind for kind in vars(files).values() if isinstance(kind, type) and hasattr(kind, "yaml_constructors")]
     assert kinds and all(issubclass(kind, yaml.SafeLoader) for kind in kinds)

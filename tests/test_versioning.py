@@ -69,7 +69,7 @@ def test_what_was_pushed_comes_back_elsewhere_earlier_settings_included(versions
     known = versions[1]
     dvc(repository, "remote", "add", "--default", "store", "../store")
     commit(repository)
-    run(repository, sys.executable, "-m", "stages.push")
+    run(repository, sys.executable, "-m", "commands.push")
     clone = repository.with_name("clone")
     run(repository, "git", "clone", "--quiet", ".", str(clone))
     shutil.rmtree(repository)
@@ -84,7 +84,7 @@ def test_what_was_pushed_comes_back_elsewhere_earlier_settings_included(versions
 
 
 def test_pushing_nowhere_says_how_to_name_a_place(repository):
-    said = run(repository, sys.executable, "-m", "stages.push", fails=True)
+    said = run(repository, sys.executable, "-m", "commands.push", fails=True)
     assert said.startswith("error: cannot push") and "dvc remote add -d" in said and "Traceback" not in said
 
 

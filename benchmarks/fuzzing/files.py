@@ -13,12 +13,12 @@ import yaml
 from PIL import Image
 from safetensors.torch import save as serialise
 
-from src.checkpoints import save_checkpoint
+from src.classifiers.models import build, save
 from src.data.merge import Merged, write_merged
 from src.data.published.cifar_files import CIFAR10, CIFAR100
 from src.data.published.nico import CONTEXTS
-from src.shards import write_all
-from src.training.models import build, save
+from src.runtime.checkpoint_file import save_checkpoint
+from src.shards.store import write_all
 
 PRESETS = {"dataset": "digits", "generator": "tiny_unclip", "feedback": "entropy"}
 FAMILIES = {"datasets": "digits", "budgets": "digits", "recipes": "digits", "generators": "tiny_unclip"}

@@ -9,23 +9,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.fuzzing import files
-from src.checkpoints import load_checkpoint
+from src.classifiers.models import build
+from src.classifiers.models import load as load_classifier
+from src.classifiers.pretrained import load_pretrained
+from src.data.csv_table import read_table
+from src.data.image_files import read_image
 from src.data.merge import read_merged
 from src.data.names import Names, read_names, write_names
-from src.data.prompts import Prompts
 from src.data.published.cifar_files import CIFAR10, CIFAR100, read_cifar
 from src.data.published.lists import load_imagenet100_lt, load_imagenet_lt, load_places_lt
 from src.data.published.nico import load_nico
 from src.data.published.utkface import attributes
 from src.data.published.waterbirds import load_waterbirds
-from src.data.reading import read_image, shrink
-from src.data.table import read_table
-from src.generators.folder import check_adapter, check_folder
-from src.params import load as load_params
-from src.shards import Shards, write_index
-from src.training.models import build
-from src.training.models import load as load_classifier
-from src.training.pretrained import load_pretrained
+from src.generators.model_folder import check_adapter, check_folder
+from src.runtime.checkpoint_file import load_checkpoint
+from src.settings.params import load as load_params
+from src.shards.pixels import centre_square
+from src.shards.store import Shards, write_index
+from src.synthesis.prompts import Prompts
 
 
 class Parser(NamedTuple):
@@ -72,7 +73,7 @@ def _read_faces(folder: Path) -> None:
 
 def _read_images(folder: Path) -> None:
     for path in folder.iterdir():
-        image = shrink(read_image(path.name, folder), 8)
+        image = centre_square(read_image(path.name, folder), 8)
         assert image.shape == (8, 8, 3) and image.dtype == np.uint8
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzzing.inputs import damaged, made_up
 from benchmarks.fuzzing.parsers import PARSERS
-from src.errors import InputError
+from src.runtime.errors import InputError
 
 HANG_SECONDS = 10
 MEMORY = 1 << 30  # bytes

@@ -3,25 +3,25 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from src.checks import number, whole
+from src.data.csv_table import load_csv
 from src.data.digits import CLASS_NAMES, LARGEST, posed_digits
-from src.data.folder import load_folder
 from src.data.grouped_digits import load_grouped_digits
+from src.data.image_folder import load_folder
 from src.data.imbalance import exponential_counts
 from src.data.pose import PoseRange
+from src.data.prepared_data import ImageSource, PreparedData
 from src.data.published.cifar import load_cifar10_lt, load_cifar100_lt
 from src.data.published.lists import load_imagenet100_lt, load_imagenet_lt, load_places_lt
 from src.data.published.nico import load_nico
 from src.data.published.utkface import load_utkface
 from src.data.published.waterbirds import load_waterbirds
-from src.data.sources import Prepared, Source
 from src.data.splits import long_tail, split_per_class
-from src.data.table import load_csv
-from src.errors import InputError
-from src.seeds import numpy_generator
+from src.runtime.errors import InputError
+from src.runtime.seeds import numpy_generator
+from src.settings.checks import number, whole
 
 
-def load_digits(settings: Mapping[str, Any], seed: int) -> Prepared:
+def load_digits(settings: Mapping[str, Any], seed: int) -> PreparedData:
     """scikit-learn's digits, each in one random pose, with an exponential profile from head_count down."""
     whole("datasets.digits.image_size", settings["image_size"], 8, LARGEST)
     for name in ("head_count", "test_per_class", "val_per_class"):
@@ -40,8 +40,8 @@ def load_digits(settings: Mapping[str, Any], seed: int) -> Prepared:
         "test": parts["test"],
         "pool": parts["train"],
     }
-    every = Source(tuple(f"digits/{i}" for i in range(len(labels))), labels, lambda i: images[i])
-    return Prepared({name: every.subset(index) for name, index in chosen.items()}, CLASS_NAMES)
+    every = ImageSource(tuple(f"digits/{i}" for i in range(len(labels))), labels, lambda i: images[i])
+    return PreparedData({name: every.subset(index) for name, index in chosen.items()}, CLASS_NAMES)
 
 
 class _Settings(dict[str, Any]):
@@ -56,7 +56,7 @@ class _Settings(dict[str, Any]):
         raise InputError(f"params.yaml lacks {self._path}.{key}; add it there")
 
 
-DATASETS: dict[str, Callable[[Mapping[str, Any], int], Prepared]] = {
+DATASETS: dict[str, Callable[[Mapping[str, Any], int], PreparedData]] = {
     "digits": load_digits,
     "grouped_digits": load_grouped_digits,
     "imagenet_lt": load_imagenet_lt,
@@ -72,7 +72,7 @@ DATASETS: dict[str, Callable[[Mapping[str, Any], int], Prepared]] = {
 }
 
 
-def prepare(settings: Mapping[str, Any], seed: int) -> Prepared:
+def prepare(settings: Mapping[str, Any], seed: int) -> PreparedData:
     """The data set of a preset: its `kind` names the loader, which reads the rest.
 
     Raises InputError for an unknown kind, listing the known, and whatever the loader refuses.

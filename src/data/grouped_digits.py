@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from src.checks import whole
-from src.data.contexts import CONTEXTS, paint
+from src.data.digit_contexts import CONTEXTS, paint
 from src.data.digits import CLASS_NAMES, LARGEST, posed_digits
 from src.data.pose import PoseRange
-from src.data.sources import Prepared, Source
-from src.errors import InputError
-from src.seeds import numpy_generator
-from src.training.named import named
+from src.data.prepared_data import ImageSource, PreparedData
+from src.runtime.choices import choose
+from src.runtime.errors import InputError
+from src.runtime.seeds import numpy_generator
+from src.settings.checks import whole
 
 HELD_OUT = ("test", "val")
 
@@ -24,7 +24,7 @@ Placed = tuple[np.ndarray, np.ndarray]
 """Numbers of real images (N,) and the context of each (N,)."""
 
 
-def load_grouped_digits(settings: Mapping[str, Any], seed: int) -> Prepared:
+def load_grouped_digits(settings: Mapping[str, Any], seed: int) -> PreparedData:
     """scikit-learn's digits in one pose and one context each, no real image in two splits.
 
     settings: `contexts`, a list of names of CONTEXTS; `train`, for each class its training images in each context;
@@ -48,7 +48,7 @@ def load_grouped_digits(settings: Mapping[str, Any], seed: int) -> Prepared:
         for split, part in parts.items():
             placed[split].append(part)
 
-    def source(parts: Sequence[Placed]) -> Source:
+    def source(parts: Sequence[Placed]) -> ImageSource:
         labels = np.repeat(np.arange(len(parts)), [len(numbers) for numbers, _ in parts])
         numbers, where = (np.concatenate(column) for column in zip(*parts, strict=True))
 
@@ -57,9 +57,9 @@ def load_grouped_digits(settings: Mapping[str, Any], seed: int) -> Prepared:
             return paint(images[numbers[i]], contexts[where[i]], generator)
 
         ids = tuple(f"{number:04d}-{contexts[a]}" for number, a in zip(numbers, where, strict=True))
-        return Source(ids, labels, read, where)
+        return ImageSource(ids, labels, read, where)
 
-    return Prepared({name: source(parts) for name, parts in placed.items()}, tuple(counts), contexts)
+    return PreparedData({name: source(parts) for name, parts in placed.items()}, tuple(counts), contexts)
 
 
 def _name(settings: Mapping[str, Any]) -> str:
@@ -72,7 +72,7 @@ def _groups(settings: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, lis
     if not (isinstance(contexts, list) and contexts and all(contexts.count(c) == 1 for c in contexts)):
         raise InputError(f"{where}.contexts must be a list of different contexts; known: {', '.join(CONTEXTS)}")
     for context in contexts:
-        named("context", CONTEXTS, str(context))
+        choose("context", CONTEXTS, str(context))
     if not (isinstance(train, Mapping) and len(train) > 1):
         raise InputError(f"{where}.train must give at least two classes, each with its images per context")
     for name, row in train.items():

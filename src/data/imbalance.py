@@ -7,7 +7,7 @@ The exponential profile is that of Cui et al., Class-Balanced Loss (CVPR 2019), 
 import math
 from collections.abc import Sequence
 
-from src.errors import InputError
+from src.runtime.errors import InputError
 
 
 def exponential_counts(head: int, classes: int, factor: float) -> list[int]:

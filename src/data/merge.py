@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from src.checks import number, whole
-from src.data.images_of import Chosen, Images, ShardImages, in_memory
-from src.errors import InputError
-from src.files import atomic_write, read_bytes
-from src.shards import Shards
+from src.runtime.errors import InputError
+from src.runtime.files import atomic_write, read_bytes
+from src.settings.checks import number, whole
+from src.shards.lazy_images import Chosen, Images, ShardImages, in_memory
+from src.shards.store import Shards
 
 SOURCES = ("real", "synthetic")
 BALANCE = ("class", "group")

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.errors import InputError
-from src.files import read_json, write_json
+from src.runtime.errors import InputError
+from src.runtime.files import read_json, write_json
 
 NAMES = "names.json"
 # Line breaks and the like, which tables, pictures and terminals do not survive; bytes that were no Unicode; and what

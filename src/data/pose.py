@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.checks import number
-from src.errors import InputError
+from src.runtime.errors import InputError
+from src.settings.checks import number
 
 
 @dataclass(frozen=True)

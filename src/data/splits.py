@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from src.errors import InputError
-from src.seeds import numpy_generator
+from src.runtime.errors import InputError
+from src.runtime.seeds import numpy_generator
 
 
 def split_per_class(

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from src.data.images_of import Images
+from src.classifiers.features import extract
 from src.data.imbalance import shots
 from src.evaluation.fairness import fairness_report
-from src.evaluation.features import extract
 from src.evaluation.groups import group_report, mean_by
+from src.shards.lazy_images import Images
 
 BINS = 15  # of the calibration error, as in Guo et al.
 MATRIX_CLASSES = 100  # beyond, the confusion matrix would be megabytes, and the predictions say the same in less

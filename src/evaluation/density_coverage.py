@@ -10,7 +10,7 @@ import torch
 
 from src.evaluation.distances import Block, points, slices
 from src.evaluation.neighbours import radii
-from src.evaluation.precision import full_precision
+from src.evaluation.rounding_bounds import full_precision
 
 
 def density_coverage(

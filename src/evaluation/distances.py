@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.evaluation.precision import Precision, fast_dtype, precisions
+from src.evaluation.rounding_bounds import Precision, fast_dtype, precisions
 
 ROWS = 256  # of features scaled and centred, and
 PAIRS = 128  # of features subtracted in float64: what fits a core's cache at the usual widths

@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.errors import InputError
-from src.evaluation.features import Extractor, classifier_features
+from src.classifiers.features import Extractor, classifier_features
+from src.classifiers.models import Classifier
 from src.evaluation.inception import inception
-from src.training.models import Classifier
-from src.training.named import named
+from src.runtime.choices import choose
+from src.runtime.errors import InputError
 
 Settings = Mapping[str, Any]
 
@@ -48,7 +48,7 @@ def extractor(name: str, sources: Sources) -> Extractor:
 
     name: one of EXTRACTORS. InputError for another, and for weights that are missing, damaged, or of another kind.
     """
-    return named("feature space", EXTRACTORS, name)(sources)
+    return choose("feature space", EXTRACTORS, name)(sources)
 
 
 def chosen(names: Any, sources: Sources) -> dict[str, Extractor]:

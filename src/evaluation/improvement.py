@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from src.data.imbalance import shots
-from src.errors import InputError
-from src.evaluation.paired import bootstrap, changes_needed, holm, interval, outcomes, p_value
-from src.files import read_bytes
-from src.markdown import markdown_table
+from src.evaluation.paired_tests import bootstrap, changes_needed, holm, interval, outcomes, p_value
+from src.runtime.errors import InputError
+from src.runtime.files import read_bytes
+from src.runtime.markdown import markdown_table
 
 Measure = Callable[[np.ndarray], np.ndarray]
 

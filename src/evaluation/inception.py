@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from src.errors import InputError
-from src.evaluation.features import Extractor
+from src.classifiers.features import Extractor
+from src.runtime.errors import InputError
 
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 CURE = (

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from src.evaluation.distances import Block, Points, slices, where
-from src.evaluation.precision import Precision
+from src.evaluation.rounding_bounds import Precision
 
 ENOUGH = 0.9  # share of rows that a precision must make sure of: the others cost twice, for want of symmetry
 

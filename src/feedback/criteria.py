@@ -9,8 +9,8 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.errors import InputError
-from src.feedback.gaussians import ClassGaussians
+from src.feedback.class_gaussians import ClassGaussians
+from src.runtime.errors import InputError
 
 Criterion = Callable[[Tensor, Tensor, Tensor], Tensor]
 

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from src.checks import flag, number, whole
-from src.errors import InputError
-from src.feedback.prediction import Noise, score_guided, x0_hat
+from src.generators.prediction import Noise, score_guided, x0_hat
+from src.runtime.errors import InputError
+from src.settings.checks import flag, number, whole
 
 RULES = ("latent", "score")
 

@@ -15,17 +15,17 @@ import transformers
 from diffusers import AutoencoderTiny, DiffusionPipeline
 from huggingface_hub import snapshot_download
 
-from src.checks import flag, number
-from src.errors import InputError
-from src.generators.backbone import Backbone, check_finite
-from src.generators.folder import LOCAL, Folder, check_adapter, check_folder, check_weights, check_width, is_local
-from src.generators.frozen import freeze
+from src.generators.diffusion_model import DiffusionModel, check_finite
+from src.generators.frozen_layers import freeze
+from src.generators.model_folder import LOCAL, Folder, check_adapter, check_folder, check_weights, check_width, is_local
 from src.generators.sdxl import StableDiffusionXL
 from src.generators.stable_diffusion import StableDiffusion
 from src.generators.unclip import UnCLIP
+from src.runtime.errors import InputError
+from src.settings.checks import flag, number
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-BACKBONES: dict[str, type[Backbone]] = {
+BACKBONES: dict[str, type[DiffusionModel]] = {
     "StableUnCLIPImg2ImgPipeline": UnCLIP,
     "StableDiffusionPipeline": StableDiffusion,
     "StableDiffusionXLPipeline": StableDiffusionXL,
@@ -37,7 +37,7 @@ FETCH = "download its files on a machine with a network and set generators.<name
 Preset = Mapping[str, Any]
 
 
-def load(preset: Preset, device: torch.device) -> Backbone:
+def load(preset: Preset, device: torch.device) -> DiffusionModel:
     """The backbone of a generator preset of params.yaml.
 
     preset: `path` (a diffusers folder or a hub's model id), `revision` (a commit), and optionally `precision`,

@@ -9,11 +9,11 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
-from src.errors import InputError
-from src.generators.backbone import Backbone, Condition
+from src.generators.diffusion_model import Condition, DiffusionModel
+from src.runtime.errors import InputError
 
 
-class StableDiffusionXL(Backbone):
+class StableDiffusionXL(DiffusionModel):
     """`states` (B, L, C) and `pooled` (B, P) are the text's, `embedding` (B, 1, D) the image's."""
 
     wide_decoder = True  # it overflows in float16

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
-from src.generators.backbone import Backbone, Condition
+from src.generators.diffusion_model import Condition, DiffusionModel
 
 
-class StableDiffusion(Backbone):
+class StableDiffusion(DiffusionModel):
     """`states` (B, L, C) are the text's."""
 
     parts = ("text_encoder", "unet", "vae")

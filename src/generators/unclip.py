@@ -10,11 +10,11 @@ import torch
 from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor
 
-from src.errors import InputError
-from src.generators.backbone import Backbone, Condition
+from src.generators.diffusion_model import Condition, DiffusionModel
+from src.runtime.errors import InputError
 
 
-class UnCLIP(Backbone):
+class UnCLIP(DiffusionModel):
     """`states` (B, L, C) are the text's, `class_labels` (B, 2D) the image's."""
 
     parts = ("image_encoder", "image_normalizer", "text_encoder", "unet", "vae")

@@ -9,8 +9,8 @@ from src.reporting.blocks import Block, Figure, Fold, Section, Side, Table, Text
 from src.reporting.charts import bars, dots
 from src.reporting.findings import bound_of, main_measure, shots_of, value_of
 from src.reporting.gains import ADJECTIVE, gains, main_arm, measures_of
-from src.reporting.run import Run, dig, title
-from src.reporting.words import MISSING, listed, number, percent, points
+from src.reporting.number_format import MISSING, listed, number, percent, points
+from src.reporting.run_results import Run, dig, title
 
 SHOWN = 24  # rows of a figure; the table has all
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from src.reporting.run import title
+from src.reporting.number_format import MISSING
+from src.reporting.run_results import title
 from src.reporting.svg import LETTER, WIDTH, apart, drawing, legend, line, mark, shorten, style, tag, text, ticks
-from src.reporting.words import MISSING
 
 Points = Sequence[tuple[float, float]]
 Bar = tuple[str, float | None, str]

@@ -6,10 +6,10 @@ from src.reporting.blocks import Block, Section, Side, Table, Text
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import shots_of, space_of
 from src.reporting.gains import LONG, intervals, measures_of
+from src.reporting.number_format import MISSING, interval, listed, number, percent, points, signed
 from src.reporting.origin import different
-from src.reporting.run import Run, dig, title
+from src.reporting.run_results import Run, dig, title
 from src.reporting.training import COLUMNS, curve
-from src.reporting.words import MISSING, interval, listed, number, percent, points, signed
 
 
 def comparison(run: Run, other: Run) -> Section:

@@ -22,8 +22,8 @@ from src.reporting.findings import (
     value_of,
 )
 from src.reporting.image_signs import image_signs
-from src.reporting.run import dig
-from src.reporting.words import number, percent, points
+from src.reporting.number_format import number, percent, points
+from src.reporting.run_results import dig
 from src.studies.study import SYNTHETIC
 
 Tree = Mapping[str, Any]

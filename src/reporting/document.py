@@ -1,16 +1,16 @@
 """The whole report of a run as blocks, in the order in which a reader wants it."""
 
 from src.evaluation.improvement import BASE
-from src.reporting import accuracy, images, origin, seeds, studies, training
+from src.reporting import accuracy, images, origin, over_seeds, studies, training
 from src.reporting.blocks import Advice, Block, Report, Section, Text
 from src.reporting.compare import comparison
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import WARNING, Finding, main_measure, value_of
 from src.reporting.gains import gains, headline, main_arm
+from src.reporting.number_format import listed, percent, setting
 from src.reporting.quality import quality
 from src.reporting.revision import WORK_TREE
-from src.reporting.run import Run, dig, title
-from src.reporting.words import listed, percent, setting
+from src.reporting.run_results import Run, dig, title
 
 
 def report(run: Run, other: Run | None = None) -> Report:
@@ -22,7 +22,7 @@ def report(run: Run, other: Run | None = None) -> Report:
     sections += [training.errors(run), training.training(run)]
     sections += [
         section
-        for section in (seeds.section(run), studies.section(run), origin.cost(run), origin.provenance(run))
+        for section in (over_seeds.section(run), studies.section(run), origin.cost(run), origin.provenance(run))
         if section
     ]
     return Report(_title(run), headline(run), _about(run, found), accuracy.tiles(run), sections)
@@ -41,7 +41,7 @@ def _about(run: Run, found: list[Finding]) -> list[str]:
             f"One run, seed {setting(dig(run.params, 'seed'))}: the interval (95 %) is about the draw of the test "
             "images alone; another seed trains other classifiers."
         )
-    said += [words for words in (_others(run), seeds.sentence(run)) if words]
+    said += [words for words in (_others(run), over_seeds.sentence(run)) if words]
     warnings = [f"{finding.name} ({title(finding.arm)})" for finding in found if finding.severity == WARNING]
     if warnings:
         said.append(f"The diagnosis warns: {listed(warnings)}.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from src.evaluation.improvement import BOUND
-from src.reporting.run import dig
+from src.reporting.run_results import dig
 
 WARNING, NOTE = "warning", "note"
 SHOTS = ("overall", "many", "medium", "few")

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from src.evaluation.improvement import BASE, BOUND, SHOTS, Predictions, measures
-from src.evaluation.paired import bootstrap, outcomes
+from src.evaluation.paired_tests import bootstrap, outcomes
 from src.reporting.findings import main_measure, value_of
-from src.reporting.run import Run, dig, title
-from src.reporting.words import interval, percent, points
+from src.reporting.number_format import interval, percent, points
+from src.reporting.run_results import Run, dig, title
 
 Ends = tuple[float, float]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from src.reporting.findings import DESTRUCTIVE, INERT, WARNING, Finding
-from src.reporting.run import dig
-from src.reporting.words import number, percent, setting
+from src.reporting.number_format import number, percent, setting
+from src.reporting.run_results import dig
 
 # From the first look to the finished image entropy falls by a third without feedback, at a third of the default scale
 # by a sixth, and rises by an eighth at the default (LOG.md; metrics/development.json): far beyond that is too much.

@@ -10,8 +10,8 @@ from typing import Any
 from src.evaluation.improvement import BASE, BOUND
 from src.reporting.findings import FAR, LABELS, LOW, Finding, above_chance, severity_of, shots_of
 from src.reporting.guidance_signs import guidance
-from src.reporting.run import dig, title
-from src.reporting.words import listed, number, percent
+from src.reporting.number_format import listed, number, percent
+from src.reporting.run_results import dig, title
 from src.studies.study import SYNTHETIC
 
 # A perfect generator has density 1 and precision near 1. The shipped one, conditioned on real images, has .5 and .75;

@@ -5,8 +5,8 @@ from PIL import Image
 from src.reporting.blocks import Block, Figure, Fold, Picture, Section, Side, Table, Text
 from src.reporting.charts import Bar, bars
 from src.reporting.guidance_signs import criterion
-from src.reporting.run import GENERATOR_SHEET, Run, dig, title
-from src.reporting.words import MISSING, number, signed
+from src.reporting.number_format import MISSING, number, signed
+from src.reporting.run_results import GENERATOR_SHEET, Run, dig, title
 
 LOOKS = {"before": "first look", "after": "finished image"}
 

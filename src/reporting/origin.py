@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from src.reporting.blocks import Block, Fold, Section, Table, Text
-from src.reporting.run import Run, dig, title
-from src.reporting.words import MISSING, listed, number, setting
+from src.reporting.number_format import MISSING, listed, number, setting
+from src.reporting.run_results import Run, dig, title
 
 CHOICES = ("seed", "dataset", "generator", "feedback")
 # Which choice picks the preset of each family.

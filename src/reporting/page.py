@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from src.reporting.blocks import Block, Fold, Picture, Report, Side
-from src.reporting.run import GENERATOR_SHEET
+from src.reporting.run_results import GENERATOR_SHEET
 
 TEMPLATES = Path(__file__).parent / "templates"
 # Of all pictures together, before base64 makes them a third larger: the page stays below 5 MB.

@@ -5,9 +5,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from src.reporting.run import Rows
+from src.reporting.number_format import percent
+from src.reporting.run_results import Rows
 from src.reporting.svg import LETTER, WIDTH, drawing, line, mark, shorten, style, tag, text
-from src.reporting.words import percent
 
 # Shares from which a cell of the matrix is shaded darker, and the style class of each step.
 STEPS = (0.005, 0.05, 0.15, 0.35, 0.65)

@@ -9,8 +9,8 @@ from src.reporting.accuracy import dotted
 from src.reporting.blocks import Block, Figure, Fold, Section, Side, Table, Text
 from src.reporting.charts import Bar, bars
 from src.reporting.findings import shots_of, space_of
-from src.reporting.run import Run, dig, title
-from src.reporting.words import MISSING, number, percent
+from src.reporting.number_format import MISSING, number, percent
+from src.reporting.run_results import Run, dig, title
 
 COLUMNS = ("fid", "density", "coverage", "precision", "recall")
 DIRECTION = {

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from src.errors import InputError
-from src.repository import commit_of, experiments, file_at, git, git_text
+from src.runtime.errors import InputError
+from src.versions.git import commit_of, experiments, file_at, git, git_text
 
 TRACKED = ("metrics", "prompts", "studies", "params.yaml", "dvc.lock")
 WORK_TREE = "work tree"

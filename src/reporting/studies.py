@@ -7,13 +7,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from src.errors import InputError
-from src.files import read_bytes
 from src.reporting.blocks import Block, Fold, Picture, Section, Table, Text
-from src.reporting.run import Run
-from src.reporting.words import MISSING
-from src.studies.read import known_studies, read_study
+from src.reporting.number_format import MISSING
+from src.reporting.run_results import Run
+from src.runtime.errors import InputError
+from src.runtime.files import read_bytes
 from src.studies.study import Study
+from src.studies.study_files import known_studies, read_study
 from src.studies.summary import absent, verdict
 from src.studies.tables import (
     PREDICTED,

@@ -6,9 +6,9 @@ import numpy as np
 
 from src.reporting.blocks import Block, Figure, Section, Side, Table, Text
 from src.reporting.charts import curves
+from src.reporting.number_format import MISSING, number, percent
 from src.reporting.panels import confusion, reliability
-from src.reporting.run import Run, dig, in_order, title
-from src.reporting.words import MISSING, number, percent
+from src.reporting.run_results import Run, dig, in_order, title
 
 DRAWN = 25  # classes up to which a confusion matrix can be read
 TOP = 5  # confusions to name

@@ -6,13 +6,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from src.errors import InputError
-from src.repository import commit_of
+from src.runtime.errors import InputError
 from src.studies.experiments import Experiment, experiment, fingerprint, made_here
-from src.studies.output import write_index, write_sheets, write_study
 from src.studies.results import Results, revision
 from src.studies.running import Outcome
 from src.studies.study import SYNTHETIC, Study
+from src.studies.study_writer import write_index, write_sheets, write_study
+from src.versions.git import commit_of
 
 
 class Campaign:

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from src.errors import InputError
-from src.files import hash_tree, read_yaml
-from src.params import resolve
-from src.repository import file_at, git
+from src.runtime.errors import InputError
+from src.runtime.files import hash_tree, read_yaml
+from src.settings.params import resolve
+from src.versions.git import file_at, git
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from src.errors import InputError
-from src.files import read_json, read_yaml
+from src.runtime.errors import InputError
+from src.runtime.files import read_json, read_yaml
 from src.studies.experiments import Experiment, experiment, override
 from src.studies.study import Study, Variant
 
@@ -45,7 +45,7 @@ def commands(studies: Sequence[Study]) -> list[str]:
     )
     names = " ".join(study.name for study in studies)
     lines += ["# then, a worker for each GPU: CUDA_VISIBLE_DEVICES=0 dvc queue start -j 1"]
-    return [*lines[1:], f"# and when they have ended: python -m stages.study {names} --collect"]
+    return [*lines[1:], f"# and when they have ended: python -m commands.study {names} --collect"]
 
 
 def cost(study: Study) -> tuple[int, float]:

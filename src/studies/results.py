@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.errors import InputError
-from src.files import atomic_write, read_bytes
-from src.repository import commit_of, experiments, file_at
+from src.runtime.errors import InputError
+from src.runtime.files import atomic_write, read_bytes
 from src.studies.running import Outcome
 from src.studies.study import ACCURACY, ARMS, FAIRNESS
+from src.versions.git import commit_of, experiments, file_at
 
 FILE = Path("metrics/studies/experiments.jsonl")
 _QUALITY = ("fid", "density", "coverage", "precision", "recall")

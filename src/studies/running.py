@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock
 
-from src.repository import experiments, git
 from src.studies.experiments import Experiment, override
+from src.versions.git import experiments, git
 
 LOGS = Path(".dvc/tmp/studies")
 POLL = 1.0  # seconds within which an interruption is heard

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from src.evaluation.paired import holm
-from src.intervals import mean_ci, paired
+from src.evaluation.intervals import mean_ci, paired
+from src.evaluation.paired_tests import holm
 from src.studies.study import ACCURACY, FAIRNESS, Study, Variant
 
 PER_CENT = {*ACCURACY, *FAIRNESS, "agreement"}  # shown in points; the others as they are

@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from src.markdown import markdown_table
+from src.runtime.markdown import markdown_table
 from src.studies.study import Study, Variant
 from src.studies.summary import Cell, Measured, cell, digits, verdict
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from src.intervals import mean_ci
+from src.evaluation.intervals import mean_ci
 
 PREDICTORS = ("fid", "density", "coverage", "agreement", "entropy", "loss")
 LEAST = 3  # settings of a seed, and seeds with so many

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from src.data.images_of import subset
-from src.data.labelled import Labelled
-from src.errors import InputError
-from src.scratch import Scratch
-from src.seeds import derive
+from src.classifiers.models import Classifier, build
+from src.data.labelled_images import LabelledImages
+from src.runtime.errors import InputError
+from src.runtime.scratch import Scratch
+from src.runtime.seeds import derive
+from src.shards.lazy_images import subset
 from src.training.last_layer import retrain_last_layer
 from src.training.loop import fit
 from src.training.losses import head_for, make_objective
 from src.training.mixing import NEEDS_SECOND_BATCH
-from src.training.models import Classifier, build
 from src.training.recipe import Recipe
-from src.training.samplers import Sampler, class_uniform, half_and_half, make_sampler, minority_sampler
+from src.training.samplers import Sampler, balanced_minibatches, class_uniform, make_sampler, minority_sampler
 from src.training.second_stage import BY_LABELS, check_second_stage, second_stage
 
 Trained = tuple[Classifier, list[dict[str, Any]]]
@@ -38,14 +38,14 @@ class Setting:
     recipe: Mapping[str, Any]
     method: Mapping[str, Any]
     second_stages: Mapping[str, Mapping[str, Any]]
-    validation: Labelled
+    validation: LabelledImages
     counts: Sequence[int]
     group_counts: Sequence[int] | None
     seed: int
     device: torch.device
 
     def fit(
-        self, data: Labelled, sampler: Sampler, method: Mapping[str, Any], scratch: Scratch | None, describe: str
+        self, data: LabelledImages, sampler: Sampler, method: Mapping[str, Any], scratch: Scratch | None, describe: str
     ) -> Trained:
         """A fresh classifier, trained on the sampler's batches under the method's loss and mixing."""
         size, head = image_size(self.recipe, data.images.shape[1]), head_for(method["loss"])
@@ -71,7 +71,7 @@ class Setting:
             selection=self.recipe["selection"], validation_groups=self.validation.groups,
         )  # fmt: skip
 
-    def finish(self, trained: Trained, real: Labelled, method: Mapping[str, Any]) -> Trained:
+    def finish(self, trained: Trained, real: LabelledImages, method: Mapping[str, Any]) -> Trained:
         """The second stage that the method names, on real images."""
         network, curve = trained
         name = method["second_stage"]
@@ -110,7 +110,7 @@ def plain(method: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def train_real(
-    setting: Setting, data: Labelled, method: Mapping[str, Any], scratch: Scratch | None, describe: str
+    setting: Setting, data: LabelledImages, method: Mapping[str, Any], scratch: Scratch | None, describe: str
 ) -> Trained:
     """Real images alone, met by the method: the base classifier, the reference, and every baseline without images."""
     batch = optimisation(setting.recipe).batch
@@ -119,7 +119,7 @@ def train_real(
 
 
 def train_guided(
-    setting: Setting, data: Labelled, synthetic: np.ndarray, retrain: Mapping[str, Any], balance: str,
+    setting: Setting, data: LabelledImages, synthetic: np.ndarray, retrain: Mapping[str, Any], balance: str,
     scratch: Scratch | None,
 ) -> Trained:  # fmt: skip
     """Balanced mini-batches (arXiv 2310.00158): `fraction_real` of each batch real, classes uniform in both parts.
@@ -128,7 +128,7 @@ def train_guided(
     """
     method, keys = _for_synthetic(setting.method, retrain), data.keys(balance)
     _check_heads(data.labels[~synthetic], len(setting.counts), None, method["second_stage"])
-    sampler = half_and_half(
+    sampler = balanced_minibatches(
         keys[~synthetic], keys[synthetic], optimisation(setting.recipe).batch, retrain["fraction_real"],
         derive("batches", setting.seed),
     )  # fmt: skip
@@ -137,8 +137,8 @@ def train_guided(
 
 
 def train_synaug(
-    setting: Setting, data: Labelled, synthetic: np.ndarray, retrain: Mapping[str, Any], synaug: Mapping[str, Any],
-    balance: str, scratch: Scratch | None,
+    setting: Setting, data: LabelledImages, synthetic: np.ndarray, retrain: Mapping[str, Any],
+    synaug: Mapping[str, Any], balance: str, scratch: Scratch | None,
 ) -> Trained:  # fmt: skip
     """SYNAuG (arXiv 2308.00994): uniform union with Mixup or CutMix, then the last layer on uniform real images.
 
@@ -190,7 +190,7 @@ def _check_heads(real: np.ndarray, classes: int, last: Recipe | None, second: st
 
 
 def _heads(
-    setting: Setting, trained: Trained, data: Labelled, synthetic: np.ndarray, method: Mapping[str, Any],
+    setting: Setting, trained: Trained, data: LabelledImages, synthetic: np.ndarray, method: Mapping[str, Any],
     last: Recipe | None, balance: str,
 ) -> Trained:  # fmt: skip
     """SYNAuG's last layer and the second stage, on real images; without either these are not even looked for."""
@@ -204,7 +204,9 @@ def _heads(
     return setting.finish((network, curve), real, method)
 
 
-def _real(data: Labelled, synthetic: np.ndarray) -> Labelled:
+def _real(data: LabelledImages, synthetic: np.ndarray) -> LabelledImages:
     # Real images come first, so this is a view of an array and a short index of what is read lazily.
     first = slice(int((~synthetic).sum()))
-    return Labelled(subset(data.images, first), data.labels[first], None if data.groups is None else data.groups[first])
+    return LabelledImages(
+        subset(data.images, first), data.labels[first], None if data.groups is None else data.groups[first]
+    )

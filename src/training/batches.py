@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.data.images_of import Images
-from src.errors import InputError
-from src.seeds import numpy_generator
-from src.training.augment import AUGMENTATIONS, Rows
+from src.runtime.choices import choose
+from src.runtime.errors import InputError
+from src.runtime.seeds import numpy_generator
+from src.shards.lazy_images import Images
+from src.training.augmentation import AUGMENTATIONS, Rows
 from src.training.mixing import MIXING, NEEDS_SECOND_BATCH
-from src.training.named import named
 from src.training.recipe import Recipe
 from src.training.samplers import Sampler
 
@@ -65,7 +65,7 @@ class Batches:
     processes: int = 1
 
     def __post_init__(self) -> None:
-        named("mixing", MIXING, self.mixing[0])
+        choose("mixing", MIXING, self.mixing[0])
         if not self.mixing[1] > 0:
             raise InputError(f"train.mixing_alpha must be positive, not {self.mixing[1]}; correct it in params.yaml")
         if self.mixing[0] in NEEDS_SECOND_BATCH and self.mixing_sampler is None:

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from src.errors import InputError
-from src.seeds import derive, numpy_generator
+from src.runtime.errors import InputError
+from src.runtime.seeds import derive, numpy_generator
 from src.training.samplers import uniform_subsample
 
 Layer = tuple[np.ndarray, np.ndarray]

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from src.data.images_of import Images, subset
-from src.evaluation.features import classifier_features, extract
-from src.seeds import derive
-from src.training.models import Classifier
+from src.classifiers.features import classifier_features, extract
+from src.classifiers.models import Classifier
+from src.runtime.seeds import derive
+from src.shards.lazy_images import Images, subset
 from src.training.recipe import Recipe
 from src.training.samplers import Sampler, class_uniform, uniform_subsample
 

@@ -1,7 +1,7 @@
 """Training a classifier: deterministic in its seed, resumable, the weights that validate best are kept.
 
 Everything random in a step is derived from (seed, step), so a resumed run repeats an uninterrupted one. Inside
-`src.parallel.together` all processes call `fit` alike and share out each batch; the first keeps the checkpoint.
+`src.runtime.processes.together` all processes call `fit` alike and share out each batch; the first keeps the state.
 """
 
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from src.data.images_of import Images
-from src.errors import InputError
+from src.classifiers.models import Classifier
 from src.evaluation.accuracy import macro_accuracy, predict, worst_group_accuracy
-from src.parallel import is_main
-from src.scratch import Scratch
+from src.runtime.choices import choose
+from src.runtime.errors import InputError
+from src.runtime.processes import is_main
+from src.runtime.scratch import Scratch
+from src.shards.lazy_images import Images
+from src.training.accelerator import accelerator, agreed, shared
 from src.training.batches import Batches
-from src.training.checkpoint import Run
-from src.training.models import Classifier
-from src.training.named import named
-from src.training.processes import accelerator, agreed, shared
 from src.training.recipe import Recipe
 from src.training.samplers import Sampler
 from src.training.step import Step
+from src.training.training_state import TrainingState
 
 CHECKS = 10  # validations per run; also how often a checkpoint is written
 
@@ -74,7 +74,7 @@ def fit(
     if recipe.ema:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
     path = scratch.path / "training.safetensors" if scratch else None
-    run = Run(model, average, objective, optimizer, helper.scaler, path, writes=helper.is_main_process)
+    run = TrainingState(model, average, objective, optimizer, helper.scaler, path, writes=helper.is_main_process)
     first = agreed(run.resume(), helper)
     interval = max(1, steps // CHECKS)
     losses: list[torch.Tensor] = []
@@ -111,7 +111,7 @@ class _Judge:
     """Validation accuracies of a model, under the names of the curve's columns."""
 
     def __init__(self, validation: tuple[Images, np.ndarray], groups: np.ndarray | None, selection: str) -> None:
-        named("selection", SELECTIONS, selection)
+        choose("selection", SELECTIONS, selection)
         if selection == "worst_group" and groups is None:
             raise InputError(
                 "the recipe's selection=worst_group needs groups, and there are none here; set it to macro or overall"

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from src.checks import number
-from src.errors import InputError
+from src.classifiers.heads import COSINE_SCALE
+from src.runtime.choices import choose
+from src.runtime.errors import InputError
+from src.settings.checks import number
+from src.training.by_group import needs_groups
 from src.training.group_dro import GroupDRO
-from src.training.heads import COSINE_SCALE
-from src.training.named import named, needs_groups
 from src.training.objective import ClassLosses, Objective
 from src.training.weighting import WEIGHTINGS
 
@@ -118,8 +119,8 @@ def make_objective(settings: Mapping[str, Any], counts: Sequence[int], group_cou
     also when synthetic ones are added (Fill-Up). group_counts: images trained on per group, or None without
     contexts. InputError for an unknown name, a parameter out of range, or a method by group without groups.
     """
-    loss, constants = named("loss", LOSSES, settings["loss"])
-    weighting = named("weighting", WEIGHTINGS, settings["weighting"])
+    loss, constants = choose("loss", LOSSES, settings["loss"])
+    weighting = choose("weighting", WEIGHTINGS, settings["weighting"])
     numbers = constants(settings, counts)
     if settings["loss"] == "group_dro":
         if weighting is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from src.errors import InputError
+from src.runtime.errors import InputError
 
 ClassLosses = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Total = Callable[[torch.Tensor], torch.Tensor]

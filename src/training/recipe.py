@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from src.checks import flag, number, whole
-from src.errors import InputError
-from src.training.augment import AUGMENTATIONS
-from src.training.named import named
+from src.runtime.choices import choose
+from src.runtime.errors import InputError
+from src.settings.checks import flag, number, whole
+from src.training.augmentation import AUGMENTATIONS
 
 PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}  # in accelerate's words
 
@@ -57,7 +57,7 @@ class Recipe:
             raise InputError("training: give the length either as epochs or as steps, and leave the other one empty")
         _check_types(self)
         for kind, table in TABLES.items():
-            named(kind, table, getattr(self, kind))
+            choose(kind, table, getattr(self, kind))
         for sentence, holds in _limits(self).items():
             if not holds:
                 raise InputError(f"training: {sentence}, not {getattr(self, sentence.split()[0])}")

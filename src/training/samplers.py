@@ -9,10 +9,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from src.data.positions import positions_by_key
-from src.errors import InputError
-from src.seeds import derive, numpy_generator
-from src.training.named import named, needs_groups
+from src.data.grouping import indices_by_key
+from src.runtime.choices import choose
+from src.runtime.errors import InputError
+from src.runtime.seeds import derive, numpy_generator
+from src.training.by_group import needs_groups
 
 Sampler = Callable[[int], np.ndarray]
 
@@ -64,7 +65,7 @@ def subsample_uniform(keys: np.ndarray, batch: int, seed: int) -> Sampler:
     return lambda step: chosen[sample(step)]
 
 
-def half_and_half(
+def balanced_minibatches(
     real_keys: np.ndarray, synthetic_keys: np.ndarray, batch: int, fraction_real: float, seed: int
 ) -> Sampler:
     """Balanced mini-batches of real and synthetic images (Askari-Hemmat et al., TMLR 2024).
@@ -136,7 +137,7 @@ def make_sampler(name: str, labels: np.ndarray, groups: np.ndarray | None, batch
     labels, groups: (N,), groups None without contexts. InputError for an unknown name, no images, or a sampler
     by group without groups.
     """
-    make, by_group = named("sampler", SAMPLERS, name)
+    make, by_group = choose("sampler", SAMPLERS, name)
     return make(needs_groups("sampler", name, groups) if by_group else labels, batch, seed)
 
 
@@ -156,4 +157,4 @@ def _uniform_draw(keys: np.ndarray) -> Callable[[int, np.random.Generator], np.n
 def _members(keys: np.ndarray) -> list[np.ndarray]:
     if len(keys) == 0:
         raise InputError("there are no training images to sample from")
-    return positions_by_key(keys)[1]
+    return indices_by_key(keys)[1]

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from src.checks import number, whole
-from src.data.images_of import Images
-from src.errors import InputError
+from src.classifiers.features import classifier_features, extract
+from src.classifiers.models import Classifier
 from src.evaluation.accuracy import macro_accuracy
-from src.evaluation.features import classifier_features, extract
-from src.seeds import derive
+from src.runtime.choices import choose
+from src.runtime.errors import InputError
+from src.runtime.seeds import derive
+from src.settings.checks import number, whole
+from src.shards.lazy_images import Images
 from src.training.last_layer import train_on_features
-from src.training.models import Classifier
-from src.training.named import named
 from src.training.recipe import Recipe
 from src.training.samplers import class_uniform
 
@@ -71,7 +71,7 @@ def second_stage(
 
 def check_second_stage(name: str, head: str) -> None:
     """InputError for an unknown name, or for a stage that rescales a linear head if this one is none."""
-    named("second stage", SECOND_STAGES, name)
+    choose("second stage", SECOND_STAGES, name)
     if name in NEED_LINEAR and head != "linear":
         raise InputError(
             f"train.second_stage {name} rescales a linear head, and train.loss ldam trains a cosine head, whose "

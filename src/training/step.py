@@ -11,9 +11,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from src.classifiers.models import Classifier
+from src.training.accelerator import sum_gradients
 from src.training.batches import Part
-from src.training.models import Classifier
-from src.training.processes import sum_gradients
 
 
 @dataclass

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from src.checks import number
-from src.errors import InputError
+from src.runtime.errors import InputError
+from src.settings.checks import number
 
 
 def class_balanced(counts: Sequence[int], beta: float) -> torch.Tensor:

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from benchmarks import arms, evidence
-from src.errors import InputError
-from src.files import read_json, write_json
-from tests.closure import ROOT, import_closure
+from src.runtime.errors import InputError
+from src.runtime.files import read_json, write_json
+from src.versions.import_closure import ROOT, import_closure
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 
 from benchmarks.arms import BASELINES, GROUPS
 from benchmarks.method_table import FAIRNESS, TITLES, main, table
-from src.errors import InputError
-from src.files import write_json
-from tests.closure import ROOT
+from src.runtime.errors import InputError
+from src.runtime.files import write_json
+from src.versions.import_closure import ROOT
 
 DIFFERENCES = ("demographic_parity_difference", "equal_opportunity_difference", "equalised_odds_difference")
 

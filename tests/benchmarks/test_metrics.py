@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import metrics, metrics_large
 from benchmarks.measure import alternate, machine
-from src.files import read_json
+from src.runtime.files import read_json
 
 
 def test_contestants_take_turns_every_other_round_backwards() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import planning
-from src.shards import Shards
+from src.shards.store import Shards
 
 
 def test_the_profile_has_the_published_sum_and_extremes() -> None:

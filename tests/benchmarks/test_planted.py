@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from benchmarks import planted
-from src.errors import InputError
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import WEAK_BASE
+from src.runtime.errors import InputError
 from src.studies.experiments import experiment, fingerprint
-from tests.closure import ROOT
+from src.versions.import_closure import ROOT
 from tests.reporting import made
 
 STUDY = {

@@ -9,12 +9,12 @@ import torch
 from benchmarks.plain import thawed
 from benchmarks.sampling import APPROXIMATIONS, LEVERS, Bench, compared, gradient_cosines
 from benchmarks.shapes import autoencoder, unet
-from src.data.images import to_uint8
 from src.feedback.guidance import Schedule
-from src.generators.cost import flops
 from src.generators.loading import load, quiet
-from src.generators.synthesis import SamplingSettings, Synthesiser
-from tests.closure import ROOT
+from src.shards.pixels import to_uint8
+from src.synthesis.cost import flops
+from src.synthesis.synthesiser import SamplingSettings, Synthesiser
+from src.versions.import_closure import ROOT
 from tests.generators import miniatures
 
 IMAGES = 6

@@ -5,9 +5,9 @@ import pytest
 
 from benchmarks import evidence, seeds
 from benchmarks.arms import Arm
-from src.data.labelled import Labelled
+from src.data.labelled_images import LabelledImages
 from src.data.names import Names
-from tests.closure import ROOT
+from src.versions.import_closure import ROOT
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def seed(monkeypatch):
         params, one = evidence.settings(changes), object.__new__(seeds.Seed)
         one.params, one.method, one.budget = params, params["train"], params["budgets"]["digits"]
         one.names, one.setting, one._made = Names(["a", "b"], None), None, {}
-        one.splits = {"train": Labelled(np.zeros((2, 8, 8, 3), np.uint8), np.array([0, 1]), None)}
+        one.splits = {"train": LabelledImages(np.zeros((2, 8, 8, 3), np.uint8), np.array([0, 1]), None)}
         return one
 
     return made

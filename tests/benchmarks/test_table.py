@@ -2,7 +2,7 @@
 
 from benchmarks.arms import ARMS
 from benchmarks.table import PAIRS, TITLES, accuracy_rows, difference_rows, main, tables
-from src.files import write_json
+from src.runtime.files import write_json
 
 MARKS = "<!-- evidence:begin -->\n", "<!-- evidence:end -->"
 

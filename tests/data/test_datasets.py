@@ -9,11 +9,11 @@ from sklearn.datasets import load_digits
 
 from src.data.datasets import DATASETS, prepare
 from src.data.imbalance import exponential_counts
-from src.data.sources import Prepared
+from src.data.prepared_data import PreparedData
 from src.data.splits import split_hash
-from src.errors import InputError
-from src.files import read_json
-from tests.closure import ROOT
+from src.runtime.errors import InputError
+from src.runtime.files import read_json
+from src.versions.import_closure import ROOT
 
 DIGITS = {
     "kind": "digits",
@@ -23,16 +23,16 @@ DIGITS = {
 
 
 @pytest.fixture(scope="module")
-def default() -> Prepared:
+def default() -> PreparedData:
     return prepare(DIGITS, seed=0)
 
 
-def images(data: Prepared, split: str) -> set[bytes]:
+def images(data: PreparedData, split: str) -> set[bytes]:
     source = data.splits[split]
     return {source.read(i).tobytes() for i in range(len(source))}
 
 
-def hashes(data: Prepared) -> dict[str, str]:
+def hashes(data: PreparedData) -> dict[str, str]:
     return {
         name: split_hash(source.read(i).tobytes() for i in range(len(source))) for name, source in data.splits.items()
     }

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data.folder import load_folder
-from src.data.sources import Prepared
-from src.errors import InputError
+from src.data.image_folder import load_folder
+from src.data.prepared_data import PreparedData
+from src.runtime.errors import InputError
 from tests.data.pictures import claims, corners, noise, photographs, rotated, save, text, truncated
 
 SETTINGS = {
@@ -30,11 +30,11 @@ def root(tmp_path) -> Path:
     return tmp_path / "own"
 
 
-def load(root: Path, seed: int = 0, **change) -> Prepared:
+def load(root: Path, seed: int = 0, **change) -> PreparedData:
     return load_folder({**SETTINGS, "path": str(root), **change}, seed)
 
 
-def sizes(data: Prepared) -> dict[str, list[int]]:
+def sizes(data: PreparedData) -> dict[str, list[int]]:
     return {
         name: np.bincount(part.labels, minlength=len(data.class_names)).tolist() for name, part in data.splits.items()
     }

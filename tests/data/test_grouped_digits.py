@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import yaml
 
-from src.data.contexts import paint
+from src.data.digit_contexts import paint
 from src.data.digits import CLASS_NAMES, posed_digits
 from src.data.grouped_digits import load_grouped_digits
 from src.data.pose import PoseRange
-from src.data.sources import Prepared
-from src.errors import InputError
-from src.seeds import numpy_generator
+from src.data.prepared_data import PreparedData
+from src.runtime.errors import InputError
+from src.runtime.seeds import numpy_generator
 
 PRESETS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())["datasets"]
 NAMES = ("digits_nico", "digits_waterbirds", "digits_fair")
@@ -30,16 +30,16 @@ def name(request) -> str:
 
 
 @pytest.fixture(scope="module")
-def data(name) -> Prepared:
+def data(name) -> PreparedData:
     return load_grouped_digits(settings(name), seed=0)
 
 
-def numbers(data: Prepared, split: str) -> set[str]:
+def numbers(data: PreparedData, split: str) -> set[str]:
     """The real images of a split."""
     return {image.split("-")[0] for image in data.splits[split].ids}
 
 
-def groups(data: Prepared, split: str) -> np.ndarray:
+def groups(data: PreparedData, split: str) -> np.ndarray:
     """Images by (class, context)."""
     source, shape = data.splits[split], (len(data.class_names), len(data.context_names))
     return np.bincount(source.labels * shape[1] + source.contexts, minlength=np.prod(shape)).reshape(shape)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data.imbalance import exponential_counts, shots
-from src.errors import InputError
+from src.runtime.errors import InputError
 
 
 @pytest.mark.parametrize(

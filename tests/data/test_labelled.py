@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from src.data.labelled import Labelled, group_ids, labelled
+from src.data.labelled_images import LabelledImages, group_ids, labelled
 from src.data.names import Names
-from src.errors import InputError
-from src.shards import Shards, write_all
+from src.runtime.errors import InputError
+from src.shards.store import Shards, write_all
 
 PLAIN = Names(("a", "b", "c"))
 GROUPED = Names(("a", "b", "c"), ("x", "y"))
@@ -30,16 +30,16 @@ def test_images_that_lack_the_datas_contexts_are_refused_with_the_way_out():
 
 
 def test_counts_are_of_all_classes_and_groups_those_without_images_too():
-    assert Labelled(IMAGES, LABELS).counts(PLAIN) == ([2, 0, 2], None)
-    grouped = Labelled(IMAGES, LABELS, group_ids(LABELS, CONTEXTS, GROUPED))
+    assert LabelledImages(IMAGES, LABELS).counts(PLAIN) == ([2, 0, 2], None)
+    grouped = LabelledImages(IMAGES, LABELS, group_ids(LABELS, CONTEXTS, GROUPED))
     assert grouped.counts(GROUPED) == ([2, 0, 2], [0, 2, 0, 0, 1, 1])
 
 
 @pytest.mark.parametrize(("balance", "by_group"), [("class", False), ("group", True)])
 def test_what_is_to_be_uniform_are_groups_if_asked_for_and_there_are_any(balance, by_group):
     groups = group_ids(LABELS, CONTEXTS, GROUPED)
-    assert Labelled(IMAGES, LABELS, groups).keys(balance) is (groups if by_group else LABELS)
-    assert Labelled(IMAGES, LABELS).keys(balance) is LABELS
+    assert LabelledImages(IMAGES, LABELS, groups).keys(balance) is (groups if by_group else LABELS)
+    assert LabelledImages(IMAGES, LABELS).keys(balance) is LABELS
 
 
 @pytest.mark.parametrize("names", [PLAIN, GROUPED])

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data.merge import Merged, merge, read_merged, to_replace, write_merged
-from src.errors import InputError
-from src.files import write_csv
-from src.shards import Shards, write_all
+from src.runtime.errors import InputError
+from src.runtime.files import write_csv
+from src.shards.store import Shards, write_all
 from tests.micro import set_parameters
 from tests.small import run
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data.merge import SOURCES, Merged, read_merged, write_merged
-from src.errors import InputError
+from src.runtime.errors import InputError
 
 entries = st.lists(
     st.tuples(st.booleans(), *[st.integers(0, 10**18 - 1) | st.integers(0, 99)] * 3), min_size=1, max_size=20

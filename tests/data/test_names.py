@@ -3,7 +3,7 @@
 import pytest
 
 from src.data.names import Names, in_order, read_names, write_names
-from src.errors import InputError
+from src.runtime.errors import InputError
 
 
 @pytest.mark.parametrize("names", [Names(("a", "b")), Names(("über", 'q"', "7"), ("on water", "on land"))])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data.pose import PoseRange, Poses, apply_poses, draw_poses
-from src.errors import InputError
+from src.runtime.errors import InputError
 
 RANGE = PoseRange(rotation=20, scale_min=0.7, scale_max=1.05, shift=3, shear=5)
 

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.data.grouping import indices_by_key
 from src.data.merge import merge
-from src.data.positions import positions_by_key
-from src.training.samplers import class_uniform, half_and_half, minority_sampler
+from src.training.samplers import balanced_minibatches, class_uniform, minority_sampler
 
 
 @given(st.lists(st.integers(-3, 300), min_size=1, max_size=60).map(np.array))
 def test_every_key_has_its_positions_in_order(keys):
-    distinct, positions = positions_by_key(keys)
+    distinct, positions = indices_by_key(keys)
     assert distinct.tolist() == sorted(set(keys.tolist()))
     for key, found in zip(distinct, positions, strict=True):
         assert found.dtype == np.int64 and found.tolist() == np.flatnonzero(keys == key).tolist()
@@ -29,10 +29,10 @@ class Touched(np.ndarray):
 
 
 @pytest.mark.parametrize("build", [
-    lambda keys: positions_by_key(keys),
+    lambda keys: indices_by_key(keys),
     lambda keys: class_uniform(keys, 8, 0),
     lambda keys: minority_sampler(keys, 8, 0),
-    lambda keys: half_and_half(keys, keys, 8, 0.5, 0),
+    lambda keys: balanced_minibatches(keys, keys, 8, 0.5, 0),
     lambda keys: merge(keys, keys, uniformise=False),
     lambda keys: merge(keys, keys, uniformise=True),
 ])  # fmt: skip

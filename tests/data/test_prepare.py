@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import yaml
 
-from src.data import writing
+from src.data import split_writer
 from src.data.names import Names, read_names
-from src.errors import InputError
-from src.files import read_json
-from src.shards import Shards
+from src.runtime.errors import InputError
+from src.runtime.files import read_json
+from src.shards.store import Shards
 from stages.prepare_lt import main
 from tests.data.pictures import noise, photographs, save, text
 from tests.micro import digests
@@ -77,11 +77,11 @@ def test_a_table_with_groups_records_them(root):
 
 def test_a_killed_run_continues_where_it_was_and_gives_the_same_bytes(root, monkeypatch):
     choose("folder")
-    monkeypatch.setattr(writing, "SHARD_SIZE", 3)
+    monkeypatch.setattr(split_writer, "SHARD_SIZE", 3)
     main()
     whole = digests(Path("data/real"), Path("metrics"))
     assert len(list(Path("data/real/pool").glob("*.tar"))) == 8
-    kept, write = [], writing.write_encoded
+    kept, write = [], split_writer.write_encoded
 
     def dies(path: Path, first: int, samples: list) -> None:
         if len(kept) == 5:
@@ -89,11 +89,11 @@ def test_a_killed_run_continues_where_it_was_and_gives_the_same_bytes(root, monk
         kept.append(path)
         write(path, first, samples)
 
-    monkeypatch.setattr(writing, "write_encoded", dies)
+    monkeypatch.setattr(split_writer, "write_encoded", dies)
     with pytest.raises(KeyboardInterrupt):
         main()
     written = []
-    monkeypatch.setattr(writing, "write_encoded", lambda path, *rest: written.append(path) or write(path, *rest))
+    monkeypatch.setattr(split_writer, "write_encoded", lambda path, *rest: written.append(path) or write(path, *rest))
     main()
     assert digests(Path("data/real"), Path("metrics")) == whole
     assert len(kept) == 5 and written and not set(written) & set(kept)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from src.data.raw import missing, raw_folder, state
+from src.data.locations import missing, raw_folder, state
 
 
 @pytest.fixture

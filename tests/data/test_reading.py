@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from src.data.reading import FORMATS, files, inside, listed, read_image, shrink, unreadable
-from src.errors import InputError
+from src.data.image_files import FORMATS, files, inside, read_image, unreadable
+from src.runtime.errors import InputError, listed
+from src.shards.pixels import centre_square
 from tests.data.pictures import BLUE, GREEN, RED, claims, corners, noise, rotated, save, text, truncated
 
 
@@ -159,29 +160,29 @@ def test_links_within_the_root_and_to_the_root_are_followed(tmp_path):
 
 def test_shrinking_leaves_an_image_of_that_size_alone():
     square = noise(16, 16)
-    assert shrink(square, 16) is square
+    assert centre_square(square, 16) is square
 
 
 def test_shrinking_cuts_the_centre_of_the_longer_side():
     wide = noise(8, 14)
-    assert np.array_equal(shrink(wide, 8), wide[:, 3:11])
-    assert np.array_equal(shrink(wide.transpose(1, 0, 2), 8), wide[:, 3:11].transpose(1, 0, 2))
+    assert np.array_equal(centre_square(wide, 8), wide[:, 3:11])
+    assert np.array_equal(centre_square(wide.transpose(1, 0, 2), 8), wide[:, 3:11].transpose(1, 0, 2))
 
 
 def test_shrinking_averages_instead_of_picking_pixels():
     board = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)
-    small = shrink(board[..., None].repeat(3, axis=2), 8)
+    small = centre_square(board[..., None].repeat(3, axis=2), 8)
     assert (np.abs(small.astype(int) - 127) <= 3).all()
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 20), st.integers(0, 255))
 def test_any_shape_becomes_a_square_and_a_constant_stays_one(height, width, size, shade):
-    image = shrink(np.full((height, width, 3), shade, np.uint8), size)
+    image = centre_square(np.full((height, width, 3), shade, np.uint8), size)
     assert image.shape == (size, size, 3) and image.dtype == np.uint8 and (image == shade).all()
 
 
 def test_an_extreme_strip_costs_no_more_than_its_square():
-    assert shrink(np.zeros((1, 100_000, 3), np.uint8), 64).shape == (64, 64, 3)
+    assert centre_square(np.zeros((1, 100_000, 3), np.uint8), 64).shape == (64, 64, 3)
 
 
 def test_a_reader_of_files_reads_by_position(tmp_path):

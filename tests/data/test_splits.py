@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data.splits import long_tail, split_fractions, split_hash, split_per_class
-from src.errors import InputError
-from src.seeds import numpy_generator
+from src.runtime.errors import InputError
+from src.runtime.seeds import numpy_generator
 
 
 @given(

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.data.sources import Prepared
-from src.data.table import load_csv
-from src.errors import InputError
+from src.data.csv_table import load_csv
+from src.data.prepared_data import PreparedData
+from src.runtime.errors import InputError
 from tests.data.pictures import noise, save, text
 
 SETTINGS = {
@@ -34,7 +34,7 @@ def name(i: int) -> str:
     return f"{'ab'[i % 2]}/{i}.png"
 
 
-def load(root: Path, lines: list[str] | None = None, seed: int = 0, **change) -> Prepared:
+def load(root: Path, lines: list[str] | None = None, seed: int = 0, **change) -> PreparedData:
     if lines is not None:
         (root / "images.csv").write_text("\n".join(lines) + "\n")
     return load_csv({**SETTINGS, "path": str(root), **change}, seed)

@@ -5,18 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.data import writing
-from src.data.sources import Prepared, Source
+from src.data import split_writer
+from src.data.prepared_data import ImageSource, PreparedData
+from src.data.split_writer import fingerprint, write_splits
 from src.data.splits import split_hash
-from src.data.writing import fingerprint, write_splits
-from src.errors import InputError
-from src.shards import Shards, shard_name
+from src.runtime.errors import InputError
+from src.shards.store import Shards, shard_name
 from tests.data.pictures import noise
 from tests.micro import digests
 
 
-def source(name: str, count: int, read=None, contexts: bool = True) -> Source:
-    return Source(
+def source(name: str, count: int, read=None, contexts: bool = True) -> ImageSource:
+    return ImageSource(
         tuple(f"{name}/{i}" for i in range(count)),
         np.arange(count) % 3,
         read or (lambda i: noise(seed=i)),
@@ -24,23 +24,23 @@ def source(name: str, count: int, read=None, contexts: bool = True) -> Source:
     )
 
 
-def data(count: int = 23, **how) -> Prepared:
+def data(count: int = 23, **how) -> PreparedData:
     train = source("train", count, **how)
     splits = {"train": train, "val": source("val", 4), "test": source("test", 3), "pool": train}
-    return Prepared(splits, ("a", "b", "c"), ("x", "y"))
+    return PreparedData(splits, ("a", "b", "c"), ("x", "y"))
 
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(writing, "SHARD_SIZE", 5)
-    monkeypatch.setattr(writing, "TOGETHER", 4)
+    monkeypatch.setattr(split_writer, "SHARD_SIZE", 5)
+    monkeypatch.setattr(split_writer, "TOGETHER", 4)
 
 
 def test_every_image_is_stored_in_order_at_one_size_with_what_is_known_of_it(tmp_path):
     write_splits(data(), 8, tmp_path, with_ids=True)
     shards = Shards(tmp_path / "train")
     assert shards.images().shape == (23, 8, 8, 3)
-    assert np.array_equal(shards.image(7), writing.shrink(noise(seed=7), 8))
+    assert np.array_equal(shards.image(7), split_writer.centre_square(noise(seed=7), 8))
     assert shards.meta(7) == {"label": 1, "context": 1, "id": "train/7"}
     assert shards.contexts.tolist() == (np.arange(23) % 2).tolist()
     assert len(list((tmp_path / "train").glob("*.tar"))) == 5
@@ -91,7 +91,7 @@ def test_a_shard_that_changed_since_it_was_finished_or_was_never_finished_is_mad
     changed[600] ^= 1
     first.write_bytes(changed)
     second.write_bytes(second.read_bytes()[:-1])
-    (tmp_path / "part" / writing.SUMS / "train" / "00002").unlink()
+    (tmp_path / "part" / split_writer.SUMS / "train" / "00002").unlink()
     third.write_bytes(b"half")
     read = []
     write_splits(data(read=lambda i: read.append(i) or noise(seed=i)), 8, tmp_path / "part", with_ids=True)
@@ -114,7 +114,7 @@ def test_a_fingerprint_names_images_labels_and_contexts_and_reads_nothing():
 
 def test_a_split_that_loses_shards_while_it_is_filled_is_not_indexed_as_if_it_were_whole(tmp_path, monkeypatch):
     """As when another process publishes the same folder: what came later once passed for all there is."""
-    write = writing.write_encoded
+    write = split_writer.write_encoded
 
     def publishing(path: Path, first: int, *more) -> str:
         digest = write(path, first, *more)
@@ -123,6 +123,6 @@ def test_a_split_that_loses_shards_while_it_is_filled_is_not_indexed_as_if_it_we
                 shard.unlink()
         return digest
 
-    monkeypatch.setattr(writing, "write_encoded", publishing)
+    monkeypatch.setattr(split_writer, "write_encoded", publishing)
     with pytest.raises(InputError, match=r"run the stage again|missing"):
         write_splits(data(), 8, tmp_path, with_ids=True)

@@ -8,7 +8,6 @@ import torch
 from sklearn.metrics import confusion_matrix, f1_score
 from torch import nn
 
-from src.data.images import to_tensor
 from src.evaluation.accuracy import (
     accuracy_report,
     calibration_error,
@@ -17,6 +16,7 @@ from src.evaluation.accuracy import (
     reliability,
     worst_group_accuracy,
 )
+from src.shards.pixels import to_tensor
 
 NAMES = ["a", "b", "c", "d"]
 

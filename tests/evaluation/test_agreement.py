@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from src.evaluation.agreement import agreement
+from src.evaluation.class_agreement import agreement
 
 
 def test_agreement_is_over_images_overall_and_over_classes_per_shot() -> None:

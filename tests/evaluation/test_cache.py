@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from src.errors import InputError
-from src.evaluation.cache import cached_features
-from src.evaluation.features import classifier_features, extract
-from src.evaluation.quality import compare
-from src.training.models import build
+from src.classifiers.features import classifier_features, extract
+from src.classifiers.models import build
+from src.evaluation.feature_cache import cached_features
+from src.evaluation.image_quality import compare
+from src.runtime.errors import InputError
 
 IMAGES = np.random.default_rng(1).integers(256, size=(30, 8, 8, 3), dtype=np.uint8)
 

@@ -8,7 +8,7 @@ from prdc import compute_prdc
 from src.evaluation import density_coverage as density_coverage_module
 from src.evaluation import distances
 from src.evaluation.density_coverage import density_coverage
-from src.evaluation.precision import full_precision
+from src.evaluation.rounding_bounds import full_precision
 
 SETS = {
     "normal": lambda g: (g.normal(size=(150, 600)), 0.9 * g.normal(size=(110, 600)) + 0.1),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from src.evaluation import distances
 from src.evaluation.distances import Block, Points, points, slices
 from src.evaluation.neighbours import radii
-from src.evaluation.precision import Precision, fast_dtype, precisions
+from src.evaluation.rounding_bounds import Precision, fast_dtype, precisions
 
 CPU = torch.device("cpu")
 DTYPES = (torch.bfloat16, torch.float32, torch.float64)

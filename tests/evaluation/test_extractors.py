@@ -27,11 +27,11 @@ from transformers import (
     Dinov2Model,
 )
 
-from src.data.images import to_tensor
-from src.errors import InputError
+from src.classifiers.features import extract
+from src.classifiers.models import Classifier, build
 from src.evaluation.extractors import EXTRACTORS, Sources, chosen, extractor
-from src.evaluation.features import extract
-from src.training.models import Classifier, build
+from src.runtime.errors import InputError
+from src.shards.pixels import to_tensor
 
 IMAGES = np.random.default_rng(0).integers(256, size=(3, 40, 40, 3), dtype=np.uint8)
 SIZES = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}

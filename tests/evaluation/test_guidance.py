@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from src.evaluation.guidance import criteria, trace
-from src.shards import Shards, write_all
+from src.evaluation.feedback_trace import criteria, trace
+from src.shards.store import Shards, write_all
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 

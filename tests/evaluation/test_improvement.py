@@ -5,14 +5,14 @@ import re
 import numpy as np
 import pytest
 
+import commands.improvement
 import stages.eval_acc
-import stages.improvement
 from src.data.names import Names, write_names
-from src.errors import InputError
 from src.evaluation.accuracy import accuracy_report
 from src.evaluation.improvement import improvement_report, read_predictions
-from src.files import read_json, write_csv
-from src.shards import write_all
+from src.runtime.errors import InputError
+from src.runtime.files import read_json, write_csv
+from src.shards.store import write_all
 
 NAMES = ["cat", "dog", "newt"]
 COUNTS = [200, 50, 3]
@@ -199,7 +199,7 @@ def test_the_report_follows_from_what_eval_acc_writes_for_data_with_contexts(tmp
     monkeypatch.setattr("stages.eval_acc.load_classifier", lambda folder: Said(folders[folder]))
     monkeypatch.setattr("stages.eval_acc.predict", lambda model, images: np.eye(3)[ARMS[model.arm]])
     stages.eval_acc.main()
-    stages.improvement.main()
+    commands.improvement.main()
 
     report = read_json("metrics/accuracy.json")
     assert report["guided"]["groups"]["per_group"][1] == {

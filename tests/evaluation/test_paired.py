@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.evaluation.paired import bootstrap, changes_needed, holm, interval, outcomes, p_value
+from src.evaluation.paired_tests import bootstrap, changes_needed, holm, interval, outcomes, p_value
 
 
 def test_outcomes_count_what_changed_in_each_stratum():

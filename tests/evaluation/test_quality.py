@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from src.errors import InputError
-from src.evaluation.quality import compare, in_every_space, quality
+from src.evaluation.image_quality import compare, in_every_space, quality
+from src.runtime.errors import InputError
 
 COUNTS = [200, 50, 5, 5]  # many, medium, few, few
 LABELS = np.repeat(np.arange(4), 20)

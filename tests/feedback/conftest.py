@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from src.generators.backbone import Backbone
+from src.generators.diffusion_model import DiffusionModel
 from src.generators.loading import load, quiet
 from tests.generators import miniatures
 
 FORMATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
-def in_format(preset: miniatures.Preset, dtype: torch.dtype) -> Backbone:
+def in_format(preset: miniatures.Preset, dtype: torch.dtype) -> DiffusionModel:
     """The generator with its networks in `dtype`, formats included that `load` refuses on a CPU."""
     made = load(preset, torch.device("cpu"))
     made.dtype = made.decoder_dtype = dtype
@@ -29,7 +29,7 @@ def unclip(tmp_path_factory: pytest.TempPathFactory) -> miniatures.Preset:
 
 
 @pytest.fixture(scope="session")
-def sdxl(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+def sdxl(tmp_path_factory: pytest.TempPathFactory) -> DiffusionModel:
     """In float64, with its IP-Adapter."""
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(0)
@@ -38,18 +38,18 @@ def sdxl(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
 
 
 @pytest.fixture(scope="session")
-def formats(unclip: miniatures.Preset) -> dict[torch.dtype, Backbone]:
+def formats(unclip: miniatures.Preset) -> dict[torch.dtype, DiffusionModel]:
     """As production holds it, in each number format that its networks may run in, and in float64."""
     return {dtype: in_format(unclip, dtype) for dtype in FORMATS}
 
 
 @pytest.fixture(scope="session")
-def frozen(formats: dict[torch.dtype, Backbone]) -> Backbone:
+def frozen(formats: dict[torch.dtype, DiffusionModel]) -> DiffusionModel:
     return formats[torch.float64]
 
 
 @pytest.fixture(scope="session")
-def thawed(unclip: miniatures.Preset) -> Backbone:
+def thawed(unclip: miniatures.Preset) -> DiffusionModel:
     """In float64 with PyTorch's own convolutions, which keep their inputs, and weights that ask for gradients."""
     made = in_format(unclip, torch.float64)
     for part in (made.pipeline.unet, made.pipeline.vae):

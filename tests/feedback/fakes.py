@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
 from src.feedback.guidance import Feedback, Schedule
-from src.feedback.sampling import sample, scheduler
+from src.generators.sampler import sample, scheduler
 
 SHAPE = (2, 4, 4)
 CLASSES = 4

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from src.feedback.sampling import Denoise
+from src.generators.sampler import Denoise
 
 
 def x0_and_eps(kind: str, z: Tensor, output: Tensor, a: float, s: float) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from src.feedback.guidance import Feedback, Schedule, guide
-from src.feedback.prediction import PREDICTION_TYPES, Noise, x0_hat
-from src.generators.backbone import Backbone
+from src.generators.diffusion_model import DiffusionModel
+from src.generators.prediction import PREDICTION_TYPES, Noise, x0_hat
 from tests.feedback import fakes
 from tests.feedback.reference import criterion_gradient
 
@@ -89,7 +89,7 @@ def directions(decode, value, stop: bool = False) -> Tensor:
     return update / update.norm(dim=1, keepdim=True)
 
 
-class Pixelwise(Backbone):
+class Pixelwise(DiffusionModel):
     """A generator whose decoder maps each latent to a pixel linearly, so that averaging before or after is one."""
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ def test_the_half_decoder_is_exact_for_a_decoder_that_keeps_averages_and_a_class
 
 
 @pytest.mark.parametrize(("generator", "value"), [(Pixelwise(), fine), (Tanh(), coarse)])
-def test_elsewhere_the_half_decoder_is_an_approximation_that_still_climbs(generator: Backbone, value) -> None:
+def test_elsewhere_the_half_decoder_is_an_approximation_that_still_climbs(generator: DiffusionModel, value) -> None:
     exact, half = (directions(generator.decoder(name), value) for name in ("full", "half"))
     cosine = (exact * half).sum(1)
     assert (cosine > 0).all() and (cosine < 0.9999).all()

@@ -5,12 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from src.data.images import to_tensor
-from src.errors import InputError
-from src.feedback.classifier import criterion_value, feedback_value
+from src.classifiers.models import Classifier, build
+from src.feedback.class_gaussians import SHRINKAGES, ClassGaussians, fit_gaussians
+from src.feedback.classifier_criterion import criterion_value, feedback_value
 from src.feedback.criteria import criterion
-from src.feedback.gaussians import SHRINKAGES, ClassGaussians, fit_gaussians
-from src.training.models import Classifier, build
+from src.runtime.errors import InputError
+from src.shards.pixels import to_tensor
 
 CPU = torch.device("cpu")
 FEEDBACK = {"criterion": "loss", "shrinkage": "tied", "rescale": False}

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.errors import InputError
+from src.feedback.class_gaussians import ClassGaussians
 from src.feedback.criteria import NAMES, criterion
-from src.feedback.gaussians import ClassGaussians
+from src.runtime.errors import InputError
 
 
 def draw(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from src.errors import InputError
-from src.feedback.gaussians import ClassGaussians, fit_gaussians
+from src.feedback.class_gaussians import ClassGaussians, fit_gaussians
+from src.runtime.errors import InputError
 
 
 def features_of(counts: list[int], dimensions: int = 5) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from src.feedback.guidance import RULES, Feedback, Schedule, guide, unit
-from src.feedback.prediction import Noise
-from src.feedback.sampling import SCHEDULERS
+from src.generators.prediction import Noise
+from src.generators.sampler import SCHEDULERS
 from tests.feedback import fakes
 
 NOISE, T = Noise(0.6, 0.8), 400

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from src.errors import InputError
-from src.feedback.classifier import criterion_value
+from src.classifiers.models import build
+from src.feedback.class_gaussians import fit_gaussians
+from src.feedback.classifier_criterion import criterion_value
 from src.feedback.criteria import criterion
-from src.feedback.gaussians import fit_gaussians
 from src.feedback.guidance import Feedback, Schedule, guide
-from src.feedback.prediction import PREDICTION_TYPES, Noise, x0_hat
-from src.feedback.sampling import SCHEDULERS
-from src.training.models import build
+from src.generators.prediction import PREDICTION_TYPES, Noise, x0_hat
+from src.generators.sampler import SCHEDULERS
+from src.runtime.errors import InputError
 from tests.feedback import fakes
 
 NOISE = Noise(0.6, 0.8)

@@ -5,8 +5,8 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from src.errors import InputError
-from src.feedback.prediction import PREDICTION_TYPES, Noise, check_prediction_type, score_guided, x0_hat
+from src.generators.prediction import PREDICTION_TYPES, Noise, check_prediction_type, score_guided, x0_hat
+from src.runtime.errors import InputError
 from tests.feedback.fakes import noise_schedule
 
 

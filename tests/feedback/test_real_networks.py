@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from src.feedback.classifier import criterion_value
+from src.classifiers.models import build
+from src.feedback.classifier_criterion import criterion_value
 from src.feedback.criteria import criterion
 from src.feedback.guidance import RULES, Feedback, Schedule, guide
-from src.feedback.prediction import PREDICTION_TYPES, Noise, x0_hat
-from src.feedback.sampling import SCHEDULERS, Denoise, sample
-from src.generators.backbone import Backbone
-from src.generators.synthesis import loss_scale
-from src.training.models import build
+from src.generators.diffusion_model import DiffusionModel
+from src.generators.prediction import PREDICTION_TYPES, Noise, x0_hat
+from src.generators.sampler import SCHEDULERS, Denoise, sample
+from src.synthesis.synthesiser import loss_scale
 from tests.feedback.fakes import noise_schedule
 from tests.feedback.reference import criterion_gradient, slow_sample
 
@@ -42,7 +42,7 @@ JUDGES = {
 }
 
 
-def batch(model: Backbone, count: int) -> dict[str, Any]:
+def batch(model: DiffusionModel, count: int) -> dict[str, Any]:
     """Noise, conditions and labels of `count` images; a smaller batch is the beginning of a larger one."""
     dtype = torch.promote_types(model.dtype, torch.float32)
     draws = [torch.Generator().manual_seed(i) for i in range(count)]
@@ -58,12 +58,12 @@ def batch(model: Backbone, count: int) -> dict[str, Any]:
     }
 
 
-def feedback(model: Backbone, rule: str, micro_batch: int = 64, mix: bool = False, judge=value) -> Feedback:
+def feedback(model: DiffusionModel, rule: str, micro_batch: int = 64, mix: bool = False, judge=value) -> Feedback:
     """Feedback at every second step from the first."""
     return Feedback(judge, Schedule(STRENGTH[rule], 2, 0, None, rule, mix), model.decode, micro_batch)
 
 
-def run(model: Backbone, name: str, kind: str, listens: Feedback | None, inputs: dict[str, Any]) -> Tensor:
+def run(model: DiffusionModel, name: str, kind: str, listens: Feedback | None, inputs: dict[str, Any]) -> Tensor:
     return sample(model.denoise, noise_schedule(name, kind, STEPS), guidance_scale=3.0, feedback=listens, **inputs)
 
 
@@ -72,11 +72,11 @@ def difference(found: Tensor, wanted: Tensor) -> float:
     return float((found - wanted).detach().abs().max() / wanted.detach().abs().max())
 
 
-def thawed_denoise(model: Backbone) -> Denoise:
+def thawed_denoise(model: DiffusionModel) -> Denoise:
     return lambda z, t, told: model.pipeline.unet(z, t, told["states"], class_labels=told["class_labels"]).sample
 
 
-def thawed_decode(model: Backbone) -> Callable[[Tensor], Tensor]:
+def thawed_decode(model: DiffusionModel) -> Callable[[Tensor], Tensor]:
     vae = model.pipeline.vae
     return lambda z: vae.decode(z / vae.config.scaling_factor).sample
 
@@ -87,7 +87,7 @@ def thawed_decode(model: Backbone) -> Callable[[Tensor], Tensor]:
 )
 @pytest.mark.parametrize("kind", PREDICTION_TYPES)
 def test_all_levers_together_equal_the_slow_reference(
-    frozen: Backbone, thawed: Backbone, name: str, kind: str, rule: str, mix: bool
+    frozen: DiffusionModel, thawed: DiffusionModel, name: str, kind: str, rule: str, mix: bool
 ) -> None:
     inputs = batch(frozen, 2)
     fast = run(frozen, name, kind, feedback(frozen, rule, 1, mix), inputs)
@@ -99,7 +99,7 @@ def test_all_levers_together_equal_the_slow_reference(
     assert difference(run(frozen, name, kind, None, inputs), slow) > 1e-3  # guidance did something
 
 
-def test_two_text_encoders_and_an_image_adapter_are_sampled_exactly_too(sdxl: Backbone) -> None:
+def test_two_text_encoders_and_an_image_adapter_are_sampled_exactly_too(sdxl: DiffusionModel) -> None:
     inputs = batch(sdxl, 2)
     assert set(inputs["condition"]) == set(inputs["absent"]) == {"states", "pooled", "embedding"}
     fast = run(sdxl, "ddim", "epsilon", feedback(sdxl, "latent", 1), inputs)
@@ -110,7 +110,9 @@ def test_two_text_encoders_and_an_image_adapter_are_sampled_exactly_too(sdxl: Ba
     assert difference(fast, slow) <= 1e-12
 
 
-def test_frozen_convolutions_change_neither_values_nor_gradients(frozen: Backbone, thawed: Backbone) -> None:
+def test_frozen_convolutions_change_neither_values_nor_gradients(
+    frozen: DiffusionModel, thawed: DiffusionModel
+) -> None:
     inputs = batch(frozen, 2)
     z, told = inputs["z"], inputs["condition"]
     pairs = (
@@ -126,7 +128,7 @@ def test_frozen_convolutions_change_neither_values_nor_gradients(frozen: Backbon
 
 @pytest.mark.parametrize("micro_batch", [1, 2, 64])
 def test_a_graph_cut_at_x0_hat_and_micro_batches_give_the_gradient_of_the_whole_graph(
-    frozen: Backbone, micro_batch: int
+    frozen: DiffusionModel, micro_batch: int
 ) -> None:
     inputs, noise = batch(frozen, 3), Noise(0.6, 0.8)
     z, told, labels = inputs["z"], inputs["condition"], inputs["labels"]
@@ -144,7 +146,7 @@ def test_a_graph_cut_at_x0_hat_and_micro_batches_give_the_gradient_of_the_whole_
     assert difference(listens.trace.before, climbed(z).detach()) <= 1e-12
 
 
-def test_the_conditional_half_alone_is_the_one_of_the_joint_forward(frozen: Backbone) -> None:
+def test_the_conditional_half_alone_is_the_one_of_the_joint_forward(frozen: DiffusionModel) -> None:
     inputs = batch(frozen, 3)
     z, told, untold = inputs["z"], inputs["condition"], inputs["absent"]
     both = {name: torch.cat([untold[name], told[name]]) for name in told}
@@ -155,7 +157,7 @@ def test_the_conditional_half_alone_is_the_one_of_the_joint_forward(frozen: Back
 
 @pytest.mark.parametrize(("name", "rule"), [("ddim", "latent"), ("dpmpp_2m", "score")])
 def test_batch_and_micro_batch_change_nothing_beyond_rounding(
-    formats: dict[torch.dtype, Backbone], name: str, rule: str
+    formats: dict[torch.dtype, DiffusionModel], name: str, rule: str
 ) -> None:
     for model, tolerance in ((formats[torch.float64], 1e-12), (formats[torch.float32], FLOAT32)):
         among = run(model, name, "v_prediction", feedback(model, rule, 64), batch(model, 4))
@@ -169,7 +171,7 @@ def test_batch_and_micro_batch_change_nothing_beyond_rounding(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("bad", [0.0, math.nan])
 def test_a_sample_without_a_gradient_is_left_alone_and_leaves_its_mates_alone(
-    formats: dict[torch.dtype, Backbone], dtype: torch.dtype, bad: float, rule: str
+    formats: dict[torch.dtype, DiffusionModel], dtype: torch.dtype, bad: float, rule: str
 ) -> None:
     model = formats[dtype]
     inputs, noise = batch(model, 3), Noise(0.6, 0.8)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.feedback.guidance import RULES, Feedback, Schedule
-from src.feedback.prediction import PREDICTION_TYPES
-from src.feedback.sampling import SCHEDULERS, sample
+from src.generators.prediction import PREDICTION_TYPES
+from src.generators.sampler import SCHEDULERS, sample
 from tests.feedback import fakes
 from tests.feedback.reference import slow_sample
 

@@ -10,10 +10,10 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
-from src.errors import InputError
-from src.feedback.prediction import PREDICTION_TYPES
-from src.feedback.sampling import SCHEDULERS, scheduler
+from src.generators.prediction import PREDICTION_TYPES
+from src.generators.sampler import SCHEDULERS, scheduler
 from src.generators.tiny import components
+from src.runtime.errors import InputError
 
 STEPS = 20
 

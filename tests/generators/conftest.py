@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.generators.backbone import Backbone
+from src.generators.diffusion_model import DiffusionModel
 from src.generators.loading import load, quiet
 from tests.generators.miniatures import MINIATURES, Preset
 from tests.generators.scene import Scene, make_scene
@@ -21,7 +21,7 @@ def presets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Preset]:
 
 
 @pytest.fixture(scope="session")
-def generators(presets: dict[str, Preset]) -> dict[str, Backbone]:
+def generators(presets: dict[str, Preset]) -> dict[str, DiffusionModel]:
     """All miniatures, loaded."""
     return {name: load(preset, torch.device("cpu")) for name, preset in presets.items()}
 
@@ -33,12 +33,12 @@ def miniature_folder(presets: dict[str, Preset]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def miniature(generators: dict[str, Backbone]) -> Backbone:
+def miniature(generators: dict[str, DiffusionModel]) -> DiffusionModel:
     """The Stable unCLIP, loaded."""
     return generators["unclip"]
 
 
 @pytest.fixture(scope="session")
-def scene(miniature: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def scene(miniature: DiffusionModel, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """A plan to synthesise with the Stable unCLIP."""
     return make_scene(miniature, tmp_path_factory.mktemp("prompts"))

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from src.data.plan import PlannedImage, synthesis_plan
-from src.data.prompts import Prompts
-from src.feedback.classifier import Value, feedback_value
+from src.classifiers.models import build
+from src.feedback.classifier_criterion import Value, feedback_value
 from src.feedback.guidance import Schedule
-from src.generators.backbone import Backbone
-from src.generators.synthesis import SamplingSettings, Synthesiser
-from src.shards import Shards
-from src.training.models import build
+from src.generators.diffusion_model import DiffusionModel
+from src.shards.store import Shards
+from src.synthesis.plan import PlannedImage, synthesis_plan
+from src.synthesis.prompts import Prompts
+from src.synthesis.synthesiser import SamplingSettings, Synthesiser
 
 SETTINGS = SamplingSettings(
     scheduler="ddim", steps=4, guidance_scale=3.0, noise_level=0, conditioning="text_image", image_dropout=0.4
@@ -31,7 +31,7 @@ classes: {zero: [bold], one: [thin], two: [small]}
 class Scene:
     """plan: 9 images of 3 classes; images uint8 (12, 32, 32, 3) and labels (12,) to condition on; value: an entropy."""
 
-    generator: Backbone
+    generator: DiffusionModel
     plan: list[PlannedImage]
     images: np.ndarray
     labels: np.ndarray
@@ -48,12 +48,12 @@ class Scene:
         judge = (value or self.value) if schedule else value
         return Synthesiser(self.generator, settings, plan or self.plan, self.images, judge, schedule, **more)
 
-    def of(self, generator: Backbone) -> "Scene":
+    def of(self, generator: DiffusionModel) -> "Scene":
         """The same scene before another generator."""
         return replace(self, generator=generator)
 
 
-def make_scene(generator: Backbone, folder: Path) -> Scene:
+def make_scene(generator: DiffusionModel, folder: Path) -> Scene:
     images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
     labels = np.arange(12) % 3
     (folder / "three.yaml").write_text(PROMPTS)

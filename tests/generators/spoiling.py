@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from src.errors import InputError
 from src.generators.loading import load
+from src.runtime.errors import InputError
 from tests.generators.miniatures import Preset
 
 INDEX = "model_index.json"

@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import CLIPTokenizer
 
-from src.errors import InputError
-from src.generators.backbone import Backbone
+from src.generators.diffusion_model import DiffusionModel
 from src.generators.loading import load
+from src.runtime.errors import InputError
 from tests.generators import miniatures, parts
 from tests.generators.miniatures import Preset
 from tests.generators.scene import GUIDED, Scene, change
@@ -36,7 +36,7 @@ def test_feedback_can_look_through_a_cheaper_decoder_which_changes_no_unguided_i
 
 @pytest.mark.parametrize("name", ["unclip", "sd15", "sd21", "sdxl"])
 def test_in_bfloat16_latents_and_images_stay_float32_and_near(
-    scene: Scene, generators: dict[str, Backbone], presets: dict[str, Preset], name: str
+    scene: Scene, generators: dict[str, DiffusionModel], presets: dict[str, Preset], name: str
 ) -> None:
     rough, exact = load({**presets[name], "precision": "bfloat16"}, CPU), generators[name]
     told = exact.text(PROMPTS)
@@ -71,7 +71,7 @@ def test_the_image_size_may_differ_from_the_models_own(presets: dict[str, Preset
 
 
 def test_checkpoints_with_the_names_and_files_of_their_publication_are_the_same_generators(
-    generators: dict[str, Backbone], presets: dict[str, Preset], tmp_path: Path
+    generators: dict[str, DiffusionModel], presets: dict[str, Preset], tmp_path: Path
 ) -> None:
     """Older names of weights, and a tokenizer that is a vocabulary and its merges."""
     words = generators["sd15"].pipeline.tokenizer
@@ -92,7 +92,7 @@ def test_compile_without_a_compiler_is_one_sentence_and_nothing_is_compiled(
 ) -> None:
     compiled: list[torch.nn.Module] = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: compiled.append(module))
-    monkeypatch.setattr("src.generators.backbone.shutil.which", lambda name: None)
+    monkeypatch.setattr("src.generators.diffusion_model.shutil.which", lambda name: None)
     for given, name in (({}, "g++"), ({"CXX": "clang++-99"}, "clang++-99")):
         monkeypatch.delenv("CXX", raising=False)
         for variable, value in given.items():
@@ -108,7 +108,7 @@ def test_compile_is_of_the_networks_that_every_step_runs_and_only_if_asked_for(
 ) -> None:
     compiled: list[torch.nn.Module] = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **options: compiled.append(module))
-    monkeypatch.setattr("src.generators.backbone.shutil.which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr("src.generators.diffusion_model.shutil.which", lambda name: f"/bin/{name}")
     for absent in ({}, {"compile": False}):
         assert not load({**presets["sd15"], **absent}, CPU).compiled
     assert compiled == []
@@ -126,7 +126,7 @@ def test_compile_is_true_or_false(presets: dict[str, Preset], value: object) -> 
 
 @pytest.mark.parametrize("name", ["unclip", "sd15", "sdxl"])
 def test_released_encoders_come_back_when_they_are_asked_again(
-    generators: dict[str, Backbone], name: str, monkeypatch: pytest.MonkeyPatch
+    generators: dict[str, DiffusionModel], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another device cannot be had here, so what counts is that every use asks for the generator's own."""
     made, moved = generators[name], []

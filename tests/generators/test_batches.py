@@ -7,14 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from src.data.images import to_uint8
-from src.generators.backbone import Backbone
+from src.generators.diffusion_model import DiffusionModel
 from src.generators.loading import load
-from src.generators.memory import Fit
+from src.shards.pixels import to_uint8
+from src.synthesis.memory import Fit
 from tests.generators.scene import GUIDED, Scene
 
 
-def record_results(generator: Backbone, method: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def record_results(generator: DiffusionModel, method: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the generator's method returns from now on."""
     results: list[Any] = []
     original = getattr(generator, method)

@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from src.data.plan import PlannedImage
-from src.generators import cost
-from src.generators.cost import flops, matrix_rate, note, peak_gb, report, seconds, spent
-from src.generators.frozen import freeze
-from src.generators.shard_plan import cost_of, write_plan
-from src.generators.synthesis import Synthesiser
-from src.shards import Sample
+from src.generators.frozen_layers import freeze
+from src.shards.store import Sample
+from src.synthesis import cost
+from src.synthesis.cost import flops, matrix_rate, note, peak_gb, report, seconds, spent
+from src.synthesis.plan import PlannedImage
+from src.synthesis.production import cost_of, write_plan
+from src.synthesis.synthesiser import Synthesiser
 from tests.generators.scene import GUIDED, Scene, change
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from src.generators.frozen import freeze
+from src.generators.frozen_layers import freeze
 from tests.generators import parts
 
 CONVOLUTIONS: dict[str, dict[str, Any]] = {

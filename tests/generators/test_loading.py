@@ -13,11 +13,11 @@ import yaml
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file
 
-from src.errors import InputError
-from src.generators import folder as folders
 from src.generators import loading
+from src.generators import model_folder as folders
 from src.generators.loading import load, precision
-from tests.closure import ROOT
+from src.runtime.errors import InputError
+from src.versions.import_closure import ROOT
 from tests.generators.miniatures import Preset, tiny_decoder
 from tests.generators.spoiling import ADAPTER, INDEX, TOWER, edit, private, sentence
 

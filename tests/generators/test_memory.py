@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.generators import memory
-from src.generators.backbone import Backbone
-from src.generators.memory import DECODER_SHARE, NETWORK_SHARE, Fit, fit, measured_fit
+from src.generators.diffusion_model import DiffusionModel
+from src.synthesis import memory
+from src.synthesis.memory import DECODER_SHARE, NETWORK_SHARE, Fit, fit, measured_fit
 
 GB = 10**9
 BYTES = st.integers(0, 200 * GB)
@@ -70,7 +70,7 @@ def test_on_a_gpu_what_one_image_takes_decides(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_is_measured_is_the_gradient_of_one_denoising_and_of_one_decoding(
-    miniature: Backbone, monkeypatch: pytest.MonkeyPatch
+    miniature: DiffusionModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a CPU in a GPU's place."""
     seen: list[tuple[str, tuple[int, ...]]] = []

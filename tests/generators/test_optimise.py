@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from src.errors import InputError
 from src.generators.tiny import optimise as loop
 from src.generators.tiny.optimise import Budget, learning_rate, optimise
-from src.seeds import torch_generator
+from src.runtime.errors import InputError
+from src.runtime.seeds import torch_generator
 
 BUDGET = Budget(steps=11, batch=8, lr=0.01)
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from src.data.plan import PlannedImage
-from src.errors import InputError
 from src.feedback.guidance import RULES, Schedule
-from src.feedback.sampling import SCHEDULERS
-from src.generators.backbone import Backbone
-from src.generators.synthesis import CONDITIONING, PROMPTS, Synthesiser, encoded, loss_scale, settings_from
-from src.seeds import derive
+from src.generators.diffusion_model import DiffusionModel
+from src.generators.sampler import SCHEDULERS
+from src.runtime.errors import InputError
+from src.runtime.seeds import derive
+from src.synthesis.plan import PlannedImage
+from src.synthesis.synthesiser import CONDITIONING, PROMPTS, Synthesiser, encoded, loss_scale, settings_from
 from tests.generators.scene import GUIDED, SETTINGS, Scene, change
 
 FIELDS = {
@@ -30,7 +30,7 @@ FIELDS = {
 }
 
 
-def record(generator: Backbone, method: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+def record(generator: DiffusionModel, method: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """What the generator's method is called with from now on."""
     calls: list[tuple] = []
     original = getattr(generator, method)
@@ -58,7 +58,7 @@ def test_in_float32_an_image_differs_by_1e_5_at_most_among_other_batch_mates(
 
 @pytest.mark.parametrize("name", ["unclip", "sd15", "sdxl"])
 def test_thousands_of_prompts_pass_the_encoders_in_parts_and_each_image_is_told_its_own(
-    scene: Scene, generators: dict[str, Backbone], name: str, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, generators: dict[str, DiffusionModel], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, one = scene.of(generators[name]), scene.plan[0]
     plan = [replace(one, index=i, prompt="a photo of a" + " bold" * (i % 20) + " thin" * (i // 20)) for i in range(300)]
@@ -187,7 +187,7 @@ def test_images_of_empty_groups_are_those_of_text_alone_among_others(scene: Scen
 
 
 def test_a_plan_with_empty_groups_needs_text_and_a_generator_that_can_leave_an_image_out(
-    scene: Scene, generators: dict[str, Backbone]
+    scene: Scene, generators: dict[str, DiffusionModel]
 ) -> None:
     plan = partly_alone(scene)
     with pytest.raises(InputError, match="image cannot make images of an empty group; set it to text_image"):
@@ -201,7 +201,7 @@ def test_a_plan_with_empty_groups_needs_text_and_a_generator_that_can_leave_an_i
 @pytest.mark.parametrize("conditioning", ["image", "text_image"])
 @pytest.mark.parametrize("name", ["sd15", "sd21"])
 def test_an_image_cannot_condition_a_generator_that_takes_text_alone(
-    scene: Scene, generators: dict[str, Backbone], name: str, conditioning: str
+    scene: Scene, generators: dict[str, DiffusionModel], name: str, conditioning: str
 ) -> None:
     with pytest.raises(InputError, match=f"takes text alone, not synth.conditioning={conditioning}; set it to text"):
         scene.of(generators[name]).synthesiser(change(conditioning=conditioning))

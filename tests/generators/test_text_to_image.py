@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from src.errors import InputError
-from src.feedback.sampling import sample, scheduler
-from src.generators.backbone import Backbone, Condition
+from src.generators.diffusion_model import Condition, DiffusionModel
 from src.generators.loading import load
+from src.generators.sampler import sample, scheduler
+from src.runtime.errors import InputError
 from tests.generators.miniatures import Preset
 from tests.generators.scene import GUIDED, Scene, change
 
@@ -20,11 +20,11 @@ PROMPTS = ["a photo of a seven", "a photo of a bold three", ""]
 EMBEDDINGS = torch.randn(3, 16, generator=torch.Generator().manual_seed(3))
 
 
-def noise(generator: Backbone) -> Tensor:
+def noise(generator: DiffusionModel) -> Tensor:
     return 3 * torch.randn(len(PROMPTS), *generator.latent_shape, generator=torch.Generator().manual_seed(1))
 
 
-def ours(generator: Backbone, told: Condition, guidance_scale: float, image: bool = False) -> Tensor:
+def ours(generator: DiffusionModel, told: Condition, guidance_scale: float, image: bool = False) -> Tensor:
     """Latents of our sampler, unguided, in four DDIM steps."""
     steps = scheduler("ddim", generator.scheduler_config)
     steps.set_timesteps(4)
@@ -33,7 +33,7 @@ def ours(generator: Backbone, told: Condition, guidance_scale: float, image: boo
     return sample(generator.denoise, steps, noise(generator), told, absent, labels, guidance_scale)
 
 
-def theirs(generator: Backbone, guidance_scale: float, rows: slice = slice(None), **what: Any) -> Tensor:
+def theirs(generator: DiffusionModel, guidance_scale: float, rows: slice = slice(None), **what: Any) -> Tensor:
     """Latents of diffusers' pipeline from the same noise, for some of the prompts."""
     pipeline = generator.pipeline
     kept, pipeline.scheduler = pipeline.scheduler, scheduler("ddim", generator.scheduler_config)
@@ -50,7 +50,7 @@ def theirs(generator: Backbone, guidance_scale: float, rows: slice = slice(None)
 @pytest.mark.parametrize("guidance_scale", [1.0, 5.0])
 @pytest.mark.parametrize("name", ["sd15", "sd21"])
 def test_from_text_alone_unguided_sampling_is_what_the_diffusers_pipeline_does(
-    generators: dict[str, Backbone], name: str, guidance_scale: float
+    generators: dict[str, DiffusionModel], name: str, guidance_scale: float
 ) -> None:
     made = generators[name]
     found = ours(made, made.text(PROMPTS), guidance_scale)
@@ -60,7 +60,7 @@ def test_from_text_alone_unguided_sampling_is_what_the_diffusers_pipeline_does(
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 5.0])
 def test_from_text_and_image_sdxl_with_an_ip_adapter_does_what_the_diffusers_pipeline_does(
-    generators: dict[str, Backbone], guidance_scale: float
+    generators: dict[str, DiffusionModel], guidance_scale: float
 ) -> None:
     made = generators["sdxl"]
     told = {**made.text(PROMPTS), **made.image(EMBEDDINGS, 0, torch.zeros(3, 16))}
@@ -78,7 +78,7 @@ def test_from_text_and_image_sdxl_with_an_ip_adapter_does_what_the_diffusers_pip
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 5.0])
 def test_from_text_alone_sdxl_with_an_ip_adapter_is_exactly_sdxl_without_one(
-    generators: dict[str, Backbone], presets: dict[str, Preset], guidance_scale: float
+    generators: dict[str, DiffusionModel], presets: dict[str, Preset], guidance_scale: float
 ) -> None:
     with_adapter, plain = generators["sdxl"], load({**presets["sdxl"], "adapter": None}, CPU)
     assert with_adapter.takes_image and not plain.takes_image
@@ -88,7 +88,7 @@ def test_from_text_alone_sdxl_with_an_ip_adapter_is_exactly_sdxl_without_one(
 
 
 def test_the_ip_adapters_image_embedding_is_that_of_its_own_processor_and_tower(
-    generators: dict[str, Backbone],
+    generators: dict[str, DiffusionModel],
 ) -> None:
     made, pictures = generators["sdxl"], np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     shown = [Image.fromarray(picture) for picture in pictures]
@@ -96,7 +96,7 @@ def test_the_ip_adapters_image_embedding_is_that_of_its_own_processor_and_tower(
     assert torch.allclose(made.image_embeddings(pictures), expected, rtol=0, atol=1e-5)
 
 
-def test_an_ip_adapter_knows_no_noise_levels(generators: dict[str, Backbone]) -> None:
+def test_an_ip_adapter_knows_no_noise_levels(generators: dict[str, DiffusionModel]) -> None:
     with pytest.raises(InputError, match="noise_level=10: an IP-Adapter knows no noise levels; set it to 0"):
         generators["sdxl"].image(EMBEDDINGS, 10, EMBEDDINGS)
 
@@ -112,7 +112,7 @@ def test_a_generator_without_an_image_tower_says_so(presets: dict[str, Preset], 
 
 @pytest.mark.parametrize("name", ["unclip", "sd15", "sd21", "sdxl"])
 def test_feedback_raises_its_criterion_through_every_pipeline(
-    scene: Scene, generators: dict[str, Backbone], name: str
+    scene: Scene, generators: dict[str, DiffusionModel], name: str
 ) -> None:
     here = scene.of(generators[name])
     settings = change(conditioning="text_image" if generators[name].takes_image else "text")

@@ -8,11 +8,11 @@ import torch
 from diffusers import StableUnCLIPImg2ImgPipeline
 from PIL import Image
 
-from src.data.images import to_tensor
-from src.errors import InputError
-from src.feedback.sampling import sample, scheduler
-from src.generators.backbone import Backbone
+from src.generators.diffusion_model import DiffusionModel
 from src.generators.loading import load
+from src.generators.sampler import sample, scheduler
+from src.runtime.errors import InputError
+from src.shards.pixels import to_tensor
 
 CPU = torch.device("cpu")
 PROMPTS = ["a photo of a seven", "a photo of a bold three", "a photo of a letter k"]
@@ -25,7 +25,7 @@ def pictures(size: int = 32) -> np.ndarray:
 @pytest.mark.parametrize("guidance_scale", [1.0, 5.0])
 @pytest.mark.parametrize("noise_level", [0, 300])
 def test_unguided_sampling_is_what_the_diffusers_pipeline_does(
-    miniature: Backbone, noise_level: int, guidance_scale: float
+    miniature: DiffusionModel, noise_level: int, guidance_scale: float
 ) -> None:
     pipeline = StableUnCLIPImg2ImgPipeline(**miniature.pipeline.components)
     pipeline.scheduler = scheduler("ddim", miniature.scheduler_config)
@@ -53,7 +53,7 @@ def test_unguided_sampling_is_what_the_diffusers_pipeline_does(
     assert torch.allclose((miniature.decode(ours) / 2 + 0.5).clamp(0, 1), theirs, rtol=0, atol=1e-5)
 
 
-def test_image_embeddings_are_those_of_the_pipelines_processor_and_tower(miniature: Backbone) -> None:
+def test_image_embeddings_are_those_of_the_pipelines_processor_and_tower(miniature: DiffusionModel) -> None:
     processor, tower = miniature.pipeline.feature_extractor, miniature.pipeline.image_encoder
     shown = [Image.fromarray(picture) for picture in pictures()]
     theirs = tower(processor(images=shown, return_tensors="pt").pixel_values).image_embeds
@@ -61,7 +61,7 @@ def test_image_embeddings_are_those_of_the_pipelines_processor_and_tower(miniatu
     assert torch.allclose(miniature.image_embeddings(pictures(), batch=2), theirs, rtol=0, atol=1e-5)
 
 
-def test_images_of_another_size_are_resized_as_the_processor_does(miniature: Backbone) -> None:
+def test_images_of_another_size_are_resized_as_the_processor_does(miniature: DiffusionModel) -> None:
     processor, tower = miniature.pipeline.feature_extractor, miniature.pipeline.image_encoder
     smooth = np.array([Image.fromarray(picture).resize((96, 96), Image.Resampling.BICUBIC) for picture in pictures()])
     theirs = tower(
@@ -71,14 +71,14 @@ def test_images_of_another_size_are_resized_as_the_processor_does(miniature: Bac
     assert torch.allclose(miniature.image_embeddings(smooth), theirs, rtol=0, atol=0.02 * theirs.abs().max().item())
 
 
-def test_the_embedding_of_an_image_has_a_gradient(miniature: Backbone) -> None:
+def test_the_embedding_of_an_image_has_a_gradient(miniature: DiffusionModel) -> None:
     x = to_tensor(pictures()).requires_grad_()
     (gradient,) = torch.autograd.grad(miniature.embed(x).square().sum(), x)
     assert gradient.flatten(1).any(1).all()
 
 
 @pytest.mark.parametrize("noise_level", [0, 500])
-def test_class_labels_are_the_pipelines(miniature: Backbone, noise_level: int) -> None:
+def test_class_labels_are_the_pipelines(miniature: DiffusionModel, noise_level: int) -> None:
     embeddings = miniature.image_embeddings(pictures())
     noise = torch.randn(embeddings.shape, generator=torch.Generator().manual_seed(0))
     theirs = miniature.pipeline.noise_image_embeddings(embeddings, noise_level, noise)
@@ -87,12 +87,12 @@ def test_class_labels_are_the_pipelines(miniature: Backbone, noise_level: int) -
 
 
 @pytest.mark.parametrize("noise_level", [-1, 1000])
-def test_an_impossible_noise_level_is_refused(miniature: Backbone, noise_level: int) -> None:
+def test_an_impossible_noise_level_is_refused(miniature: DiffusionModel, noise_level: int) -> None:
     with pytest.raises(InputError, match=rf"noise_level={noise_level} must lie in 0\.\.999"):
         miniature.image(torch.zeros(1, 16), noise_level, torch.zeros(1, 16))
 
 
-def test_the_absent_image_is_all_zeros_its_noise_level_included(miniature: Backbone) -> None:
+def test_the_absent_image_is_all_zeros_its_noise_level_included(miniature: DiffusionModel) -> None:
     no_image = miniature.no_image(3)["class_labels"]
     assert no_image.shape == (3, 32) and not no_image.any()
     zero = miniature.image(torch.zeros(3, 16), 0, torch.zeros(3, 16))["class_labels"]
@@ -112,6 +112,6 @@ def test_everything_is_frozen(miniature_folder: Path) -> None:
     assert not miniature.image(embeddings, 0, torch.zeros_like(embeddings))["class_labels"].requires_grad
 
 
-def test_sizes_follow_the_configuration(miniature: Backbone) -> None:
+def test_sizes_follow_the_configuration(miniature: DiffusionModel) -> None:
     assert miniature.latent_shape == (4, 8, 8) and miniature.image_size == 32
     assert miniature.decode(torch.zeros(1, *miniature.latent_shape)).shape == (1, 3, 32, 32)

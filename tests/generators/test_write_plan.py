@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from src.data.plan import PlannedImage
-from src.errors import InputError
-from src.generators import shard_plan
-from src.generators.cost import spent
-from src.generators.memory import Fit
-from src.generators.shard_plan import cut, write_plan
-from src.generators.synthesis import Synthesiser
-from src.shards import Shards, shard_name
+from src.runtime.errors import InputError
+from src.shards.store import Shards, shard_name
+from src.synthesis import production
+from src.synthesis.cost import spent
+from src.synthesis.memory import Fit
+from src.synthesis.plan import PlannedImage
+from src.synthesis.production import cut, write_plan
+from src.synthesis.synthesiser import Synthesiser
 from tests.generators.scene import GUIDED, Scene, change, images_of
 
 
@@ -114,7 +114,7 @@ def test_a_disk_that_is_full_while_a_shard_is_written_stops_the_plan_and_leaves_
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fails)
-        patch.setattr(shard_plan, "POLL_SECONDS", "no time, for the shard that failed never comes")
+        patch.setattr(production, "POLL_SECONDS", "no time, for the shard that failed never comes")
         with pytest.raises(OSError, match="No space left on device"):
             write_plan(made, scene.plan, 2, full, "test")
     left = bytes_of(full)

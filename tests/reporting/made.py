@@ -13,11 +13,11 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from src.files import write_csv, write_json
 from src.reporting.blocks import Report
 from src.reporting.document import report
 from src.reporting.revision import snapshot
-from src.reporting.run import read_run
+from src.reporting.run_results import read_run
+from src.runtime.files import write_csv, write_json
 
 CLASSES = ("zero", "one", "two", "three")
 COUNTS = (120, 40, 10, 2)

@@ -3,9 +3,9 @@
 import pytest
 
 from src.reporting.document import report
-from src.reporting.output import write
+from src.reporting.report_writer import write
 from src.reporting.revision import snapshot
-from src.reporting.run import read_run
+from src.reporting.run_results import read_run
 from tests.reporting import made
 from tests.reporting.browser import Browser, chromium
 

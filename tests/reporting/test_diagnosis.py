@@ -21,7 +21,7 @@ from src.reporting.findings import (
     WEAK_JUDGE,
     Finding,
 )
-from tests.closure import ROOT
+from src.versions.import_closure import ROOT
 from tests.reporting import made
 from tests.reporting.plants import (
     PLANTED,

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 from src.reporting.markdown import markdown
-from src.reporting.output import write
 from src.reporting.page import compact, page
-from tests.closure import ROOT
+from src.reporting.report_writer import write
+from src.versions.import_closure import ROOT
 from tests.reporting import made
 from tests.reporting.reading import Page, checked, markdown_tables
 

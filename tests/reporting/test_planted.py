@@ -18,8 +18,8 @@ from src.reporting.findings import (
     WEAK_BASE,
     WEAK_JUDGE,
 )
-from src.studies.read import read_study
-from tests.closure import ROOT
+from src.studies.study_files import read_study
+from src.versions.import_closure import ROOT
 
 RUNS = json.loads((ROOT / FOLDER / "runs.json").read_text())
 # Each plant has the name of what it should lead to; what else is truly wrong with its images is told with it.

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from src.errors import InputError
+from commands import report
 from src.reporting.revision import WORK_TREE, snapshot
-from src.repository import experiments
-from stages import report
+from src.runtime.errors import InputError
+from src.versions.git import experiments
 from tests.reporting import made
 
 BASELINE = "ab" + "0" * 38

@@ -3,9 +3,9 @@
 import pytest
 from PIL import Image, PngImagePlugin
 
-from src.files import write_csv
 from src.reporting.blocks import Fold, Picture, Table, Text
 from src.reporting.page import page
+from src.runtime.files import write_csv
 from tests.reporting import made
 from tests.reporting.reading import checked
 

@@ -5,9 +5,9 @@ import zlib
 
 import pytest
 
-from src.data.reading import read_image
-from src.errors import InputError
-from src.shards import Shards, write_encoded, write_index
+from src.data.image_files import read_image
+from src.runtime.errors import InputError
+from src.shards.store import Shards, write_encoded, write_index
 from tests.data.pictures import claims, text
 
 SIDE = 50_000

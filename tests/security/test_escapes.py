@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.data.folder import load_folder
+from src.data.csv_table import load_csv
+from src.data.image_folder import load_folder
 from src.data.published.cifar import load_cifar10_lt, load_cifar100_lt
 from src.data.published.lists import load_imagenet_lt, load_places_lt, read_list
 from src.data.published.nico import load_nico
 from src.data.published.utkface import load_utkface
 from src.data.published.waterbirds import load_waterbirds
-from src.data.table import load_csv
-from src.data.writing import write_splits
-from src.errors import InputError
-from src.shards import Shards, write_all, write_index
+from src.data.split_writer import write_splits
+from src.runtime.errors import InputError
+from src.shards.store import Shards, write_all, write_index
 from tests.data.pictures import noise, photographs, save
 from tests.data.published import miniatures
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.errors import InputError
-from src.generators.folder import check_folder
 from src.generators.loading import load as load_generator
-from tests.closure import ROOT
+from src.generators.model_folder import check_folder
+from src.runtime.errors import InputError
+from src.versions.import_closure import ROOT
 from tests.security.burglar import Burglar, loaded
 
 CPU = torch.device("cpu")

@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.data.csv_table import read_table
 from src.data.datasets import prepare
+from src.data.export import export, shard_entries
 from src.data.names import Names, read_names, write_names
-from src.data.prompts import Prompts
-from src.data.table import read_table
-from src.data.writing import write_splits
-from src.errors import InputError, run_stage
+from src.data.split_writer import write_splits
 from src.evaluation.accuracy import accuracy_report
 from src.evaluation.improvement import improvement_report, read_predictions
-from src.export import export, shard_entries
-from src.files import write_csv
-from src.markdown import markdown_table
-from src.shards import Shards
-from src.sheets import contact_sheet
+from src.runtime.entry import run_stage
+from src.runtime.errors import InputError
+from src.runtime.files import write_csv
+from src.runtime.markdown import markdown_table
+from src.shards.contact_sheet import contact_sheet
+from src.shards.store import Shards
+from src.synthesis.prompts import Prompts
 from tests.data.pictures import photographs
 
 # What a folder's name may hold, and some of it means something elsewhere.

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from src.checkpoints import load_checkpoint
-from src.data.prompts import Prompts
-from src.errors import InputError
-from src.evaluation import cache
+from src.classifiers import models
+from src.evaluation import feature_cache
 from src.evaluation.inception import inception
-from src.params import load as load_params
-from src.training import models
-from tests.closure import ROOT
+from src.runtime.checkpoint_file import load_checkpoint
+from src.runtime.errors import InputError
+from src.settings.params import load as load_params
+from src.synthesis.prompts import Prompts
+from src.versions.import_closure import ROOT
 from tests.security.burglar import Burglar, loaded
 
 CPU = torch.device("cpu")
@@ -61,13 +61,13 @@ def test_a_classifier_a_checkpoint_and_inception_run_nothing(form, tmp_path, pay
 def test_kept_features_that_are_a_pickle_are_not_opened(tmp_path, payload, monkeypatch):
     """Even one with a fitting hash beside it."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setattr(cache, "_key", lambda *_: "key")
+    monkeypatch.setattr(feature_cache, "_key", lambda *_: "key")
     path = tmp_path / ".dvc/tmp/features/key.npy"
     path.parent.mkdir(parents=True)
     path.write_bytes(pickle.dumps(payload))
     path.with_suffix(".sha256").write_text(hashlib.sha256(path.read_bytes()).hexdigest())
     with pytest.raises(ValueError, match="allow_pickle"):
-        cache.cached_features("x", lambda x: x.flatten(1), np.zeros((2, 4, 4, 3), np.uint8))
+        feature_cache.cached_features("x", lambda x: x.flatten(1), np.zeros((2, 4, 4, 3), np.uint8))
 
 
 # A dtype of pointers whose pickled state denies that it is one, as the shape that numpy is asked to read: a wild read.

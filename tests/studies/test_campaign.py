@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.errors import InputError
+from src.runtime.errors import InputError
 from src.studies import campaign, results
 from src.studies.campaign import Campaign
 from src.studies.experiments import Experiment

@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from src.errors import InputError
-from src.files import read_yaml
+from src.runtime.errors import InputError
+from src.runtime.files import read_yaml
 from src.studies.experiments import Experiment, experiment, fingerprint, made_here, override
-from tests.closure import ROOT
+from src.versions.import_closure import ROOT
 from tests.reporting.made import commit, git
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.files import write_csv
-from src.markdown import MARKS
-from src.sheets import contact_sheet
-from src.studies import output
+from src.runtime.files import write_csv
+from src.runtime.markdown import MARKS
+from src.shards.contact_sheet import contact_sheet
+from src.studies import study_writer
 from src.studies.experiments import experiment
-from src.studies.output import write_index, write_sheets, write_study
 from src.studies.results import sheet
+from src.studies.study_writer import write_index, write_sheets, write_study
 from tests.reporting.made import commit, git
 from tests.studies.test_read import written
 from tests.studies.test_summary import MEASURED, STUDY
@@ -55,7 +55,7 @@ def test_a_variants_picture_shows_the_first_classes_and_says_which_it_is(kept, t
     assert path.name == "00_none.png"
     whole = Image.open(io.BytesIO(sheet(NONE.name, "guided")))
     with Image.open(path) as image:
-        assert image.info["Title"] == "none" and image.size == (whole.width, 2 + output.CLASSES * 18)
+        assert image.info["Title"] == "none" and image.size == (whole.width, 2 + study_writer.CLASSES * 18)
 
 
 def test_an_arm_without_pictures_has_none(kept):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from src.errors import InputError
-from src.files import read_json, read_yaml
+from src.runtime.errors import InputError
+from src.runtime.files import read_json, read_yaml
 from src.studies.paper import COUNTED, PEAK, SHARE, commands, cost, guided_hours, text_hours
-from src.studies.read import known_studies, read_study
+from src.studies.study_files import known_studies, read_study
 
 PAPERS = [name for name in known_studies() if read_study(name).paper]
 GUIDED = {"generator": "sd21_unclip", "feedback": "entropy", "feedbacks.entropy.every": 5}

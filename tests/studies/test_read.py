@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
-from src.errors import InputError
+from src.runtime.errors import InputError
 from src.studies.experiments import experiment
-from src.studies.read import known_studies, parse_seeds, read_study
+from src.studies.study_files import known_studies, parse_seeds, read_study
 
 GOOD = {
     "title": "T",

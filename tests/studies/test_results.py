@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from src.errors import InputError
+from src.runtime.errors import InputError
 from src.studies.results import Results, measured, revision
 from tests.reporting import made
 

@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from src.errors import InputError
+from commands import study
+from src.runtime.errors import InputError
 from src.studies.experiments import Experiment
 from src.studies.results import Results
 from src.studies.running import Outcome
-from stages import study
 
 ONES = [Experiment({"feedback": name}, seed) for name in ("none", "loss") for seed in (1, 2)]
 
@@ -56,7 +56,7 @@ def test_a_failed_experiment_is_told_and_the_command_fails_after_the_others(four
 
 
 def test_results_belong_to_a_commit(four, monkeypatch):
-    monkeypatch.setattr(study, "git_text", lambda *_: " M src/seeds.py")
+    monkeypatch.setattr(study, "git_text", lambda *_: " M src/runtime/seeds.py")
     with pytest.raises(InputError, match=r"src/seeds\.py is not committed"):
         run(monkeypatch, "first_three")
 
@@ -70,7 +70,7 @@ def test_no_experiments_side_by_side_are_refused(monkeypatch, capsys):
 def test_the_papers_commands_come_without_a_run(monkeypatch, capsys):
     run(monkeypatch, "synaug", "depth", "--paper")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1].endswith("stages.study synaug depth --collect") and lines[0].startswith("# SYNAuG")
+    assert lines[-1].endswith("commands.study synaug depth --collect") and lines[0].startswith("# SYNAuG")
 
 
 def test_what_it_will_take_is_what_the_same_settings_took_on_other_seeds(tmp_path, monkeypatch):

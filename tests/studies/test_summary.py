@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
-from src.files import write_csv
+from src.runtime.files import write_csv
 from src.studies.figures import by_variant
 from src.studies.study import Study, Variant
 from src.studies.summary import absent, brief, cell, verdict

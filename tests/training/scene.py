@@ -8,10 +8,10 @@ import numpy as np
 import torch
 import yaml
 
-from src.data.labelled import Labelled
+from src.data.labelled_images import LabelledImages
 from src.training import arms
 from src.training.arms import Setting, train_guided, train_real, train_synaug
-from tests.closure import ROOT
+from src.versions.import_closure import ROOT
 
 from .fakes import RECIPE, corners
 
@@ -31,7 +31,7 @@ COUNTS = [24, 12, 6, 2]  # real images of each class, all but two in context 0
 MADE = 16  # synthetic ones of each class, half of them in each context
 
 
-def everything(groups: bool = False) -> tuple[Labelled, np.ndarray]:
+def everything(groups: bool = False) -> tuple[LabelledImages, np.ndarray]:
     """The real images, then the synthetic ones; and which are synthetic."""
     images, labels = corners(400, seed=0)
     real = np.concatenate([np.flatnonzero(labels == k)[:n] for k, n in enumerate(COUNTS)])
@@ -39,17 +39,19 @@ def everything(groups: bool = False) -> tuple[Labelled, np.ndarray]:
     chosen = np.concatenate([real, made])
     contexts = np.concatenate([np.isin(np.arange(len(real)), [0, 24]), np.arange(len(made)) % 2])
     of_groups = labels[chosen] * 2 + contexts if groups else None
-    return Labelled(images[chosen], labels[chosen], of_groups), np.arange(len(chosen)) >= len(real)
+    return LabelledImages(images[chosen], labels[chosen], of_groups), np.arange(len(chosen)) >= len(real)
 
 
-def real_part(data: Labelled) -> Labelled:
+def real_part(data: LabelledImages) -> LabelledImages:
     count = sum(COUNTS)
-    return Labelled(data.images[:count], data.labels[:count], None if data.groups is None else data.groups[:count])
+    return LabelledImages(
+        data.images[:count], data.labels[:count], None if data.groups is None else data.groups[:count]
+    )
 
 
 def setting(groups: bool = False, seed: int = 0, recipe: dict[str, Any] | None = None, **method: Any) -> Setting:
     images, labels = corners(16, seed=1)
-    validation = Labelled(images, labels, labels * 2 + np.arange(16) // 4 % 2 if groups else None)
+    validation = LabelledImages(images, labels, labels * 2 + np.arange(16) // 4 % 2 if groups else None)
     real = real_part(everything(groups)[0])
     counts = np.bincount(real.groups, minlength=8).tolist() if real.groups is not None else None
     return Setting(

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from src.errors import InputError
-from src.seeds import derive
+from src.classifiers.models import build
+from src.runtime.errors import InputError
+from src.runtime.seeds import derive
 from src.training import arms
 from src.training.arms import train_real, train_synaug
 from src.training.losses import LOSSES, log_prior, make_objective
-from src.training.models import build
-from src.training.samplers import class_uniform, half_and_half, minority_sampler
+from src.training.samplers import balanced_minibatches, class_uniform, minority_sampler
 from src.training.second_stage import SECOND_STAGES, second_stage
 from src.training.weighting import WEIGHTINGS
 
@@ -91,7 +91,7 @@ def test_a_sampler_is_the_bases_alone_because_synthetic_arms_have_their_own(seen
     data, synthetic = everything()
     run(arm, setting(seed=2, sampler="subsample_group"))
     ours = {
-        "guided": half_and_half(data.labels[~synthetic], data.labels[synthetic], 8, 0.5, derive("batches", 2)),
+        "guided": balanced_minibatches(data.labels[~synthetic], data.labels[synthetic], 8, 0.5, derive("batches", 2)),
         "synaug": class_uniform(data.labels, 8, derive("batches", 2)),
     }
     assert same_batches(seen["fit"], ours[arm])

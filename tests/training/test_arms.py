@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from src.data.labelled import Labelled
-from src.errors import InputError
-from src.evaluation.features import extract
-from src.seeds import derive
+from src.classifiers.features import extract
+from src.classifiers.models import build
+from src.data.labelled_images import LabelledImages
+from src.runtime.errors import InputError
+from src.runtime.seeds import derive
 from src.training import arms
 from src.training.arms import train_synaug
 from src.training.loop import fit
 from src.training.losses import make_objective
-from src.training.models import build
 from src.training.samplers import SAMPLERS, instance_uniform
 
 from .fakes import RECIPE
@@ -206,7 +206,7 @@ def without_real(missing: tuple[int, ...]):
     """Everything, but for the real images of these classes."""
     data, synthetic = everything()
     kept = synthetic | ~np.isin(data.labels, missing)
-    return Labelled(data.images[kept], data.labels[kept]), synthetic[kept]
+    return LabelledImages(data.images[kept], data.labels[kept]), synthetic[kept]
 
 
 LAST_CURE = r"and synaug\.last_layer would need one; set synaug\.last_layer\.steps: 0$"

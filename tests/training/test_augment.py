@@ -6,8 +6,8 @@ import torch
 from scipy.stats import ks_2samp
 from torchvision.transforms import v2
 
-from src.training import augment
-from src.training.augment import AUGMENTATIONS, Rows, cifar, flip, imagenet, photo, randaugment, shift, standard
+from src.training import augmentation
+from src.training.augmentation import AUGMENTATIONS, Rows, cifar, flip, imagenet, photo, randaugment, shift, standard
 
 X = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
@@ -73,13 +73,13 @@ def test_the_published_cifar_recipe_pads_with_black() -> None:
 
 @pytest.mark.parametrize(("change", "published"), [(photo, 0.7), (imagenet, 0.08), (randaugment, 0.08)])
 def test_published_recipes_crop_at_least_their_share_of_the_area(change, published, monkeypatch) -> None:
-    crop, shares = augment._random_resized_crop, []
+    crop, shares = augmentation._random_resized_crop, []
 
     def spy(x, size, least, *drawn):
         shares.append(least)
         return crop(x, size, least, *drawn)
 
-    monkeypatch.setattr(augment, "_random_resized_crop", spy)
+    monkeypatch.setattr(augmentation, "_random_resized_crop", spy)
     change(X, np.random.default_rng(0))
     assert shares == [published]
 
@@ -104,13 +104,13 @@ def test_randaugment_makes_two_changes_of_strength_9_in_each_image_as_bytes(monk
     changed = randaugment(X, np.random.default_rng(0))
     assert calls == [{"num_ops": 2, "magnitude": 9}]
     assert [(image.dtype, image.shape) for image in images] == [(torch.uint8, X.shape[1:])] * len(X)
-    plain = flip(augment._random_resized_crop(X, 32, 0.08, generator := np.random.default_rng(0), None), generator)
+    plain = flip(augmentation._random_resized_crop(X, 32, 0.08, generator := np.random.default_rng(0), None), generator)
     assert torch.allclose(changed, -plain, atol=1 / 255 + 1e-6)
 
 
 def test_a_resized_crop_is_torchvisions() -> None:
-    made = augment._random_resized_crop(X, 24, 0.08, np.random.default_rng(5), None)
-    corners, sides = augment._boxes(8, 32, 32, 0.08, np.random.default_rng(5))
+    made = augmentation._random_resized_crop(X, 24, 0.08, np.random.default_rng(5), None)
+    corners, sides = augmentation._boxes(8, 32, 32, 0.08, np.random.default_rng(5))
     for image, original, (top, left), (height, width) in zip(made, X, corners.T, sides.T, strict=True):
         expected = v2.functional.resized_crop(original, top, left, height, width, [24, 24], antialias=False)
         assert torch.allclose(image, expected, atol=1e-5)
@@ -122,7 +122,7 @@ def test_crops_are_distributed_as_torchvisions() -> None:
         torch.manual_seed(0)
         drawn = [reference.make_params([torch.zeros(3, 32, 32)]) for _ in range(3000)]
     expected = np.array([[d["top"], d["left"], d["height"], d["width"]] for d in drawn])
-    ours = np.concatenate(augment._boxes(3000, 32, 32, 0.08, np.random.default_rng(0))).T
+    ours = np.concatenate(augmentation._boxes(3000, 32, 32, 0.08, np.random.default_rng(0))).T
     assert np.abs(ours.mean(0) - expected.mean(0)).max() < 0.5
     assert np.abs(ours.std(0) - expected.std(0)).max() < 0.5
     assert (ours[:, :2] + ours[:, 2:]).max() <= 32 and ours.min() >= 0
@@ -135,14 +135,14 @@ def test_areas_and_aspect_ratios_of_crops_follow_torchvisions_law(least: float) 
         torch.manual_seed(0)
         drawn = [reference.make_params([image]) for _ in range(20_000)]
     expected = np.array([[d["height"], d["width"]] for d in drawn]).T
-    _, ours = augment._boxes(20_000, 1000, 1000, least, np.random.default_rng(0))
+    _, ours = augmentation._boxes(20_000, 1000, 1000, least, np.random.default_rng(0))
     for law in (lambda sides: np.log(sides[0] / sides[1]), lambda sides: sides.prod(0)):
         assert ks_2samp(law(ours), law(expected)).pvalue > 1e-3
 
 
 def test_colour_jitter_is_torchvisions_in_the_drawn_order() -> None:
     x = (X + 1) / 2
-    made = augment._colour_jitter(x, np.random.default_rng(5), None)
+    made = augmentation._colour_jitter(x, np.random.default_rng(5), None)
     generator = np.random.default_rng(5)
     factors = generator.uniform(0.6, 1.4, (3, 8))
     order = generator.permuted(np.tile(np.arange(3)[:, None], 8), axis=0)

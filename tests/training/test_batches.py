@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.data.images import to_tensor
-from src.training.augment import AUGMENTATIONS
+from src.shards.pixels import to_tensor
+from src.training.augmentation import AUGMENTATIONS
 from src.training.batches import Batches, Part, pixels
 from src.training.mixing import MIXING
 from src.training.samplers import class_uniform

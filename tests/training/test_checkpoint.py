@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
-from src.training.checkpoint import Run
+from src.training.training_state import TrainingState
 
 
-def run(path, scaler=None, writes: bool = True) -> Run:
+def run(path, scaler=None, writes: bool = True) -> TrainingState:
     model = nn.Linear(2, 2)
-    return Run(model, None, nn.Module(), torch.optim.SGD(model.parameters(), lr=1.0), scaler, path, writes)
+    return TrainingState(model, None, nn.Module(), torch.optim.SGD(model.parameters(), lr=1.0), scaler, path, writes)
 
 
 def scaler(start: float) -> torch.amp.GradScaler:

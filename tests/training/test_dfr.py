@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 
-from src.errors import InputError
-from src.seeds import derive
+from src.runtime.errors import InputError
+from src.runtime.seeds import derive
 from src.training.dfr import _halves, reweight
 from src.training.samplers import uniform_subsample
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from src.classifiers.models import Classifier, build
 from src.evaluation.accuracy import class_accuracies, predict
-from src.seeds import derive
+from src.runtime.seeds import derive
 from src.training.last_layer import retrain_last_layer
-from src.training.models import Classifier, build
 from src.training.samplers import class_uniform, uniform_subsample
 
 from .fakes import RECIPE, corners

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from src.data.images_of import Images
-from src.errors import InputError
+from src.classifiers.models import build
 from src.evaluation.accuracy import macro_accuracy, predict
-from src.scratch import Scratch
+from src.runtime.errors import InputError
+from src.runtime.scratch import Scratch
+from src.shards.lazy_images import Images
 from src.training.loop import fit
 from src.training.losses import make_objective
-from src.training.models import build
 from src.training.objective import Objective
 from src.training.recipe import Recipe
 from src.training.samplers import class_uniform

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.errors import InputError
+from src.runtime.errors import InputError
 from src.training.losses import LOSSES, head_for, ldam, ldam_margins, log_prior, make_objective
 from src.training.weighting import WEIGHTINGS, class_balanced, inverse
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.checkpoints import load_checkpoint
+from src.runtime.checkpoint_file import load_checkpoint
 
 from .worker import IN_PARTS
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from src.errors import InputError
+from src.runtime.errors import InputError
 from src.training.recipe import Recipe
 
 from .fakes import RECIPE

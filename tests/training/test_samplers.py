@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.errors import InputError
+from src.runtime.errors import InputError
 from src.training import samplers
 from src.training.samplers import (
     SAMPLERS,
+    balanced_minibatches,
     class_uniform,
     group_uniform,
-    half_and_half,
     instance_uniform,
     make_sampler,
     minority_sampler,
@@ -33,7 +33,7 @@ def found_key_by_key(keys: np.ndarray) -> list[np.ndarray]:
 def test_every_sampler_draws_what_a_search_key_by_key_draws(labels, others, batch, seed) -> None:
     def draws() -> list[list[int]]:
         made = [make_sampler(name, labels, labels, batch, seed) for name in SAMPLERS]
-        made += [minority_sampler(labels, batch, seed), half_and_half(labels, others, batch, 0.5, seed)]
+        made += [minority_sampler(labels, batch, seed), balanced_minibatches(labels, others, batch, 0.5, seed)]
         return [sample(step).tolist() for sample in made for step in range(3)]
 
     sorted_once = draws()
@@ -70,7 +70,7 @@ def test_every_image_of_a_class_is_equally_likely() -> None:
 @given(label_arrays, label_arrays, st.integers(1, 20), st.floats(0, 1))
 @settings(max_examples=40, deadline=None)
 def test_each_batch_holds_exactly_the_asked_share_of_real_images(real, synthetic, batch, fraction) -> None:
-    drawn = half_and_half(real, synthetic, batch, fraction, seed=0)(step=1)
+    drawn = balanced_minibatches(real, synthetic, batch, fraction, seed=0)(step=1)
     size = round(fraction * batch)
     assert len(drawn) == batch and drawn.max() < len(real) + len(synthetic)
     assert (drawn[:size] < len(real)).all() and (drawn[size:] >= len(real)).all()
@@ -81,7 +81,7 @@ def test_each_batch_holds_exactly_the_asked_share_of_real_images(real, synthetic
 
 def test_a_class_without_synthetic_images_is_passed_over_in_the_synthetic_half() -> None:
     real, synthetic = np.array([0, 1, 2]), np.array([0, 2, 2])
-    drawn = half_and_half(real, synthetic, 12, 0.5, seed=0)(step=0)
+    drawn = balanced_minibatches(real, synthetic, 12, 0.5, seed=0)(step=0)
     assert np.bincount(real[drawn[:6]]).tolist() == [2, 2, 2]
     assert np.bincount(synthetic[drawn[6:] - 3]).tolist() == [3, 0, 3]
 
@@ -148,9 +148,9 @@ def test_nothing_to_sample_from_is_refused() -> None:
         with pytest.raises(InputError, match="no training images"):
             make(NONE, 8, seed=0)
     with pytest.raises(InputError, match="no training images"):
-        half_and_half(np.array([0, 1]), NONE, 8, 0.5, seed=0)
+        balanced_minibatches(np.array([0, 1]), NONE, 8, 0.5, seed=0)
     with pytest.raises(InputError, match=r"lies in \[0, 1\], not 1.5"):
-        half_and_half(np.array([0]), np.array([0]), 8, 1.5, seed=0)
+        balanced_minibatches(np.array([0]), np.array([0]), 8, 1.5, seed=0)
 
 
 def test_without_real_images_half_real_batches_are_refused_with_the_setting_to_change() -> None:
@@ -158,8 +158,8 @@ def test_without_real_images_half_real_batches_are_refused_with_the_setting_to_c
         r"^no real image is left for the retrain\.fraction_real=0\.5 of each batch; set retrain\.fraction_real to 0"
     )
     with pytest.raises(InputError, match=sentence):
-        half_and_half(NONE, np.array([0, 1]), 8, 0.5, seed=0)
+        balanced_minibatches(NONE, np.array([0, 1]), 8, 0.5, seed=0)
 
 
 def test_a_part_with_no_share_may_be_empty() -> None:
-    assert (half_and_half(np.array([0, 1]), NONE, 8, 1.0, seed=0)(0) < 2).all()
+    assert (balanced_minibatches(np.array([0, 1]), NONE, 8, 1.0, seed=0)(0) < 2).all()

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from src.errors import InputError
+from src.classifiers.features import classifier_features, extract
+from src.classifiers.models import Classifier, build
 from src.evaluation.accuracy import class_accuracies, macro_accuracy, predict
-from src.evaluation.features import classifier_features, extract
-from src.seeds import derive
+from src.runtime.errors import InputError
+from src.runtime.seeds import derive
 from src.training.dfr import reweight
-from src.training.models import Classifier, build
 from src.training.recipe import Recipe
 from src.training.samplers import Sampler, class_uniform
 from src.training.second_stage import SECOND_STAGES, second_stage

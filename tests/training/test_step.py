@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from src.classifiers.models import Classifier, build
+from src.training.accelerator import accelerator
 from src.training.batches import Part
 from src.training.losses import make_objective
-from src.training.models import Classifier, build
-from src.training.processes import accelerator
 from src.training.recipe import Recipe
 from src.training.step import Step
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from src.checkpoints import save_checkpoint
-from src.errors import InputError
-from src.parallel import rank, together
-from src.scratch import Scratch
+from src.classifiers.models import build
+from src.runtime.checkpoint_file import save_checkpoint
+from src.runtime.errors import InputError
+from src.runtime.processes import rank, together
+from src.runtime.scratch import Scratch
 from src.training.loop import fit
 from src.training.losses import make_objective
-from src.training.models import build
 from src.training.samplers import class_uniform
 
 from .fakes import RECIPE, corners

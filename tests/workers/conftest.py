@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from src import claims, scratch
-from src.generators import shard_plan
+from src.runtime import claims, scratch
+from src.synthesis import production
 from tests.workers.place import SHARDS, Place, contents
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.setattr(shard_plan, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(production, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(scratch, "POLL", 0.02)
     monkeypatch.setattr(claims, "BEAT", 0.05)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from src.errors import run_stage
-from src.generators.shard_plan import write_plan
-from src.scratch import shared
+from src.runtime.entry import run_stage
+from src.runtime.scratch import shared
+from src.synthesis.production import write_plan
 from tests.micro import digests
 
 PROCESSES = multiprocessing.get_context("fork")

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from src import claims
-from src.errors import InputError
-from src.generators import shard_plan
-from src.generators.cost import spent
-from src.generators.shard_plan import Shelf, write_plan
-from src.shards import INDEX, shard_name
+from src.runtime import claims
+from src.runtime.errors import InputError
+from src.shards.store import INDEX, shard_name
+from src.synthesis import production
+from src.synthesis.cost import spent
+from src.synthesis.production import Shelf, write_plan
 from tests.workers.place import PLAN, SHARDS, SIZE, Fake, Place, contents, interrupted
 
 
@@ -62,7 +62,7 @@ def test_a_damaged_shard_in_the_scratch_is_made_again_alone(
 
 
 def test_a_disk_that_never_returns_what_was_written_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = shard_plan.write_shard
+    write = production.write_shard
 
     def changed(path: Path, first: int, *more: Any) -> str:
         digest = write(path, first, *more)
@@ -70,7 +70,7 @@ def test_a_disk_that_never_returns_what_was_written_is_named(place: Place, monke
             path.write_bytes(b"")
         return digest
 
-    monkeypatch.setattr(shard_plan, "write_shard", changed)
+    monkeypatch.setattr(production, "write_shard", changed)
     with pytest.raises(InputError, match=r"shard-00002.tar is damaged each time it is written; check the disk"):
         place.stage()
     assert not place.out.exists()

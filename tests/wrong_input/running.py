@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.errors import run_stage
+from src.runtime.entry import run_stage
 from tests.micro import RESULTS, digests
 
 

@@ -11,7 +11,7 @@ import torch
 import torchvision
 from safetensors.torch import load_file, save_file
 
-from src.training.models import build
+from src.classifiers.models import build
 from tests.micro import set_parameters
 from tests.wrong_input.running import cut_in_half, edit, stopped
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.closure import ROOT
+from src.versions.import_closure import ROOT
 from tests.micro import digests
 from tests.wrong_input.running import stopped
 
@@ -71,7 +71,7 @@ def refused(main, capsys: pytest.CaptureFixture[str]) -> str:
 def test_an_export_with_wrong_arguments_is_one_line(command, sentence, workspace, capsys, monkeypatch):
     name, *arguments = command.split()
     monkeypatch.setattr(sys, "argv", [name, *arguments])
-    assert sentence in refused(importlib.import_module("stages.export").main, capsys)
+    assert sentence in refused(importlib.import_module("commands.export").main, capsys)
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from benchmarks.fuzzing import files
-from tests.closure import ROOT as REPOSITORY
+from src.versions.import_closure import ROOT as REPOSITORY
 from tests.data.pictures import noise, save
 from tests.wrong_input.running import cut_in_half, edit, replaced, stopped
 

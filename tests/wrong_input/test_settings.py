@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.training.models import build, save
+from src.classifiers.models import build, save
 from tests.micro import set_parameters
 from tests.wrong_input.running import stopped
 

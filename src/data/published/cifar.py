@@ -12,20 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from src.checks import number, whole
 from src.data.imbalance import exponential_counts
+from src.data.locations import missing, raw_folder
+from src.data.prepared_data import ImageSource, PreparedData
 from src.data.published.cifar_files import CIFAR10, CIFAR100, Batch, Layout, read_cifar
-from src.data.raw import missing, raw_folder
-from src.data.sources import Prepared, Source
-from src.errors import InputError
+from src.runtime.errors import InputError
+from src.settings.checks import number, whole
 
 
-def load_cifar10_lt(settings: Mapping[str, Any], seed: int) -> Prepared:
+def load_cifar10_lt(settings: Mapping[str, Any], seed: int) -> PreparedData:
     """CIFAR-10 with a long tail, from cifar-10-batches-py or cifar-10-batches-bin."""
     return _load(settings, CIFAR10)
 
 
-def load_cifar100_lt(settings: Mapping[str, Any], seed: int) -> Prepared:
+def load_cifar100_lt(settings: Mapping[str, Any], seed: int) -> PreparedData:
     """CIFAR-100 with a long tail over its fine classes, from cifar-100-python or cifar-100-binary."""
     return _load(settings, CIFAR100)
 
@@ -55,7 +55,7 @@ def long_tail_and_validation(
     return {name: np.sort(np.concatenate(part)) for name, part in (("train", train), ("val", val), ("pool", pool))}
 
 
-def _load(settings: Mapping[str, Any], layouts: tuple[Layout, ...]) -> Prepared:
+def _load(settings: Mapping[str, Any], layouts: tuple[Layout, ...]) -> PreparedData:
     where = f"datasets.{settings['name']}"
     factor = number(f"{where}.imbalance_factor", settings["imbalance_factor"])
     val_per_class = whole(f"{where}.val_per_class", settings["val_per_class"], 1)
@@ -67,11 +67,13 @@ def _load(settings: Mapping[str, Any], layouts: tuple[Layout, ...]) -> Prepared:
     parts = long_tail_and_validation(data.train[1], factor, val_per_class, split_seed)
     official = _source(data.train, "train")
     splits = {name: official.subset(parts[name]) for name in ("train", "val")}
-    return Prepared({**splits, "test": _source(data.test, "test"), "pool": official.subset(parts["pool"])}, data.names)
+    return PreparedData(
+        {**splits, "test": _source(data.test, "test"), "pool": official.subset(parts["pool"])}, data.names
+    )
 
 
-def _source(batch: Batch, split: str) -> Source:
+def _source(batch: Batch, split: str) -> ImageSource:
     images, labels = batch
-    return Source(
+    return ImageSource(
         tuple(f"{split}/{i:05d}" for i in range(len(labels))), labels, lambda i: np.ascontiguousarray(images[i])
     )

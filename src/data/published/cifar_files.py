@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from src.data.reading import below
-from src.errors import InputError
+from src.data.image_files import below
+from src.runtime.errors import InputError
 
 Batch = tuple[np.ndarray, np.ndarray]
 

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.data.reading import below
-from src.errors import InputError
-from src.files import read_bytes
+from src.data.image_files import below
+from src.runtime.errors import InputError
+from src.runtime.files import read_bytes
 
 FILE = "classes.txt"
 IMAGENET_CLASSES = 1000

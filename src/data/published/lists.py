@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from src.data.image_files import below, inside, is_there, read_image
+from src.data.locations import missing, raw_folder
+from src.data.prepared_data import ImageSource, PreparedData
 from src.data.published.class_names import imagenet_names, overrides, place_names, unique
-from src.data.published.shared import require_disjoint
-from src.data.raw import missing, raw_folder
-from src.data.reading import below, inside, is_there, read_image
-from src.data.sources import Prepared, Source
-from src.errors import InputError
-from src.files import read_bytes
+from src.data.published.file_splits import require_disjoint
+from src.runtime.errors import InputError
+from src.runtime.files import read_bytes
 
 SUFFIXES = (".JPEG", ".jpeg", ".jpg", ".JPG")
 Names = Callable[[Sequence[str], Path], list[str]]
@@ -34,17 +34,17 @@ class Line:
     label: int
 
 
-def load_imagenet_lt(settings: Mapping[str, Any], seed: int) -> Prepared:
+def load_imagenet_lt(settings: Mapping[str, Any], seed: int) -> PreparedData:
     """ImageNet-LT: 115,846 / 20,000 / 50,000 images of 1,000 classes, labels in the order of the sorted WordNet ids."""
     return _load(settings, {split: (f"ImageNet_LT_{split}.txt",) for split in ("train", "val", "test")}, imagenet_names)
 
 
-def load_places_lt(settings: Mapping[str, Any], seed: int) -> Prepared:
+def load_places_lt(settings: Mapping[str, Any], seed: int) -> PreparedData:
     """Places-LT: 62,500 / 7,300 / 36,500 images of 365 classes, named by their folders."""
     return _load(settings, {split: (f"Places_LT_{split}.txt",) for split in ("train", "val", "test")}, place_names)
 
 
-def load_imagenet100_lt(settings: Mapping[str, Any], seed: int) -> Prepared:
+def load_imagenet100_lt(settings: Mapping[str, Any], seed: int) -> PreparedData:
     """ImageNet100-LT: 12,205 / 2,000 / 5,000 images of 100 classes in an order of their own."""
     lists = {split: (f"imageNet_100_LT_{split}.txt", f"ImageNet_100_{split}.txt") for split in ("train", "val", "test")}
     return _load(settings, lists, imagenet_names)
@@ -87,7 +87,7 @@ def find_image(root: Path, path: str) -> str:
     return next((name for name in candidates if is_there(root / name)), path)
 
 
-def _load(settings: Mapping[str, Any], lists: Mapping[str, Sequence[str]], names: Names) -> Prepared:
+def _load(settings: Mapping[str, Any], lists: Mapping[str, Sequence[str]], names: Names) -> PreparedData:
     root = raw_folder(settings)
     paths = _list_files(root, lists, settings)
     lines = {split: read_list(path) for split, path in paths.items()}
@@ -100,7 +100,7 @@ def _load(settings: Mapping[str, Any], lists: Mapping[str, Sequence[str]], names
     sources = {split: _source(part, images) for split, part in lines.items()}
     given = overrides(root)
     called = [given.get(folder, name) for folder, name in zip(folders, names(folders, images), strict=True)]
-    return Prepared({**sources, "pool": sources["train"]}, unique(called, folders))
+    return PreparedData({**sources, "pool": sources["train"]}, unique(called, folders))
 
 
 def _list_files(root: Path, lists: Mapping[str, Sequence[str]], settings: Mapping[str, Any]) -> dict[str, Path]:
@@ -147,8 +147,8 @@ def _refuse_gap(part: Sequence[Line], path: Path) -> None:
         )
 
 
-def _source(part: Sequence[Line], images: Path) -> Source:
+def _source(part: Sequence[Line], images: Path) -> ImageSource:
     ids = tuple(line.path for line in part)
-    return Source(
+    return ImageSource(
         ids, np.array([line.label for line in part], np.int64), lambda i: read_image(find_image(images, ids[i]), images)
     )

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from src.checks import whole
-from src.data.published.shared import grouped_source, require_disjoint
-from src.data.raw import missing, raw_folder
-from src.data.reading import below
-from src.data.sources import Prepared
-from src.errors import InputError
-from src.files import read_bytes
+from src.data.image_files import below
+from src.data.locations import missing, raw_folder
+from src.data.prepared_data import PreparedData
+from src.data.published.file_splits import grouped_source, require_disjoint
+from src.runtime.errors import InputError
+from src.runtime.files import read_bytes
+from src.settings.checks import whole
 
 CONTEXTS = ("autumn", "dim", "grass", "outdoor", "rock", "water")
 MAPPING = "dg_label_id_mapping.json"
@@ -28,7 +28,7 @@ SPLITS = ("train", "val", "test")
 Image = tuple[str, int, int]  # path, label, context
 
 
-def load_nico(settings: Mapping[str, Any], seed: int) -> Prepared:
+def load_nico(settings: Mapping[str, Any], seed: int) -> PreparedData:
     """NICO++, group = 6 * class + context. Groups of at most held_out images have none to train on, and those of none
     may lack their folder.
 
@@ -57,7 +57,9 @@ def load_nico(settings: Mapping[str, Any], seed: int) -> Prepared:
     require_disjoint(str(root), {split: [path for path, _, _ in part] for split, part in parts.items()})
     sources = {split: grouped_source(root, sorted(part)) for split, part in parts.items()}
     names = sorted(mapping, key=mapping.__getitem__)
-    return Prepared({**sources, "pool": sources["train"]}, tuple(name.replace("_", " ") for name in names), CONTEXTS)
+    return PreparedData(
+        {**sources, "pool": sources["train"]}, tuple(name.replace("_", " ") for name in names), CONTEXTS
+    )
 
 
 def _mapping(path: Path) -> dict[str, int]:

@@ -9,14 +9,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from src.checks import number, whole
-from src.data.published.shared import grouped_source, require_disjoint
-from src.data.raw import missing, raw_folder
-from src.data.reading import below
-from src.data.sources import Prepared
+from src.data.image_files import below
+from src.data.locations import missing, raw_folder
+from src.data.prepared_data import PreparedData
+from src.data.published.file_splits import grouped_source, require_disjoint
 from src.data.splits import split_fractions
-from src.errors import InputError
-from src.training.named import named
+from src.runtime.choices import choose
+from src.runtime.errors import InputError
+from src.settings.checks import number, whole
 
 FOLDER = "UTKFace"
 # One published name has a space before .jpg, another has no dot there.
@@ -38,7 +38,7 @@ def attributes(name: str) -> dict[str, int] | None:
     return {"age": age, "gender": int(fields[2]), "race": int(fields[3])}
 
 
-def load_utkface(settings: Mapping[str, Any], seed: int) -> Prepared:
+def load_utkface(settings: Mapping[str, Any], seed: int) -> PreparedData:
     """UTKFace: label = target, context = sensitive attribute, each of age, gender and race; stratified by both.
 
     settings: target, sensitive; drop_races, numbers of the races left out; val_fraction and test_fraction of the
@@ -66,14 +66,14 @@ def load_utkface(settings: Mapping[str, Any], seed: int) -> Prepared:
     require_disjoint(str(folder), {name: split.ids for name, split in splits.items()})
     classes, contexts = (tuple(VALUES[name][k] for k in left) for name, left in zip(pair, values, strict=True))
     skipped = tuple(name for name, each in told.items() if each is None)
-    return Prepared({**splits, "pool": splits["train"]}, classes, contexts, skipped)
+    return PreparedData({**splits, "pool": splits["train"]}, classes, contexts, skipped)
 
 
 def _attributes(settings: Mapping[str, Any], where: str) -> tuple[str, str]:
     """The target and the sensitive attribute."""
     pair = settings["target"], settings["sensitive"]
     for attribute in pair:
-        named("attribute of UTKFace", VALUES, attribute)
+        choose("attribute of UTKFace", VALUES, attribute)
     if pair[0] == pair[1]:
         raise InputError(f"{where}.target and {where}.sensitive are both {pair[0]}; choose two attributes")
     return pair

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.data.published.shared import grouped_source, require_disjoint
-from src.data.raw import missing, raw_folder
-from src.data.reading import below
-from src.data.sources import Prepared
-from src.errors import InputError
+from src.data.image_files import below
+from src.data.locations import missing, raw_folder
+from src.data.prepared_data import PreparedData
+from src.data.published.file_splits import grouped_source, require_disjoint
+from src.runtime.errors import InputError
 
 FOLDER = "waterbird_complete95_forest2water2"
 TABLE = "metadata.csv"
@@ -20,7 +20,7 @@ SPLITS = {"0": "train", "1": "val", "2": "test"}
 COLUMNS = ("img_filename", "y", "split", "place")
 
 
-def load_waterbirds(settings: Mapping[str, Any], seed: int) -> Prepared:
+def load_waterbirds(settings: Mapping[str, Any], seed: int) -> PreparedData:
     """Waterbirds in its published splits, group = 2 * y + place. Raises InputError naming the line of metadata.csv that
     lacks a value or has another than 0 and 1 (0, 1 and 2 for the split)."""
     root = raw_folder(settings)
@@ -31,7 +31,7 @@ def load_waterbirds(settings: Mapping[str, Any], seed: int) -> Prepared:
     parts = {split: sorted(row[1:] for row in rows if row[0] == split) for split in SPLITS.values()}
     require_disjoint(str(table), {split: [path for path, _, _ in part] for split, part in parts.items()})
     sources = {split: grouped_source(table.parent, part) for split, part in parts.items()}
-    return Prepared({**sources, "pool": sources["train"]}, CLASSES, CONTEXTS)
+    return PreparedData({**sources, "pool": sources["train"]}, CLASSES, CONTEXTS)
 
 
 def _rows(path: Path) -> list[tuple[str, str, int, int]]:

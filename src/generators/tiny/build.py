@@ -12,12 +12,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from src.checkpoints import save_checkpoint
 from src.data.pose import PoseRange
-from src.files import atomic_write
 from src.generators.tiny import components, networks
 from src.generators.tiny.corpus import CLASSES, SIZE, WORDS, render
-from src.seeds import derive, numpy_generator
+from src.runtime.checkpoint_file import save_checkpoint
+from src.runtime.files import atomic_write
+from src.runtime.seeds import derive, numpy_generator
 
 ZERO_SHOT = "zero_shot/text_projection.safetensors"  # the pipeline has no use for it; zero-shot reading has
 

@@ -16,7 +16,7 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionM
 
 from src.generators.tiny.corpus import Corpus
 from src.generators.tiny.optimise import Budget, optimise
-from src.seeds import torch_generator
+from src.runtime.seeds import torch_generator
 
 
 def _pixels(corpus: Corpus, index: Tensor, device: torch.device) -> Tensor:

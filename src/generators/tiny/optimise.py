@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from src.checkpoints import load_checkpoint, save_checkpoint
-from src.errors import InputError
+from src.runtime.checkpoint_file import load_checkpoint, save_checkpoint
+from src.runtime.errors import InputError
 
 CHECKPOINT_EVERY = 200  # steps
 

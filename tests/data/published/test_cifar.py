@@ -9,7 +9,7 @@ import pytest
 from src.data.imbalance import exponential_counts, shots
 from src.data.published.cifar import load_cifar10_lt, load_cifar100_lt, long_tail_and_validation
 from src.data.published.cifar_files import unpickle
-from src.errors import InputError
+from src.runtime.errors import InputError
 from tests.data.published import miniatures
 from tests.data.published.cifar_writing import python2_pickle
 

@@ -7,17 +7,17 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from src.data.prepared_data import PreparedData
 from src.data.published.nico import CONTEXTS, load_nico
 from src.data.published.utkface import load_utkface
 from src.data.published.waterbirds import load_waterbirds
-from src.data.sources import Prepared
-from src.errors import InputError
+from src.runtime.errors import InputError
 from tests.data.published import miniatures
 
 LOADERS = [(load_nico, miniatures.nico), (load_waterbirds, miniatures.waterbirds), (load_utkface, miniatures.utkface)]
 
 
-def groups(data: Prepared, split: str) -> list[int]:
+def groups(data: PreparedData, split: str) -> list[int]:
     source = data.splits[split]
     assert source.contexts is not None and data.context_names is not None
     number = len(data.class_names) * len(data.context_names)

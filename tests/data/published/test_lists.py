@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.models import ResNet50_Weights
 
-from src.data import plan
 from src.data.imbalance import shots
 from src.data.published.class_names import imagenet_names, unique
+from src.data.published.file_splits import require_disjoint
 from src.data.published.lists import class_folder, load_imagenet100_lt, load_imagenet_lt, load_places_lt, read_list
-from src.data.published.shared import require_disjoint
-from src.errors import InputError
+from src.runtime.errors import InputError
+from src.synthesis import plan
 from tests.data.published import miniatures
 
 

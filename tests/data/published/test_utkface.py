@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data.published.utkface import VALUES, attributes, load_utkface
-from src.errors import InputError
+from src.runtime.errors import InputError
 from tests.data.published import miniatures
 
 

@@ -1,0 +1,42 @@
+"""Command export: a balanced data set, or any folder of shards, as plain folders of images with a table.
+
+python -m commands.export guided                          # real and synthetic images of the arm, into export/guided
+python -m commands.export data/synth/guided export/made   # a folder of shards into a folder of your choice
+"""
+
+import argparse
+from pathlib import Path
+
+from src.runtime.entry import run_stage
+
+from src.data.export import TABLE, Entry, export, merged_entries, shard_entries
+from src.data.merge import read_merged
+from src.data.names import read_names
+from src.runtime.errors import InputError
+from src.shards.store import Shards
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", help="an arm (synaug, guided), or a folder of shards")
+    parser.add_argument("folder", nargs="?", type=Path, help="where to; export/<name> if absent")
+    arguments = parser.parse_args()
+    real = Shards("data/real/train")
+    entries = _entries(arguments.what, real)
+    folder = arguments.folder or Path("export") / Path(arguments.what).resolve().name
+    written = export(entries, read_names("data/real"), real, folder)
+    print(f"{len(entries)} images in {folder} ({written} new), listed in {folder / TABLE}")
+
+
+def _entries(what: str, real: Shards) -> list[Entry]:
+    index = Path("data/merged") / f"{what}.csv"
+    if Path(what).name == what and index.is_file():
+        return merged_entries(read_merged(index), real, Shards(f"data/synth/{what}"))
+    if (Path(what) / "index.jsonl").is_file():
+        return shard_entries(Shards(what))
+    arms = ", ".join(sorted(path.stem for path in Path("data/merged").glob("*.csv"))) or "none: run `dvc repro` first"
+    raise InputError(f"'{what}' is neither a balanced set (there are {arms}) nor a folder of shards; name one of these")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,24 @@
+"""Command improvement: metrics/improvement.md, what balancing improved, from the git-tracked metrics alone.
+
+python -m commands.improvement
+"""
+
+from pathlib import Path
+
+from src.runtime.entry import run_stage
+
+from src.evaluation.improvement import improvement_report, read_predictions
+from src.runtime.files import atomic_write, read_json
+
+OUT = "metrics/improvement.md"
+
+
+def main() -> None:
+    report = read_json("metrics/accuracy.json")
+    predictions = read_predictions(Path("metrics/confusion"), report)
+    atomic_write(OUT, improvement_report(report, predictions).encode())
+    print(f"wrote {OUT}")
+
+
+if __name__ == "__main__":
+    run_stage(main, arguments=False)

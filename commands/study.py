@@ -1,0 +1,123 @@
+"""Run studies: `python -m commands.study conditioning criteria`, all of them without a name; resumable.
+
+Every experiment is one of DVC's (`dvc exp show` lists them); finished ones are kept in
+metrics/studies/experiments.jsonl and never run twice on the same code and parameters. Tables and figures go to
+metrics/studies/<name>.{md,csv,png} as soon as a study's last experiment has ended. What runs says so in
+.dvc/tmp/studies/<experiment>.log.
+
+At the papers' scale DVC's queue does the work: --paper prints its commands, --collect makes the tables of what ended.
+"""
+
+import argparse
+import os
+from pathlib import Path
+from statistics import median
+
+from src.runtime.entry import run_stage
+from tqdm import tqdm
+
+from src.runtime.errors import InputError
+from src.studies.campaign import Campaign
+from src.studies.experiments import Experiment
+from src.studies.paper import commands
+from src.studies.results import Results
+from src.studies.running import Outcome, quiet, run_all
+from src.studies.study import Study
+from src.studies.study_files import known_studies, parse_seeds, read_study
+from src.versions.git import git_text
+
+FIRST = 300.0  # seconds, of an experiment before any has been measured: about two cores' for the digits
+SOURCES = ("src", "stages", "prompts", "models", "params.yaml", "dvc.yaml")
+
+
+def main() -> None:
+    options = _options()
+    studies = [read_study(name) for name in options.names or known_studies()]
+    if options.paper:
+        print("\n".join(commands(studies if options.names else [study for study in studies if study.paper])))
+        return
+    if options.collect:
+        _collect([study.paper for study in studies if study.paper])
+        return
+    campaign = Campaign(studies, Results(), None if options.seeds is None else parse_seeds(options.seeds))
+    missing = campaign.missing()
+    _announce(campaign, missing, options.jobs)
+    if options.dry:
+        return
+    with quiet():
+        campaign.write()
+    if missing:
+        _run(campaign, missing, options.jobs)
+    if campaign.failures:
+        raise InputError(
+            f"{len(campaign.failures)} of {len(missing)} experiments failed, the rest is done; what they said stands "
+            "above and in the tables, and .dvc/tmp/studies keeps their logs"
+        )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(known_studies())}; all without a name")
+    parser.add_argument("--seeds", help="such as 400-402, in place of the study's own, which its table needs")
+    parser.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, help="seeds side by side (one per core)")
+    parser.add_argument("--dry", action="store_true", help="say what would run and how long it would take")
+    parser.add_argument("--paper", action="store_true", help="print the study at the papers' scale, with its GPU-hours")
+    parser.add_argument("--collect", action="store_true", help="make the tables at the papers' scale of what has ended")
+    return parser.parse_args()
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of experiments; give 1 or more")
+    return int(text)
+
+
+def _collect(studies: list[Study]) -> None:
+    campaign = Campaign(studies, Results())
+    with quiet():
+        added = campaign.collect()
+    tqdm.write(f"{added} experiments taken up, {len(campaign.missing())} of {len(campaign.experiments)} still missing")
+    for name, said in campaign.failures.items():
+        tqdm.write(f"not taken up: {name}: {said}")
+
+
+def _announce(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
+    count = len(campaign.experiments)
+    line = f"{count} experiments, {count - len(missing)} finished, {len(missing)} to run"
+    tqdm.write(line + (f", about {hours(campaign.results, missing, jobs) * 60:.0f} min" if missing else ""))
+
+
+def hours(results: Results, missing: list[Experiment], jobs: int) -> float:
+    """How long they should take side by side: as long as the same settings took on other seeds, else as the median."""
+    usual = median(results.seconds() or [FIRST])
+    each = [(one.seed, median(results.seconds(one.settings) or [usual])) for one in missing]
+    longest = max(sum(seconds for seed, seconds in each if seed == one) for one, _ in each)
+    return max(longest, sum(seconds for _, seconds in each) / jobs) / 3600
+
+
+def _run(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
+    if dirty := git_text(Path("."), "status", "--porcelain", *SOURCES):
+        raise InputError(f"{dirty.split()[1]} is not committed; commit first, so that results belong to a commit")
+    with tqdm(total=len(missing), desc="studies", unit="experiment", smoothing=0.1) as bar:
+
+        def finished(outcome: Outcome) -> None:
+            with quiet():
+                campaign.end(outcome)
+            one = outcome.experiment
+            if one.name in campaign.failures:
+                tqdm.write(f"failed: {one.name} {dict(one.settings)}: {campaign.failures[one.name]}")
+            bar.update()
+            told(-1)
+
+        running = 0
+
+        def told(more: int) -> None:
+            nonlocal running
+            running += more
+            bar.set_postfix(running=running, failed=len(campaign.failures))
+
+        run_all(missing, jobs, finished, lambda one: told(1))
+
+
+if __name__ == "__main__":
+    run_stage(main)

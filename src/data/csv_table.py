@@ -1,0 +1,84 @@
+"""An own CSV of images: columns `path` and `label`, and where there are such `group` (the context) and `split`."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from src.data.image_files import inside, is_there
+from src.data.labelled_files import SPLITS, LabelledFile, not_there, prepared
+from src.data.locations import raw_folder
+from src.data.prepared_data import PreparedData
+from src.runtime.errors import InputError, listed
+
+
+def load_csv(settings: Mapping[str, Any], seed: int) -> PreparedData:
+    """The images of a CSV, whose paths are relative to the folder that it lies in; other columns do not count.
+
+    settings: name, path (the CSV, or the folder that holds one called `table`), and those of `load_folder`. Raises
+    InputError with the line numbers of rows that cannot be used, and whatever `own.prepared` refuses.
+    """
+    given = raw_folder(settings)
+    table = given if given.is_file() else given / settings["table"]
+    if not table.is_file():
+        raise not_there(given, settings["table"], settings)
+    return prepared(table.parent, read_table(table), settings, seed)
+
+
+def read_table(table: Path) -> list[LabelledFile]:
+    """The rows of a CSV in UTF-8. Rows that repeat an image with the same words count once.
+
+    Raises InputError, with line numbers, for a missing column, a row of the wrong length, an empty label or group, an
+    unknown split, an image that is not there or lies outside the table's folder, or one that occurs with two meanings.
+    """
+    seen: dict[Path, tuple[int, LabelledFile]] = {}
+    problems = []
+    for line, row in _rows(table):
+        image = LabelledFile(str(PurePosixPath(row["path"])), row["label"], row.get("group"), row.get("split"))
+        problem = _problem(image, table.parent)
+        if problem is None:
+            first, same = seen.setdefault(inside(table.parent, image.path), (line, image))
+            if (same.label, same.context, same.split) != (image.label, image.context, image.split):
+                problem = f"contradicts line {first} about '{image.path}'"
+        if problem is not None:
+            problems.append(f"line {line} {problem}")
+    if problems:
+        raise InputError(f"{table} cannot be used as it is ({listed(problems)}); correct these lines")
+    if not seen:
+        raise InputError(f"{table} has no rows; add a line for each image")
+    return [image for _, image in seen.values()]
+
+
+def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        reader = csv.DictReader(io.StringIO(table.read_text("utf-8-sig"), newline=""), strict=True)
+        columns = [name.strip() for name in reader.fieldnames or ()]
+        if not {"path", "label"} <= set(columns) or len(set(columns)) < len(columns):
+            raise InputError(
+                f"{table} needs a first line that names the columns path and label, once each and separated by commas, "
+                f"not {','.join(columns)!r}; correct it"
+            )
+        reader.fieldnames = columns
+        for row in reader:
+            if None in row or None in row.values():
+                raise InputError(f"{table} line {reader.line_num} does not have {len(columns)} fields; correct it")
+            yield reader.line_num, {name: value.strip() for name, value in row.items()}
+    except UnicodeDecodeError:
+        raise InputError(f"{table} is not UTF-8 text; save it as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise InputError(f"{table} is not a valid CSV around line {reader.line_num} ({error}); correct it") from None
+
+
+def _problem(image: LabelledFile, root: Path) -> str | None:
+    if not image.label:
+        return "has no label"
+    if image.context == "":
+        return "has no group"
+    if image.split not in (None, *SPLITS):
+        return f"has the split '{image.split}', not one of {', '.join(SPLITS)}"
+    try:
+        there = is_there(inside(root, image.path))
+    except InputError as error:
+        return f"is refused: {str(error).partition(';')[0]}"
+    return None if there else f"names '{image.path}', which is not in {root}"

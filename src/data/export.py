@@ -1,0 +1,156 @@
+"""A data set to take away: folders `<class>/<source>-<position>.png` (or `.jpg`) and a table of every image's origin.
+
+The table, images.csv, is what the loader of an own CSV reads, so that an export is a data set again. Contexts are its
+column `group` if all images have one, and else its column `context`, which that loader leaves alone.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from src.data.merge import SOURCES, Merged
+from src.data.names import Names
+from src.runtime.errors import InputError
+from src.runtime.files import atomic_write, hash_file, read_json, write_csv, write_json
+from src.runtime.processes import is_main
+from src.shards.store import Shards
+
+TABLE, MARKER = "images.csv", "export.json"
+
+# What no common file system forbids in a name; \w holds the letters of every script.
+_UNSAFE = re.compile(r"[^\w .()+,&'-]")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # no folders on Windows
+_LONGEST = 100  # bytes; file systems allow 255
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image to export: `position` in `shards`, which are real or synthetic (`source`)."""
+
+    shards: Shards
+    position: int
+    source: str
+
+
+def folder_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return a folder name for each name: no separators, no hidden or parent folder, unique even where case is lost."""
+    taken, safe = {TABLE, MARKER}, []
+    for name in names:
+        plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).lstrip(" .-")
+        plain = plain.encode()[:_LONGEST].decode(errors="ignore").rstrip(" .") or "class"
+        plain = f"_{plain}" if _DEVICES.fullmatch(plain) else plain
+        unique, number = plain, 1
+        while unique.casefold() in taken:
+            number += 1
+            unique = f"{plain}-{number}"
+        taken.add(unique.casefold())
+        safe.append(unique)
+    return tuple(safe)
+
+
+def merged_entries(merged: Merged, real: Shards, made: Shards) -> list[Entry]:
+    """Return the images of a balanced set. Raises InputError if its index and the shards disagree."""
+    merged.check(real, made)
+    pairs = zip(merged.synthetic, merged.position, strict=True)
+    return [Entry(made if synthetic else real, int(i), SOURCES[int(synthetic)]) for synthetic, i in pairs]
+
+
+def shard_entries(shards: Shards) -> list[Entry]:
+    """Return all images of a folder of shards; those that were made for a prompt are synthetic."""
+    return [Entry(shards, i, SOURCES["prompt" in shards.meta(i)]) for i in range(len(shards))]
+
+
+def export(entries: Sequence[Entry], names: Names, real: Shards, folder: Path) -> int:
+    """Write the images and the table into `folder`; return how many images were not there before.
+
+    real: the training images that synthetic ones were conditioned on. An export that was interrupted is completed, and
+    a complete one stays as it is. Raises InputError if the folder holds anything else.
+    """
+    for shards in {entry.shards.folder: entry.shards for entry in entries}.values():
+        if shards.labels.max() >= len(names.classes):
+            raise InputError(f"{shards.folder} has a class without a name; run `dvc repro` to prepare the data again")
+        groups = None if names.contexts is None else shards.contexts
+        if groups is not None and groups.max() >= len(names.contexts or ()):
+            raise InputError(f"{shards.folder} has a group without a name; run `dvc repro` to prepare the data again")
+    _claim(folder, _digest(entries, names))
+    folders, column = folder_names(names.classes), _column(entries, names)
+    rows, written = [], 0
+    for entry in tqdm(entries, "export", unit="image", mininterval=2, delay=2, leave=False, disable=not is_main()):
+        row = _row(entry, names, folders, real, column)
+        rows.append(row)
+        path = folder / row["path"]
+        if not path.exists():
+            atomic_write(path, entry.shards.stored(entry.position))  # its hash checked, and not encoded again
+            written += 1
+    for unfinished in folder.glob("*/.*.tmp"):
+        unfinished.unlink()
+    write_csv(folder / TABLE, rows)
+    return written
+
+
+def _column(entries: Sequence[Entry], names: Names) -> str | None:
+    """What the table calls the context; None if no image has one, or contexts have no names."""
+    known = {entry.shards.contexts is not None for entry in entries}  # of a folder, all images have one or none
+    if names.contexts is None or True not in known:
+        return None
+    return "context" if False in known else "group"
+
+
+def _row(entry: Entry, names: Names, folders: Sequence[str], real: Shards, column: str | None) -> dict[str, Any]:
+    meta = entry.shards.meta(entry.position)
+    label, context, origin = int(meta["label"]), meta.get("context"), meta.get("source")
+    told = "" if context is None or names.contexts is None else names.contexts[context]
+    return {
+        "path": f"{folders[label]}/{entry.source}-{entry.position:08d}.{entry.shards.suffix(entry.position)}",
+        "label": names.classes[label],
+        **({} if column is None else {column: told}),
+        "source": entry.source,
+        "prompt": meta.get("prompt"),
+        "seed": meta.get("seed"),
+        "source_image": _name(entry.shards, entry.position) if entry.source == SOURCES[0] else _name(real, origin),
+        "criterion_before": meta.get("criterion_before"),
+        "criterion_after": meta.get("criterion_after"),
+    }
+
+
+def _name(shards: Shards, position: int | None) -> str | None:
+    """What the user calls a real image, or its number among the training images where it has no name."""
+    if position is None:
+        return None
+    if type(position) is not int or not 0 <= position < len(shards):
+        raise InputError(f"an image was made from image {position!r}, which {shards.folder} lacks; run `dvc repro`")
+    return shards.meta(position).get("id", f"{position:08d}")
+
+
+def _digest(entries: Sequence[Entry], names: Names) -> str:
+    """Names what is exported by its contents: the indexes hold the hash of every image."""
+    indexes = {entry.shards.folder: "" for entry in entries}
+    hashes = [hash_file(folder / "index.jsonl") for folder in indexes]
+    order = {folder: k for k, folder in enumerate(indexes)}
+    listed = [[order[entry.shards.folder], entry.position, entry.source] for entry in entries]
+    return hashlib.sha256(json.dumps([names.classes, names.contexts, hashes, listed]).encode()).hexdigest()
+
+
+def _claim(folder: Path, digest: str) -> None:
+    """Make the folder this export's, which is only possible where nothing or the same export lies."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; give the export a folder of its own")
+    present = next(_visible(folder), None)
+    if present is None:
+        write_json(folder / MARKER, {"sha256": digest})
+    elif not (folder / MARKER).is_file():
+        raise InputError(f"{folder} holds files of yours, such as {present}; give the export a new or empty folder")
+    elif read_json(folder / MARKER) != {"sha256": digest}:
+        raise InputError(f"{folder} holds the export of other images; delete it, or give this one another folder")
+
+
+def _visible(folder: Path) -> Iterator[str]:
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return (path.name for path in paths if not path.name.startswith("."))

@@ -1,0 +1,73 @@
+"""An own folder of images: `<class>/<image>`, or `train/`, `val/`, `test/` with the class folders in them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from src.data.labelled_files import SPLITS, LabelledFile, not_there, prepared
+from src.data.locations import raw_folder
+from src.data.prepared_data import PreparedData
+from src.runtime.errors import InputError, listed
+
+# What people call images. Formats that cannot be read (.heic, .svg) stand here too: they are refused by name, not lost.
+EXTENSIONS = {
+    ".apng", ".avif", ".bmp", ".cr2", ".dng", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg",
+    ".jpg", ".jxl", ".nef", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".svg", ".tga", ".tif", ".tiff", ".webp",
+}  # fmt: skip
+
+
+def load_folder(settings: Mapping[str, Any], seed: int) -> PreparedData:
+    """The folder's images, classes named by their folders; hidden files and files that are no images do not count.
+
+    settings: name, path, val_fraction and test_fraction (of each class, where that split is absent), skip_unreadable,
+    and long_tail {head_count, imbalance_factor} or nothing. Raises InputError naming what does not fit the layout: a
+    class folder without images, images outside a class folder, folders within a class folder, unreadable images, splits
+    under other names.
+    """
+    root = raw_folder(settings)
+    if not root.is_dir() or not _folders(root):
+        raise not_there(root, "<class>/<image>", settings)
+    splits = _folders(root) if _has_splits(root) else [None]
+    images = [image for split in splits for image in _images(root, root / (split or ""), split)]
+    return prepared(root, images, settings, seed)
+
+
+def _has_splits(root: Path) -> bool:
+    """Whether the folders at the top are splits; classes may bear such names, but hold images and no folders.
+
+    Raises InputError for splits under other names: a sound layout, which is not to be flattened.
+    """
+    names = _folders(root)
+    if not any(name.casefold() in ("train", "training") and _folders(root / name) for name in names):
+        return False
+    if strange := [name for name in names if name not in SPLITS]:
+        raise InputError(
+            f"{root} holds {listed(strange)}; split folders must be called train, val and test, with no other folder "
+            "beside them"
+        )
+    return True
+
+
+def _images(root: Path, base: Path, split: str | None) -> list[LabelledFile]:
+    if loose := _files(base):
+        raise InputError(f"{base} holds images beside its class folders ({listed(loose)}); sort them into classes")
+    images = []
+    for name in _folders(base):
+        folder = base / name
+        if deeper := _folders(folder):
+            raise InputError(f"{folder} holds folders ({listed(deeper)}); images must lie in the class folder itself")
+        found = _files(folder)
+        if not found and split in (None, "train"):
+            raise InputError(f"{folder} holds no image; add one, or remove the folder of this class")
+        images += [LabelledFile((folder / file).relative_to(root).as_posix(), name, split=split) for file in found]
+    return images
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _files(folder: Path) -> list[str]:
+    """Names of images; a link that leads nowhere counts, so that it is refused by name."""
+    entries = (entry for entry in folder.iterdir() if not entry.is_dir() and not entry.name.startswith("."))
+    return sorted(entry.name for entry in entries if entry.suffix.lower() in EXTENSIONS)

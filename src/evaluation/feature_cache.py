@@ -1,0 +1,79 @@
+"""Features kept between runs, under `.dvc/tmp/features` of the main repository.
+
+An extractor is known by its name and by what it makes of fixed noise, which changes with its weights, its code and its
+libraries alike; images by their contents. A file that does not fit its sha256 beside it is made again.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from src.classifiers.features import Extractor
+from src.runtime.errors import InputError
+from src.runtime.files import atomic_write, writing
+from src.runtime.processes import is_main
+from src.shards.lazy_images import Images
+from src.shards.pixels import to_tensor
+
+
+def cached_features(name: str, extractor: Extractor, images: Images, batch: int = 256) -> np.ndarray:
+    """Return the features of all images, in order: float32 (N, D), mapped from a file, computed if it is not there.
+
+    images: uint8 (N, H, W, 3), N > 0. extractor: (B, 3, H, W) in [-1, 1] -> (B, D). InputError for features that are
+    not finite.
+    """
+    root = Path(os.environ.get("DVC_ROOT") or Path.cwd())
+    path = root / ".dvc" / "tmp" / "features" / f"{_key(name, extractor, images)}.npy"
+    if not _whole(path):
+        _write(path, name, extractor, images, batch)
+    return np.load(path, mmap_mode="r")
+
+
+def _key(name: str, extractor: Extractor, images: Images) -> str:
+    noise = np.random.default_rng(0).integers(256, size=(2, *images.shape[1:]), dtype=np.uint8)
+    said = _features(extractor, noise)
+    digest = hashlib.sha256(f"{name} {said.dtype}{said.shape} {images.shape}".encode())
+    digest.update(said.tobytes())
+    for start in range(0, len(images), 1024):
+        digest.update(np.ascontiguousarray(images[start : start + 1024]).data)
+    return digest.hexdigest()
+
+
+def _features(extractor: Extractor, images: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        return np.ascontiguousarray(extractor(to_tensor(images)).float().cpu().numpy())
+
+
+def _write(path: Path, name: str, extractor: Extractor, images: Images, batch: int) -> None:
+    with writing(path) as file:
+        _stream(file, name, extractor, images, batch)
+    atomic_write(path.with_suffix(".sha256"), _digest(path).encode())
+
+
+def _stream(file: BinaryIO, name: str, extractor: Extractor, images: Images, batch: int) -> None:
+    starts = tqdm(range(0, len(images), batch), f"{name} features", disable=not is_main(), leave=False, delay=2)
+    for start in starts:
+        rows = _features(extractor, images[start : start + batch])
+        if not np.isfinite(rows).all():
+            raise InputError(f"the features in the space '{name}' hold NaN or infinity; check that network's weights")
+        if start == 0:
+            header = {"descr": rows.dtype.str, "fortran_order": False, "shape": (len(images), rows.shape[1])}
+            np.lib.format.write_array_header_1_0(file, header)
+        file.write(rows.data)
+
+
+def _whole(path: Path) -> bool:
+    try:
+        return _digest(path) == path.with_suffix(".sha256").read_text()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

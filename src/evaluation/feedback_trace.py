@@ -1,0 +1,39 @@
+"""What feedback did to the images: by its own trace, and in the eyes of the classifier that gave it."""
+
+from typing import Any
+
+import numpy as np
+
+from src.shards.store import Shards
+
+TRACE = {"before": "criterion_before", "after": "criterion_after", "updates": "updates", "skipped": "skipped"}
+
+
+def criteria(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return the mean loss and entropy in nats of finished images, the same judge for guided and unguided ones.
+
+    probabilities: (N, C) by the base classifier. labels: (N,), the classes asked for.
+    """
+    p = np.clip(probabilities, np.finfo(np.float64).tiny, 1)
+    return {
+        "loss": float(-np.log(p[np.arange(len(labels)), labels]).mean()),
+        "entropy": float(-(p * np.log(p)).sum(1).mean()),
+    }
+
+
+def trace(shards: Shards) -> dict[str, float | None] | None:
+    """Return the means per image of what sampling recorded; None for images made without feedback.
+
+    before: the criterion of the prediction at the first guided step; after: of the finished image; None where no image
+    has a finite one. updates, skipped: guided steps that moved the image, or could not since the gradient was zero or
+    not finite.
+    """
+    metas = [shards.meta(i) for i in range(len(shards))]
+    if all(meta.get("criterion_after") is None for meta in metas):
+        return None
+    return {name: _mean(meta.get(field) for meta in metas) for name, field in TRACE.items()}
+
+
+def _mean(values: Any) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

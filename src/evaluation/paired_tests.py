@@ -1,0 +1,70 @@
+"""Two classifiers on the same test images: is the difference of their accuracies more than the draw of the images?
+
+Exact test of McNemar (1947) with the correction of Holm (1979) for many classes, the interval of Agresti and Min
+(Statistics in Medicine 24, 2005) for one class, and a paired bootstrap for everything made of several.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import stats
+
+from src.runtime.seeds import numpy_generator
+
+LEVEL = 0.95
+RESAMPLES = 2000
+
+
+def outcomes(before: np.ndarray, after: np.ndarray, strata: np.ndarray, count: int) -> np.ndarray:
+    """Return how many images of each stratum are right (both, before only, after only, never), integers (count, 4).
+
+    before, after: (N,) bool, whether each image is classified rightly. strata: (N,) integers 0 .. count - 1.
+    """
+    kind = 2 * ~before + ~after
+    return np.bincount(4 * strata + kind, minlength=4 * count).reshape(count, 4)
+
+
+def p_value(lost: int, gained: int) -> float:
+    """Return the two-sided p of McNemar's exact test: of lost + gained changed images, half should be gained."""
+    return float(stats.binomtest(gained, lost + gained).pvalue) if lost + gained else 1.0
+
+
+def interval(lost: int, gained: int, images: int) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of accuracies, within [-1, 1]; half an image added to each outcome.
+
+    Unlike Wald's or the bootstrap's, it keeps its width where few images change.
+    """
+    n = images + 2
+    middle = (gained - lost) / n
+    half = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt(lost + gained + 1 - (gained - lost) ** 2 / n) / n
+    return float(max(middle - half, -1)), float(min(middle + half, 1))
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Return which of the tests hold together, (K,) bool: the chance of any false one among them is at most 5 %."""
+    order = np.argsort(p_values)
+    holds = np.asarray(p_values)[order] * np.arange(len(order), 0, -1) <= 1 - LEVEL
+    found = np.zeros(len(order), dtype=bool)
+    found[order] = np.logical_and.accumulate(holds)
+    return found
+
+
+def changes_needed(tests: int) -> int:
+    """Return the fewest images that must change, all one way, for the clearest of so many tests to hold."""
+    # p = 2 (1/2)^changes, against 5 % over the number of tests
+    return int(np.ceil(np.log2(2 * tests / (1 - LEVEL))))
+
+
+def bootstrap(table: np.ndarray, measure: Callable[[np.ndarray], np.ndarray], purpose: str) -> tuple[float, float]:
+    """Return the 95 % percentile interval of measure(after) - measure(before), images resampled in pairs by stratum.
+
+    table: `outcomes`, every stratum with an image. measure: accuracies (R, K) to (R,). purpose: addresses the draws.
+    """
+    images = table.sum(1)
+    before, after = np.empty((2, RESAMPLES, len(table)))
+    for k, (row, n) in enumerate(zip(table, images, strict=True)):
+        drawn = numpy_generator("bootstrap", purpose, k).multinomial(n, row / n, RESAMPLES)
+        before[:, k] = (drawn[:, 0] + drawn[:, 1]) / n
+        after[:, k] = (drawn[:, 0] + drawn[:, 2]) / n
+    low, high = np.quantile(measure(after) - measure(before), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)

@@ -1,0 +1,66 @@
+"""The classifier's side of feedback: decoded images in, a criterion's value per image out."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from src.classifiers.models import Classifier
+from src.feedback.class_gaussians import fit_gaussians
+from src.feedback.criteria import Criterion, criterion
+from src.settings.checks import flag
+from src.shards.lazy_images import Images
+from src.shards.pixels import to_tensor
+
+Value = Callable[[Tensor, Tensor], Tensor]
+
+
+def rescaled(images: Tensor) -> Tensor:
+    """Each image (B, 3, H, W) stretched to span [-1, 1], as the released code does; its range is held constant."""
+    flat = images.detach().flatten(1)
+    low, high = (v.reshape(-1, 1, 1, 1) for v in (flat.amin(1), flat.amax(1)))
+    return (images - low) / (high - low).clamp_min(torch.finfo(images.dtype).tiny) * 2 - 1
+
+
+def criterion_value(
+    model: Classifier, measure: Criterion, rescale: bool = False, stored_size: int | None = None
+) -> Value:
+    """`value(images (B, 3, H, W), labels (B,)) -> (B,)`: clamped to [-1, 1] and resized as a stored image would be.
+
+    The clamp is what a stored image undergoes; its gradient is passed straight through where it binds.
+    rescale: stretch every image to span [-1, 1] instead. stored_size: pixels, None for what the model sees; of a
+    larger image it sees the centre.
+    """
+    edge = stored_size or int(model.config["image_size"])
+
+    def value(images: Tensor, labels: Tensor) -> Tensor:
+        x = rescaled(images) if rescale else images + (images.clamp(-1, 1) - images).detach()
+        if x.shape[-2:] != (edge, edge):
+            x = F.interpolate(x, size=(edge, edge), mode="bilinear", antialias=True, align_corners=False)
+        features = model.features(x)
+        return measure(model.head(features), features, labels)
+
+    return value
+
+
+def feedback_value(
+    feedback: Mapping[str, Any], model: Classifier, images: Images, labels: np.ndarray, device: torch.device
+) -> Value | None:
+    """The criterion of a feedback preset under the frozen `model`; None for "none". `hardness` fits its Gaussians
+    to the real training images uint8 (N, H, W, 3) and labels (N,)."""
+    model = model.to(device).eval().requires_grad_(False)
+    gaussians = None
+    if "hardness" in feedback["criterion"]:
+        with torch.no_grad():
+            parts = (to_tensor(images[i : i + 512]) for i in range(0, len(images), 512))
+            features = torch.cat([model.features(x.to(device)).cpu() for x in parts])
+        classes = int(model.config["classes"])
+        fitted = fit_gaussians(features.double().numpy(), labels, classes, feedback["shrinkage"])
+        gaussians = fitted.to(device, features.dtype)
+    measure = criterion(feedback["criterion"], gaussians)
+    if measure is None:
+        return None
+    return criterion_value(model, measure, flag("feedback rescale", feedback["rescale"]), images.shape[1])

@@ -1,0 +1,48 @@
+"""What a diffusion model's output says about x_0, and how a score-rule guidance term enters it.
+
+With a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), the model output o means (Ho et al. 2020,
+Salimans & Ho 2022): epsilon: o = eps; v_prediction: o = a eps - s x_0; sample: o = x_0.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from src.runtime.errors import InputError
+
+PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise level of one step: a = sqrt(alpha_bar_t), s = sqrt(1 - alpha_bar_t), as host floats."""
+
+    a: float
+    s: float
+
+
+def check_prediction_type(prediction_type: str) -> None:
+    if prediction_type not in PREDICTION_TYPES:
+        raise InputError(
+            f"prediction type '{prediction_type}' is unknown; choose one of {', '.join(PREDICTION_TYPES)}."
+        )
+
+
+def x0_hat(prediction_type: str, z: Tensor, output: Tensor, noise: Noise) -> Tensor:
+    """The model's own estimate of x_0 from z_t and its output, same shape as z."""
+    a, s = noise.a, noise.s
+    if prediction_type == "epsilon":
+        return (z - s * output) / a
+    if prediction_type == "v_prediction":
+        return a * z - s * output
+    return output
+
+
+def score_guided(prediction_type: str, output: Tensor, direction: Tensor, noise: Noise) -> Tensor:
+    """The output after eps_hat <- eps_hat - s w g, for `direction` = w g (arXiv 2502.15588, eq. 7)."""
+    a, s = noise.a, noise.s
+    if prediction_type == "epsilon":
+        return output - s * direction
+    if prediction_type == "v_prediction":
+        return output - (s / a) * direction
+    return output + (s**2 / a) * direction

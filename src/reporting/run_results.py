@@ -1,0 +1,153 @@
+"""What one run left in git, read from a folder: whatever an older commit or an unfinished run lacks is empty."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from src.evaluation.improvement import BASE, BOUND, Predictions, read_predictions
+from src.reporting.revision import Revision
+from src.runtime.errors import InputError
+from src.runtime.files import read_bytes, read_json
+
+TITLES = {BASE: "base", "synaug": "SYNAuG", "guided": "guided", BOUND: "all real"}
+# The curve of the classifier that `accuracy.json` calls all_real has the name of its folder.
+CURVES = {"reference": BOUND}
+FIRST_SHEETS = ("real", "synaug", "guided")
+GENERATOR_SHEET = "generator"
+
+Rows = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's results. told: every arm's answers on the same test images, None if they are missing or of another run.
+
+    accuracy, quality, splits: the JSON files. costs: {arm: JSON}. curves, calibration: {arm: rows of numbers}.
+    sheets: contact sheets, {path below metrics without its ending: path}, in the order to show them.
+    """
+
+    revision: Revision
+    accuracy: Mapping[str, Any]
+    quality: Mapping[str, Any]
+    splits: Mapping[str, Any]
+    costs: Mapping[str, Mapping[str, Any]]
+    curves: Mapping[str, Rows]
+    calibration: Mapping[str, Rows]
+    sheets: Mapping[str, Path]
+    params: Mapping[str, Any]
+    lock: Mapping[str, Any]
+    evidence: Mapping[str, Any]
+    told: Predictions | None
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes' names in the order of the data set."""
+        return list(dig(self.accuracy, BASE, "per_class") or dig(self.splits, "train_counts") or ())
+
+    @property
+    def counts(self) -> list[int]:
+        """Training images per class, in the order of `classes`."""
+        rows = dig(self.accuracy, BASE, "per_class")
+        if rows is None:
+            return list((dig(self.splits, "train_counts") or {}).values())
+        return [int(row["train_images"]) for row in rows.values()]
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms whose accuracy was measured, the base first, the bound last."""
+        return in_order([arm for arm, measured in self.accuracy.items() if isinstance(measured, Mapping)])
+
+
+def read_run(revision: Revision) -> Run:
+    """Read a snapshot. InputError for a file that is there and cannot be read."""
+    metrics = revision.folder / "metrics"
+    accuracy = _json(metrics / "accuracy.json")
+    params = _yaml(revision.folder / "params.yaml")
+    return Run(
+        revision,
+        accuracy,
+        _json(metrics / "fid_density_coverage.json"),
+        _json(metrics / "splits.json"),
+        {path.stem: _json(path) for path in sorted((metrics / "cost").glob("*.json"))},
+        {CURVES.get(path.stem, path.stem): _numbers(path) for path in sorted((metrics / "curves").glob("*.csv"))},
+        {path.stem: _numbers(path) for path in sorted((metrics / "calibration").glob("*.csv"))},
+        _sheets(metrics, params, revision.defaults),
+        params,
+        _yaml(revision.folder / "dvc.lock"),
+        _json(metrics / "evidence.json"),
+        _told(metrics / "confusion", accuracy),
+    )
+
+
+def dig(tree: Any, *names: str) -> Any:
+    """Return what stands under the names, one inside the other; None where one is missing."""
+    for name in names:
+        if not isinstance(tree, Mapping):
+            return None
+        tree = tree.get(name)
+    return tree
+
+
+def title(arm: str) -> str:
+    """Return the arm's name for readers."""
+    return TITLES.get(arm, arm.replace("_", " "))
+
+
+def in_order(arms: Iterable[str]) -> list[str]:
+    """Return the arms with the base first, the synthetic ones as they come, the bound last."""
+    return sorted(arms, key=lambda arm: (arm == BOUND) - (arm == BASE))
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    found = read_json(path) if path.is_file() else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        found = yaml.safe_load(read_bytes(path)) if path.is_file() else {}
+    except yaml.YAMLError:
+        raise InputError(f"{path.name} of this revision is not valid YAML; report another, or restore it") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _numbers(path: Path) -> Rows:
+    """The rows of a CSV as numbers; a cell that holds none is left out."""
+    rows = []
+    for cells in csv.DictReader(io.StringIO(read_bytes(path).decode())):
+        row = {}
+        for name, cell in cells.items():
+            try:
+                row[str(name)] = float(cell)
+            except (TypeError, ValueError):
+                continue
+        rows.append(row)
+    return rows
+
+
+def _sheets(metrics: Path, params: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Path]:
+    """The run's own first, then those of studies of the same data; the generator's only where it is the one in use."""
+    own = {path.stem: path for path in sorted((metrics / "sheets").glob("*.png"))}
+    generator = own.pop(GENERATOR_SHEET, None)
+    first = {name: own.pop(name) for name in FIRST_SHEETS if name in own}
+    same = params.get("dataset") == defaults.get("dataset")  # studies say how they differ from HEAD's defaults
+    studies = {
+        f"{path.parent.parent.name}/{path.stem}": path
+        for path in sorted((metrics / "studies").glob("*/sheets/*.png") if same else ())
+    }
+    last = {GENERATOR_SHEET: generator} if generator and params.get("generator", "tiny_unclip") == "tiny_unclip" else {}
+    return {**first, **own, **studies, **last}
+
+
+def _told(folder: Path, accuracy: Mapping[str, Any]) -> Predictions | None:
+    if not dig(accuracy, BASE, "per_class"):
+        return None
+    try:
+        return read_predictions(folder, accuracy)
+    except InputError:
+        return None

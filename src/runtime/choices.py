@@ -1,0 +1,15 @@
+"""Choices by name: a function in a dictionary, an error that lists the dictionary, and one for what a choice needs."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from src.runtime.errors import InputError
+
+T = TypeVar("T")
+
+
+def choose(kind: str, table: Mapping[str, T], name: str) -> T:
+    """Return `table[name]`; InputError naming the known ones of this kind ("loss", "model") otherwise."""
+    if name not in table:
+        raise InputError(f"unknown {kind} '{name}'; choose one of: {', '.join(table)}")
+    return table[name]

@@ -1,0 +1,20 @@
+"""The two ways in which a command ends early by intent: the user's mistake, and a scheduler's wish."""
+
+from collections.abc import Iterable
+
+LISTED = 10
+
+
+class InputError(ValueError):
+    """The user's mistake. The message is one sentence: what is wrong, and what to do next."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, from a scheduler or a launcher: it unwinds like Ctrl-C, so that what is finished is kept."""
+
+
+def listed(items: Iterable[str], separator: str = ", ") -> str:
+    """The first ten items for a sentence, and how many more there are."""
+    every = list(items)
+    more = f" and {len(every) - LISTED} more" if len(every) > LISTED else ""
+    return separator.join(every[:LISTED]) + more

@@ -1,0 +1,80 @@
+"""The parameters of a stage: exactly those that dvc.yaml declares for it, presets resolved, no other."""
+
+import copy
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from src.runtime.errors import InputError
+from src.runtime.pipeline import declared, read_mapping
+from src.settings.schema import build
+from src.settings.sections import PRESETS, Params, section_kind
+
+# A family of presets and the parameter that chooses one, and which part of the preset is meant if not all of it.
+_PRESET = re.compile(r"(\w+)\.\$\{(\w+)\}((?:\.\w+)*)")
+
+
+def load(stage: str, arm: str | None = None, root: Path = Path(".")) -> Params:
+    """Return the parameters that `root`/dvc.yaml declares for the stage, with values from `root`/params.yaml.
+
+    arm: which of the stage's arms, where it has some. Raises InputError for an unknown stage, parameter or preset, and
+    for values that `schema.build` refuses.
+    """
+    return resolve(stage, read_mapping(root / "dvc.yaml"), read_mapping(root / "params.yaml"), arm)
+
+
+def resolve(stage: str, pipeline: Mapping[str, Any], everything: Mapping[str, Any], arm: str | None = None) -> Params:
+    """`load` from the contents of dvc.yaml and params.yaml."""
+    values: dict[str, Any] = {}
+    whole: set[str] = set()  # sections that are declared with all that they hold
+    for name in declared(stage, pipeline, arm):
+        match = _PRESET.fullmatch(name)
+        if match is None:
+            parents, value = name.split("."), _lookup(everything, name, stage)
+        else:
+            family, selector, part = match.groups()
+            chosen = preset(everything, family, selector)
+            parents = [PRESETS[family], *part.split(".")[1:]]
+            value = _lookup({PRESETS[family]: chosen}, ".".join(parents), stage)
+            if part:
+                _put(values, [PRESETS[family], "name"], chosen["name"])
+        _put(values, parents, value)
+        whole |= {name for name in parents[:1] if len(parents) == 1}
+    families = {field: family for family, field in PRESETS.items()}
+    for field, value in values.items():
+        if isinstance(value, dict):
+            path = f"{families[field]}.{value['name']}" if field in families else field
+            values[field] = build(section_kind(field, value, path), value, path, stage, partial=field not in whole)
+    return build(Params, values, "", stage, partial=True)
+
+
+def preset(everything: Mapping[str, Any], family: str, selector: str) -> dict[str, Any]:
+    """The preset of a family that the parameter `selector` chooses, with its name; InputError for an unknown one."""
+    name, known = everything.get(selector), everything.get(family) or {}
+    if not isinstance(known, dict):
+        raise InputError(f"{family} in params.yaml must hold presets by name, not {known!r}; restore it with git")
+    if not isinstance(name, str) or name not in known:
+        raise InputError(f"unknown {selector} '{name}'; params.yaml knows {', '.join(map(str, known))}")
+    chosen = {} if known[name] is None else known[name]
+    if not isinstance(chosen, dict):
+        raise InputError(f"{family}.{name} must hold `name: value` lines, not {chosen!r}; correct it in params.yaml")
+    return {"name": name, **chosen}
+
+
+def _lookup(tree: Mapping[str, Any], name: str, stage: str) -> Any:
+    node: Any = tree
+    for part in name.split("."):
+        if not isinstance(node, dict) or part not in node:
+            raise InputError(f"dvc.yaml declares parameter '{name}' for stage '{stage}', but params.yaml lacks it")
+        node = node[part]
+    return copy.deepcopy(node)
+
+
+def _put(values: dict[str, Any], parents: list[str], value: Any) -> None:
+    *above, last = parents
+    node = values
+    for name in above:
+        node = node.setdefault(name, {})
+    # Declared both whole and in part (`train` and `train.lr`): the whole contains the part.
+    node[last] = {**node.get(last, {}), **value} if isinstance(value, dict) else value

@@ -1,0 +1,95 @@
+"""How a classifier is optimised: model, length, batch, optimiser, learning rate over time, augmentation, precision."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from src.runtime.errors import InputError
+from src.settings.schema import Range, Section
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Section):
+    """A preset of `recipes`; InputError on a setting that cannot work.
+
+    model, weights, image_size: what is trained, from which weights, on how many pixels (None: as stored). epochs or
+    steps: the length, exactly one of them; warmup and milestones count in the same unit. batch: images per optimiser
+    step, on all processes together. parts: the batch is cut into so many equal ones, each with its own batch-norm
+    statistics, done one after the other or by several processes. lr: the peak learning rate, reached after `warmup`
+    linear steps. momentum, nesterov: SGD only. factors: what the peak is multiplied by from each milestone on (schedule
+    step). decay: the last share of the length, along a cosine to zero (schedule warmup_stable_decay). label_smoothing,
+    ema (decay of the averaged weights that are kept, 0 for none): in [0, 1). selection: which validation accuracy the
+    kept weights are best in. Choices by name are those of `src.training.optimisation` and its neighbours.
+    """
+
+    model: str
+    batch: int
+    optimizer: str
+    lr: float
+    weight_decay: Annotated[float, Range(0)]
+    schedule: str
+    augment: str
+    precision: str
+    selection: str
+    parts: Annotated[int, Range(1)]
+    momentum: float
+    nesterov: bool
+    warmup: float
+    milestones: tuple[float, ...]
+    factors: tuple[Annotated[float, Range(0)], ...]
+    decay: float
+    label_smoothing: float
+    ema: float
+    epochs: float | None
+    steps: int | None
+    weights: str | None
+    image_size: Annotated[int, Range(1)] | None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise InputError("training: give the length either as epochs or as steps, and leave the other one empty")
+        if self.steps is not None and not all(type(value) is int for value in (self.warmup, *self.milestones)):
+            raise InputError("training: warmup and milestones of a recipe in steps must be whole numbers")
+        for sentence, holds in self._limits().items():
+            if not holds:
+                raise InputError(f"training: {sentence}, not {getattr(self, sentence.split()[0])}")
+
+    def steps_for(self, n: int) -> int:
+        """Return the optimiser steps for n images: an epoch has ceil(n / batch) of them."""
+        return self.steps if self.steps is not None else max(1, self._in_steps(self.epochs or 0, n))
+
+    def in_steps(self, n: int) -> "Recipe":
+        """Return the same recipe with every length counted in optimiser steps, for n images."""
+        if self.steps is not None:
+            return self
+        milestones = tuple(self._in_steps(milestone, n) for milestone in self.milestones)
+        warmup = self._in_steps(self.warmup, n)
+        return replace(self, epochs=None, steps=self.steps_for(n), warmup=warmup, milestones=milestones)
+
+    def _in_steps(self, epochs: float, n: int) -> int:
+        return round(epochs * math.ceil(n / self.batch))
+
+    def _limits(self) -> dict[str, bool]:
+        """What must hold, as sentences that begin with the setting's name."""
+        length = self.epochs if self.steps is None else self.steps
+        stable = self.schedule == "warmup_stable_decay"
+        assert length is not None
+        return {
+            "epochs must be positive": self.epochs is None or self.epochs > 0,
+            "steps must be at least 1": self.steps is None or self.steps >= 1,
+            "batch must be at least 2, for batch normalisation": self.batch >= 2,
+            f"parts must divide the batch of {self.batch} images": self.batch % max(self.parts, 1) == 0,
+            "parts must leave each part two images, for batch normalisation": self.batch >= 2 * self.parts,
+            "lr must be positive": self.lr > 0,
+            "lr must be below 1e30, for float32": self.lr < 1e30,
+            "momentum must lie in [0, 1)": 0 <= self.momentum < 1,
+            "warmup must lie in [0, steps], or [0, epochs]": 0 <= self.warmup <= length,
+            "milestones must rise": list(self.milestones) == sorted(set(self.milestones)),
+            "milestones must be given for the schedule step": self.schedule != "step" or len(self.milestones) > 0,
+            "factors must be as many as milestones": len(self.factors) == len(self.milestones),
+            "decay must lie in (0, 1]": 0 < self.decay <= 1,
+            "warmup must end before the decay begins": not stable or self.warmup <= (1 - self.decay) * length,
+            "label_smoothing must lie in [0, 1)": 0 <= self.label_smoothing < 1,
+            "ema must lie in [0, 1)": 0 <= self.ema < 1,
+        }

@@ -1,0 +1,132 @@
+"""Images by position, in memory where they fit and decoded on demand where they do not.
+
+Everything that trains or measures indexes images with [int | slice | int array] and gets uint8 arrays, so that it
+need not know which of the two it was given.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from src.runtime.errors import InputError
+
+LIMIT_BYTES = 2 * 2**30
+TOGETHER = 16  # images that one thread decodes before it takes the next ones
+SMALL = 64 * 64  # pixels; images below are decoded faster by one thread, because several wait for the interpreter
+
+
+class Images(Protocol):
+    """N images of one size: a numpy array uint8 (N, H, W, 3), or what reads like one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W, 3)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Any, /) -> np.ndarray: ...
+
+
+class StoredImages(Protocol):
+    """A folder of images that are read one at a time."""
+
+    folder: Path
+
+    def __len__(self) -> int: ...
+
+    def image(self, i: int, /) -> np.ndarray: ...
+
+
+class ShardImages:
+    """The images of a shard folder, each decoded, and verified, whenever it is asked for."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, shards: StoredImages) -> None:
+        """Reads the first image for the size of all."""
+        self._shards = shards
+        self.shape: tuple[int, ...] = (len(shards), *shards.image(0).shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """uint8 (H, W, 3) for an int, (n, H, W, 3) for a slice or array; InputError for an image of another size."""
+        chosen = np.arange(len(self))[key]
+        if chosen.ndim == 0:
+            return self._image(int(chosen))
+        images = np.empty((len(chosen), *self.shape[1:]), np.uint8)
+
+        def decode(first: int) -> None:
+            for place in range(first, min(first + TOGETHER, len(chosen))):
+                images[place] = self._image(int(chosen[place]))
+
+        starts = range(0, len(chosen), TOGETHER)
+        small = self.shape[1] * self.shape[2] < SMALL
+        workers = 1 if small else min(len(starts), os.cpu_count() or 1)
+        if workers < 2:
+            for first in starts:
+                decode(first)
+            return images
+        # A pool per call costs less than one image and, unlike a kept one, survives a fork.
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(decode, starts))
+        return images
+
+    def _image(self, i: int) -> np.ndarray:
+        image = self._shards.image(i)
+        if image.shape != self.shape[1:]:
+            raise InputError(
+                f"{self._shards.folder} mixes images of {self.shape[1:]} and {image.shape}; resize them first"
+            )
+        return image
+
+
+class Chosen:
+    """Images from several sets in one order, without copies: entry i is image position[i] of parts[which[i]]."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, parts: Sequence[Images], which: np.ndarray, position: np.ndarray) -> None:
+        """which, position: integers (N,). Raises InputError if the parts differ in image size."""
+        self._parts, self._which, self._position = parts, np.asarray(which, int), np.asarray(position, int)
+        self.shape: tuple[int, ...] = (len(self._which), *parts[0].shape[1:])
+        if other := {part.shape[1:] for part in parts} - {self.shape[1:]}:
+            raise InputError(f"images of {self.shape[1:]} and {other.pop()} cannot be merged; resize them first")
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """uint8 (H, W, 3) for an int, (n, H, W, 3) for a slice or array."""
+        which, position = self._which[key], self._position[key]
+        if which.ndim == 0:
+            return self._parts[which][int(position)]
+        images = np.empty((len(which), *self.shape[1:]), np.uint8)
+        for number, part in enumerate(self._parts):
+            members = np.flatnonzero(which == number)
+            if len(members):
+                images[members] = part[position[members]]
+        return images
+
+
+def subset(images: Images, key: slice | np.ndarray) -> Images:
+    """The images that the key chooses: of an array what it gives for the key, of others a view that decodes nothing."""
+    if isinstance(images, np.ndarray):
+        return images[key]
+    position = np.arange(len(images))[key]
+    return Chosen([images], np.zeros(len(position), int), position)
+
+
+def in_memory(images: Images, limit_bytes: int = LIMIT_BYTES) -> Images:
+    """All of them as one array if that takes at most `limit_bytes`, otherwise as they are."""
+    return images if isinstance(images, np.ndarray) or np.prod(images.shape) > limit_bytes else images[:]
+
+
+def images_of(shards: StoredImages, limit_bytes: int = LIMIT_BYTES) -> Images:
+    """The images of a shard folder: an array uint8 (N, H, W, 3) if it fits the limit, else a lazy view."""
+    return in_memory(ShardImages(shards), limit_bytes)

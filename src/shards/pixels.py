@@ -1,0 +1,38 @@
+"""The two forms of an image: bytes at rest, numbers in [-1, 1] inside networks."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+from src.runtime.errors import InputError
+
+
+def to_tensor(images: np.ndarray) -> torch.Tensor:
+    """images: uint8 (N, H, W, 3); returns float32 (N, 3, H, W) in [-1, 1]. ValueError for anything else."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+        raise ValueError(f"expected uint8 (N, H, W, 3), got {images.dtype} {images.shape}")
+    return torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32, order="C")).div_(127.5).sub_(1)
+
+
+def to_uint8(x: torch.Tensor) -> np.ndarray:
+    """x: (N, 3, H, W), clamped to [-1, 1]; returns uint8 (N, H, W, 3). InputError on NaN or infinity."""
+    if not torch.isfinite(x).all():
+        raise InputError(
+            "images hold NaN or infinity, which no pixel can show; lower the feedback's scale or guidance_scale"
+        )
+    pixels = x.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+    return np.ascontiguousarray(pixels.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def centre_square(image: np.ndarray, size: int) -> np.ndarray:
+    """The central square of an image, uint8 (H, W, 3), resampled (Lanczos, antialiased) to (size, size, 3).
+
+    The same as bringing the shorter side to `size` and cropping, without ever holding a huge long side.
+    """
+    height, width = image.shape[:2]
+    if height == width == size:
+        return image
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = Image.fromarray(image[top : top + side, left : left + side])
+    return np.array(square.resize((size, size), Image.Resampling.LANCZOS))

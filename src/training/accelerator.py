@@ -1,0 +1,73 @@
+"""One training on one or several processes: accelerate's device, precision and sums over processes."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast_object_list
+
+from src.runtime.errors import InputError
+from src.runtime.processes import joined
+from src.training.recipe import PRECISIONS, Recipe
+
+T = TypeVar("T")
+
+# From these accelerate concludes that there are several processes.
+LAUNCHER = ("LOCAL_RANK", "WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+def accelerator(recipe: Recipe, device: torch.device) -> Accelerator:
+    """Return the Accelerator of one training: all processes in `src.runtime.processes.together`, else this one alone.
+
+    device: where the model lies. InputError for float16 on a CPU and for parts that the processes cannot share out.
+    """
+    if recipe.precision == "float16" and device.type == "cpu":
+        raise InputError("training: precision float16 needs a GPU; use float32 or bfloat16 on a CPU")
+    # accelerate keeps one precision for the life of a Python process; here each training has its own.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    with _launcher_seen(joined()):
+        made = Accelerator(cpu=device.type == "cpu", mixed_precision=PRECISIONS[recipe.precision])
+    if recipe.parts % made.num_processes:
+        raise InputError(
+            f"{made.num_processes} processes cannot share out training in {recipe.parts} part(s); set `parts` of the "
+            f"recipe to a multiple of {made.num_processes}, or start fewer processes"
+        )
+    return made
+
+
+def shared(value: T, accelerator: Accelerator) -> T:
+    """Return the first process's value on every process."""
+    return broadcast_object_list([value])[0] if accelerator.num_processes > 1 else value
+
+
+def agreed(first: int, accelerator: Accelerator) -> int:
+    """Return `first`, the step to start with; InputError if the first process found another checkpoint."""
+    if shared(first, accelerator) != first:
+        raise InputError(
+            "the processes do not see the same checkpoint; put the repository where all of them read the same files"
+        )
+    return first
+
+
+def sum_gradients(model: torch.nn.Module, accelerator: Accelerator) -> None:
+    """Replace the gradients by their sums over the processes; nothing for one process."""
+    if accelerator.num_processes == 1:
+        return
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    flat = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]))
+    for gradient, total in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(total.view_as(gradient))
+
+
+@contextmanager
+def _launcher_seen(seen: bool) -> Iterator[None]:
+    """Hide the launcher's variables unless they are to be seen: accelerate would wait for processes that left."""
+    hidden = {} if seen else {name: os.environ.pop(name) for name in LAUNCHER if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
