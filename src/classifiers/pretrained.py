@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +67,11 @@ def load_pretrained(model: Any, weights: str) -> None:
         ) from error
 
 
-def weights_digest(recipe: Mapping[str, Any]) -> str | None:
-    """The sha256 of the weights file that the recipe starts from; None without one, or for a name of torchvision's.
+def weights_digest(weights: str | None) -> str | None:
+    """The sha256 of the weights file that a recipe starts from; None without one, or for a name of torchvision's.
 
     None also for a file that is missing, which `load_pretrained` refuses. What a resumed run depends on.
     """
-    weights = recipe["weights"]
     if not weights or not weights.endswith(FILES) or not Path(weights).is_file():
         return None
     with open(weights, "rb") as file:  # read in pieces: large weights need not fit twice

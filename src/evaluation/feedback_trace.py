@@ -9,7 +9,7 @@ from src.shards.store import Shards
 TRACE = {"before": "criterion_before", "after": "criterion_after", "updates": "updates", "skipped": "skipped"}
 
 
-def criteria(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def loss_and_entropy(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Return the mean loss and entropy in nats of finished images, the same judge for guided and unguided ones.
 
     probabilities: (N, C) by the base classifier. labels: (N,), the classes asked for.
@@ -21,7 +21,7 @@ def criteria(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def trace(shards: Shards) -> dict[str, float | None] | None:
+def feedback_trace(shards: Shards) -> dict[str, float | None] | None:
     """Return the means per image of what sampling recorded; None for images made without feedback.
 
     before: the criterion of the prediction at the first guided step; after: of the finished image; None where no image

@@ -12,7 +12,8 @@ from accelerate.utils import broadcast_object_list
 
 from src.runtime.errors import InputError
 from src.runtime.processes import joined
-from src.training.recipe import PRECISIONS, Recipe
+from src.settings.recipe import Recipe
+from src.training.optimisation import PRECISIONS
 
 T = TypeVar("T")
 
@@ -30,13 +31,13 @@ def accelerator(recipe: Recipe, device: torch.device) -> Accelerator:
     # accelerate keeps one precision for the life of a Python process; here each training has its own.
     AcceleratorState._reset_state(reset_partial_state=True)
     with _launcher_seen(joined()):
-        made = Accelerator(cpu=device.type == "cpu", mixed_precision=PRECISIONS[recipe.precision])
-    if recipe.parts % made.num_processes:
+        helper = Accelerator(cpu=device.type == "cpu", mixed_precision=PRECISIONS[recipe.precision])
+    if recipe.parts % helper.num_processes:
         raise InputError(
-            f"{made.num_processes} processes cannot share out training in {recipe.parts} part(s); set `parts` of the "
-            f"recipe to a multiple of {made.num_processes}, or start fewer processes"
+            f"{helper.num_processes} processes cannot share out training in {recipe.parts} part(s); set `parts` of the "
+            f"recipe to a multiple of {helper.num_processes}, or start fewer processes"
         )
-    return made
+    return helper
 
 
 def shared(value: T, accelerator: Accelerator) -> T:

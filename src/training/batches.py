@@ -14,13 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from src.data.labelled_images import LabelledImages
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
-from src.shards.lazy_images import Images
+from src.settings.recipe import Recipe
 from src.training.augmentation import AUGMENTATIONS, Rows
 from src.training.mixing import MIXING, NEEDS_SECOND_BATCH
-from src.training.recipe import Recipe
 from src.training.samplers import Sampler
 
 
@@ -43,31 +43,27 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True)
 class Batches:
-    """One process's share of every batch: the parts rank, rank + processes, ...
+    """The batches of a training, and which parts of each one process does: rank, rank + processes, ...
 
-    images: uint8 (N, H, W, 3). labels, groups: (N,), groups None without contexts. size: pixels that the model sees.
-    mixing: a name in MIXING and its alpha. mixing_sampler: step -> indices of the second batch, where one is needed.
-    Augmentation is done on this process's rows alone; mixing needs the images of the whole batch on every process.
+    size: pixels that the model sees. sampler: step -> indices into the data. mixing: a name in MIXING and its alpha,
+    above 0. mixing_sampler: step -> indices of the second batch, where one is needed. Augmentation is done on this
+    process's rows alone; mixing needs the images of the whole batch on every process.
     """
 
-    images: Images
-    labels: np.ndarray
-    groups: np.ndarray | None
+    data: LabelledImages
     classes: int
     size: int
     sampler: Sampler
     recipe: Recipe
-    mixing: tuple[str, float]
-    mixing_sampler: Sampler | None
     seed: int
     device: torch.device
+    mixing: tuple[str, float] = ("none", 1.0)
+    mixing_sampler: Sampler | None = None
     rank: int = 0
     processes: int = 1
 
     def __post_init__(self) -> None:
         choose("mixing", MIXING, self.mixing[0])
-        if not self.mixing[1] > 0:
-            raise InputError(f"train.mixing_alpha must be positive, not {self.mixing[1]}; correct it in params.yaml")
         if self.mixing[0] in NEEDS_SECOND_BATCH and self.mixing_sampler is None:
             raise InputError(f"mixing {self.mixing[0]} takes a second batch, and this arm has no sampler for it")
 
@@ -92,9 +88,9 @@ class Batches:
         if self.processes > 1 and self.mixing[0] == "none":
             indices = indices[self.rows]
         if self.mixing[0] not in NEEDS_SECOND_BATCH or self.mixing_sampler is None:
-            return Read(indices, self.images[indices])
+            return Read(indices, self.data.images[indices])
         second = self.mixing_sampler(step)
-        return Read(indices, self.images[indices], second, self.images[second])
+        return Read(indices, self.data.images[indices], second, self.data.images[second])
 
     def parts(self, step: int, read: Read) -> list[Part]:
         """Return this process's parts of the step's batch, on the device."""
@@ -109,8 +105,8 @@ class Batches:
             more["second"] = self._examples(read.second_images, read.second_indices, other, None)
         x, targets = MIXING[name](x, targets, alpha, generator, **more)
         groups = None
-        if self.groups is not None:
-            groups = torch.from_numpy(self.groups[read.indices]).long().to(self.device)
+        if self.data.groups is not None:
+            groups = torch.from_numpy(self.data.groups[read.indices]).long().to(self.device)
         if not alone:
             mine = torch.from_numpy(self.rows).to(self.device)
             x, targets, groups = x[mine], targets[mine], None if groups is None else groups[mine]
@@ -122,7 +118,7 @@ class Batches:
         self, images: np.ndarray, indices: np.ndarray, generator: np.random.Generator, rows: Rows | None
     ) -> tuple[Tensor, Tensor]:
         x = AUGMENTATIONS[self.recipe.augment](pixels(images, self.device), generator, self.size, rows)
-        labels = torch.from_numpy(self.labels[indices]).long().to(x.device)
+        labels = torch.from_numpy(self.data.labels[indices]).long().to(x.device)
         targets = F.one_hot(labels, self.classes).float()  # (b, C)
         smoothing = self.recipe.label_smoothing
         return x, (1 - smoothing) * targets + smoothing / self.classes

@@ -5,34 +5,33 @@ The backbone is frozen, batch-normalisation statistics included, so its features
 
 from collections.abc import Callable, Iterable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from src.classifiers.features import classifier_features, extract
 from src.classifiers.models import Classifier
+from src.data.labelled_images import LabelledImages
 from src.runtime.seeds import derive
-from src.shards.lazy_images import Images, subset
-from src.training.recipe import Recipe
+from src.settings.recipe import Recipe
+from src.shards.lazy_images import subset
+from src.training.optimisation import make_optimizer, set_rate
 from src.training.samplers import Sampler, class_uniform, uniform_subsample
 
 
-def retrain_last_layer(
-    model: Classifier, images: Images, keys: np.ndarray, labels: np.ndarray, recipe: Recipe, seed: int
-) -> Classifier:
-    """Train `model.head` in place on a uniform subsample of real images, and return the model.
+def retrain_last_layer(model: Classifier, real: LabelledImages, balance: str, recipe: Recipe, seed: int) -> Classifier:
+    """Last-layer re-training (arXiv 2308.00994, step 3): `model.head` on a uniform subsample of real images.
 
-    images: uint8 (N, H, W, 3), real ones only. keys: (N,), what is to be uniform, classes or groups. labels:
-    (N,). The subsample has as many images of every key as the rarest key; training starts from the present
-    head. Of the recipe, what is about images is not used: the features are fixed. InputError if there are no
-    images.
+    balance: what is to be uniform, "class" or "group": the subsample has as many images of every one as the rarest has.
+    Training changes the model in place and starts from the present head. Of the recipe, what is about images is not
+    used: the features are fixed. Returns the model. InputError if there are no images.
     """
-    chosen = uniform_subsample(keys, derive("last layer", seed))
+    keys, seed = real.keys(balance), derive("last layer", seed)
+    chosen = uniform_subsample(keys, seed)
     device = model.head.weight.device
-    features = torch.from_numpy(extract(classifier_features(model), subset(images, chosen))).float().to(device)
-    targets = torch.from_numpy(labels[chosen]).long().to(device)
-    sampler = class_uniform(keys[chosen], recipe.batch, derive("last layer", seed))
+    features = torch.from_numpy(extract(classifier_features(model), subset(real.images, chosen))).float().to(device)
+    targets = torch.from_numpy(real.labels[chosen]).long().to(device)
+    sampler = class_uniform(keys[chosen], recipe.batch, seed)
     train_on_features(model.head.parameters(), model.head, features, targets, sampler, recipe)
     return model.eval()
 
@@ -50,10 +49,9 @@ def train_on_features(
     targets: (N,). Of the recipe: optimiser, learning rate, length, label smoothing.
     """
     recipe = recipe.in_steps(len(features))
-    optimizer = recipe.make_optimizer(parameters)
+    optimizer = make_optimizer(recipe, parameters)
     for step in range(recipe.steps_for(len(features))):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate(step)
+        set_rate(optimizer, recipe, step)
         batch = torch.from_numpy(sampler(step)).to(features.device)
         loss = F.cross_entropy(logits(features[batch]), targets[batch], label_smoothing=recipe.label_smoothing)
         optimizer.zero_grad()
