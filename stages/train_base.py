@@ -42,7 +42,7 @@ def main() -> None:
         if is_main():
             save(model, scratch.path / "model")
             write_csv(f"metrics/curves/{out.name}.csv", curve)
-            write_json(f"metrics/validation/{arm}.json", validation_report(model, validation, names, *long_tail))
+            write_json(f"metrics/validation/{arm}.json", validation_report(model, validation, names, long_tail))
             scratch.publish("model", out)
 
 

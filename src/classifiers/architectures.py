@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from src.classifiers.pretrained import FINAL
+from src.classifiers.pretrained import RESNETS, TRANSFORMERS
 from src.classifiers.resnet32 import resnet32
 from src.runtime.errors import InputError
 
@@ -81,8 +81,6 @@ class Architecture(NamedTuple):
 MODELS: dict[str, Architecture] = {
     "small_cnn": Architecture(small_cnn, None),
     "resnet32": Architecture(lambda image_size: resnet32(), "cifar"),
-    **{
-        name: Architecture(partial(_transformer if name.startswith("vit") else _resnet, name), "imagenet")
-        for name in FINAL
-    },
+    **{name: Architecture(partial(_resnet, name), "imagenet") for name in RESNETS},
+    **{name: Architecture(partial(_transformer, name), "imagenet") for name in TRANSFORMERS},
 }

@@ -12,21 +12,10 @@ from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.processes import is_main
 
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d")
+TRANSFORMERS = ("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14")
 # What torchvision calls the final layer.
-FINAL = {
-    "resnet18": "fc",
-    "resnet34": "fc",
-    "resnet50": "fc",
-    "resnet101": "fc",
-    "resnet152": "fc",
-    "resnext50_32x4d": "fc",
-    "resnext101_32x8d": "fc",
-    "vit_b_16": "heads.head",
-    "vit_b_32": "heads.head",
-    "vit_l_16": "heads.head",
-    "vit_l_32": "heads.head",
-    "vit_h_14": "heads.head",
-}
+FINAL = {**dict.fromkeys(RESNETS, "fc"), **dict.fromkeys(TRANSFORMERS, "heads.head")}
 FILES = (".safetensors", ".pth", ".pt")
 WRAPPERS = ("state_dict", "model")  # under which a training script's checkpoint holds the weights
 
@@ -55,7 +44,7 @@ def load_pretrained(model: Any, weights: str) -> None:
     given = {key for key in tensors if key.startswith("head.")}
     if head != given or any(own[key].shape != tensors[key].shape for key in head):
         tensors = {key: value for key, value in tensors.items() if key not in given} | {key: own[key] for key in head}
-    if name.startswith("vit"):
+    if name in TRANSFORMERS:
         _interpolate_positions(model.backbone, tensors)
     try:
         model.load_state_dict(tensors)

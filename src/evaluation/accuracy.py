@@ -142,22 +142,18 @@ DETAILS = frozenset({"per_class", "per_group", "confusion"})
 
 
 def validation_report(
-    model: nn.Module,
-    validation: LabelledImages,
-    names: Names,
-    counts: Sequence[int],
-    group_counts: Sequence[int] | None,
+    model: nn.Module, validation: LabelledImages, names: Names, counts: tuple[Sequence[int], Sequence[int] | None]
 ) -> dict[str, Any]:
     """Return the `accuracy_report` of validation images without its DETAILS: to choose by, while test stays unseen.
 
-    counts, group_counts: training images, as in `accuracy_report`.
+    counts: training images per class and, where there are contexts, per group.
     """
     groups: dict[str, Any] = {}
     if names.contexts is not None and validation.groups is not None:
         contexts = validation.groups % len(names.contexts)
-        groups = {"contexts": contexts, "context_names": names.contexts, "group_counts": group_counts}
+        groups = {"contexts": contexts, "context_names": names.contexts, "group_counts": counts[1]}
     probabilities = predict(model, validation.images)
-    return _summary(accuracy_report(probabilities, validation.labels, counts, names.classes, **groups))
+    return _summary(accuracy_report(probabilities, validation.labels, counts[0], names.classes, **groups))
 
 
 def _summary(report: Mapping[str, Any]) -> dict[str, Any]:

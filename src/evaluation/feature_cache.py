@@ -8,7 +8,6 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ def cached_features(name: str, extractor: Extractor, images: Images, batch: int 
     root = Path(os.environ.get("DVC_ROOT") or Path.cwd())
     path = root / ".dvc" / "tmp" / "features" / f"{_key(name, extractor, images)}.npy"
     if not _whole(path):
-        _write(path, name, extractor, images, batch)
+        _write(path, name, feature_batches(extractor, images, torch.float32, batch, f"{name} features"), len(images))
     return np.load(path, mmap_mode="r")
 
 
@@ -42,20 +41,18 @@ def _key(name: str, extractor: Extractor, images: Images) -> str:
     return digest.hexdigest()
 
 
-def _write(path: Path, name: str, extractor: Extractor, images: Images, batch: int) -> None:
+def _write(path: Path, name: str, batches: Iterable[np.ndarray], count: int) -> None:
     with writing(path) as file:
-        _stream(file, name, feature_batches(extractor, images, torch.float32, batch, f"{name} features"), len(images))
+        for number, rows in enumerate(batches):
+            if not np.isfinite(rows).all():
+                raise InputError(
+                    f"the features in the space '{name}' hold NaN or infinity; check that network's weights"
+                )
+            if number == 0:
+                header = {"descr": rows.dtype.str, "fortran_order": False, "shape": (count, rows.shape[1])}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(np.ascontiguousarray(rows).data)
     atomic_write(path.with_suffix(".sha256"), _digest(path).encode())
-
-
-def _stream(file: BinaryIO, name: str, batches: Iterable[np.ndarray], count: int) -> None:
-    for number, rows in enumerate(batches):
-        if not np.isfinite(rows).all():
-            raise InputError(f"the features in the space '{name}' hold NaN or infinity; check that network's weights")
-        if number == 0:
-            header = {"descr": rows.dtype.str, "fortran_order": False, "shape": (count, rows.shape[1])}
-            np.lib.format.write_array_header_1_0(file, header)
-        file.write(np.ascontiguousarray(rows).data)
 
 
 def _whole(path: Path) -> bool:

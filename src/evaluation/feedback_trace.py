@@ -29,7 +29,8 @@ def feedback_trace(shards: Shards) -> dict[str, float | None] | None:
     not finite.
     """
     metas = [shards.meta(i) for i in range(len(shards))]
-    if all(meta.get("criterion_after") is None for meta in metas):
+    guided = (meta.get("criterion_after") is not None or meta.get("updates") or meta.get("skipped") for meta in metas)
+    if not any(guided):
         return None
     return {name: _mean(meta.get(field) for meta in metas) for name, field in TRACE.items()}
 

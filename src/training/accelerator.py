@@ -1,7 +1,7 @@
 """One training on one or several processes: accelerate's device, precision and sums over processes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -54,14 +54,13 @@ def agreed(first: int, accelerator: Accelerator) -> int:
     return first
 
 
-def sum_gradients(model: torch.nn.Module, accelerator: Accelerator) -> None:
-    """Replace the gradients by their sums over the processes; nothing for one process."""
-    if accelerator.num_processes == 1:
+def sum_over_processes(values: Sequence[torch.Tensor], accelerator: Accelerator) -> None:
+    """Replace each value by its sum over the processes; nothing for one process."""
+    if accelerator.num_processes == 1 or not values:
         return
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    flat = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]))
-    for gradient, total in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(total.view_as(gradient))
+    flat = accelerator.reduce(torch.cat([value.flatten() for value in values]))
+    for value, total in zip(values, flat.split([value.numel() for value in values]), strict=True):
+        value.copy_(total.view_as(value))
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 The backbone is frozen, batch-normalisation statistics included, so its features are computed once.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -16,7 +17,7 @@ from src.runtime.seeds import derive
 from src.settings.recipe import Recipe
 from src.shards.lazy_images import subset
 from src.training.optimisation import make_optimizer, set_rate
-from src.training.samplers import Sampler, class_uniform, uniform_subsample
+from src.training.samplers import class_uniform, uniform_subsample
 
 
 def retrain_last_layer(model: Classifier, real: LabelledImages, balance: str, recipe: Recipe, seed: int) -> Classifier:
@@ -28,32 +29,28 @@ def retrain_last_layer(model: Classifier, real: LabelledImages, balance: str, re
     """
     keys, seed = real.keys(balance), derive("last layer", seed)
     chosen = uniform_subsample(keys, seed)
-    device = model.head.weight.device
-    features = torch.from_numpy(extract(classifier_features(model), subset(real.images, chosen))).float().to(device)
-    targets = torch.from_numpy(real.labels[chosen]).long().to(device)
-    sampler = class_uniform(keys[chosen], recipe.batch, seed)
-    train_on_features(model.head.parameters(), model.head, features, targets, sampler, recipe)
+    features = extract(classifier_features(model), subset(real.images, chosen))
+    parameters = list(model.head.parameters())
+    train_on_features(parameters, model.head, features, real.labels[chosen], keys[chosen], recipe, seed)
     return model.eval()
 
 
 def train_on_features(
-    parameters: Iterable[nn.Parameter],
-    logits: Callable[[torch.Tensor], torch.Tensor],
-    features: torch.Tensor,
-    targets: torch.Tensor,
-    sampler: Sampler,
-    recipe: Recipe,
-) -> None:
+    parameters: Sequence[nn.Parameter], logits: Callable[[torch.Tensor], torch.Tensor], features: np.ndarray,
+    labels: np.ndarray, keys: np.ndarray, recipe: Recipe, seed: int,
+) -> None:  # fmt: skip
     """Minimise the cross-entropy of `logits(features)`, (N, D) -> (N, C), by changing `parameters` in place.
 
-    targets: (N,). Of the recipe: optimiser, learning rate, length, label smoothing.
+    features: (N, D). labels, keys: (N,); batches are uniform by key. Of the recipe: optimiser, learning rate, length,
+    label smoothing.
     """
-    recipe = recipe.in_steps(len(features))
-    optimizer = make_optimizer(recipe, parameters)
-    for step in range(recipe.steps_for(len(features))):
+    device, recipe, optimizer = parameters[0].device, recipe.in_steps(len(labels)), make_optimizer(recipe, parameters)
+    x, targets = torch.from_numpy(features).float().to(device), torch.from_numpy(labels).long().to(device)
+    sampler = class_uniform(keys, recipe.batch, seed)
+    for step in range(recipe.steps_for(len(labels))):
         set_rate(optimizer, recipe, step)
-        batch = torch.from_numpy(sampler(step)).to(features.device)
-        loss = F.cross_entropy(logits(features[batch]), targets[batch], label_smoothing=recipe.label_smoothing)
+        batch = torch.from_numpy(sampler(step)).to(device)
+        loss = F.cross_entropy(logits(x[batch]), targets[batch], label_smoothing=recipe.label_smoothing)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

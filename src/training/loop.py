@@ -51,7 +51,7 @@ def fit(
     """
     count, device = len(batches.data.images), next(model.parameters()).device
     recipe, steps = batches.recipe.in_steps(count), batches.recipe.steps_for(count)
-    judge = _Judge(validation, recipe.selection)
+    _check_selection(recipe.selection, validation)
     helper = accelerator(recipe, device)
     batches = replace(batches, rank=helper.process_index, processes=helper.num_processes)
     optimizer, objective = make_optimizer(recipe, model.parameters()), objective.to(device).train()
@@ -82,7 +82,7 @@ def fit(
                 if not np.isfinite(row["loss"]):
                     raise InputError(f"the loss is not finite at step {step + 1}; lower the learning rate")
                 losses.clear()
-                scores = judge(run.judged) if helper.is_main_process else {}
+                scores = _scores(run.judged, validation, recipe.selection) if helper.is_main_process else {}
                 run.keep({**row, **shared(scores, helper)}, SELECTIONS[recipe.selection])
     run.best()
     return model.eval(), run.curve
@@ -92,26 +92,23 @@ def fit(
 SELECTIONS = {"macro": "accuracy", "worst_group": "worst_group", "overall": "overall"}
 
 
-class _Judge:
-    """Validation accuracies of a model, under the names of the curve's columns."""
+def _check_selection(selection: str, validation: LabelledImages) -> None:
+    choose("selection", SELECTIONS, selection)
+    if selection == "worst_group" and validation.groups is None:
+        raise InputError(
+            "the recipe's selection=worst_group needs groups, and there are none here; set it to macro or overall"
+        )
 
-    def __init__(self, validation: LabelledImages, selection: str) -> None:
-        choose("selection", SELECTIONS, selection)
-        if selection == "worst_group" and validation.groups is None:
-            raise InputError(
-                "the recipe's selection=worst_group needs groups, and there are none here; set it to macro or overall"
-            )
-        self.validation, self.selection = validation, selection
 
-    def __call__(self, model: nn.Module) -> dict[str, float]:
-        labels, groups = self.validation.labels, self.validation.groups
-        probabilities = predict(model, self.validation.images)
-        scores = {"accuracy": macro_accuracy(probabilities, labels)}
-        if groups is not None:
-            scores["worst_group"] = worst_group_accuracy(probabilities, labels, groups)
-        if self.selection == "overall":
-            scores["overall"] = float((probabilities.argmax(1) == labels).mean())
-        return scores
+def _scores(model: nn.Module, validation: LabelledImages, selection: str) -> dict[str, float]:
+    """Validation accuracies, under the names of the curve's columns."""
+    labels, probabilities = validation.labels, predict(model, validation.images)
+    scores = {"accuracy": macro_accuracy(probabilities, labels)}
+    if validation.groups is not None:
+        scores["worst_group"] = worst_group_accuracy(probabilities, labels, validation.groups)
+    if selection == "overall":
+        scores["overall"] = float((probabilities.argmax(1) == labels).mean())
+    return scores
 
 
 @contextmanager

@@ -23,7 +23,6 @@ from src.settings.recipe import Recipe
 from src.settings.sections import HeadSettings, SecondStages
 from src.shards.lazy_images import Images
 from src.training.last_layer import train_on_features
-from src.training.samplers import class_uniform
 
 TAUS = np.arange(41) / 20  # 0 to 2, twice as fine as the published search
 CHUNK = 2048  # images whose features are extracted at once, in float64
@@ -134,14 +133,11 @@ def _train(
 ) -> None:
     """Class-uniform batches of fixed features, cosine decay to 0, all else as in the first stage."""
     labels, recipe = task.real.labels, task.recipe
-    sampler = class_uniform(labels, recipe.batch, task.seed)
     steps = max(1, round(settings.length * recipe.steps_for(len(labels))))
     lr = recipe.lr if settings.lr is None else settings.lr
     recipe = replace(recipe, epochs=None, steps=steps, lr=lr, schedule="cosine", warmup=0, milestones=(), factors=())
-    device = model.head.weight.device
-    features = torch.from_numpy(_features(model, task.real.images)).to(device)
-    targets = torch.from_numpy(labels).long().to(device)
-    train_on_features(parameters, logits, features, targets, sampler, recipe)
+    features = _features(model, task.real.images)
+    train_on_features(parameters, logits, features, labels, labels, recipe, task.seed)
 
 
 def _features(model: Classifier, images: Images) -> np.ndarray:

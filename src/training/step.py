@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from src.classifiers.models import Classifier
-from src.training.accelerator import sum_gradients
+from src.training.accelerator import sum_over_processes
 from src.training.batches import Part
 
 
@@ -47,7 +47,7 @@ class Step:
             statistics.forget()
             loss = self._whole(parts, progress, statistics)
         statistics.average(self.accelerator)
-        sum_gradients(self.model, self.accelerator)
+        sum_over_processes([p.grad for p in self.model.parameters() if p.grad is not None], self.accelerator)
         self.optimizer.step()
         return loss
 
@@ -118,10 +118,10 @@ class Statistics:
 
     def average(self, accelerator: Accelerator) -> None:
         """Put the mean over all parts into the model; the batch counts as one."""
-        if self.parts > 1 and self.running:
-            flat = accelerator.reduce(torch.cat(self.sums)) / self.parts
-            for value, mean in zip(self.running, flat.split([v.numel() for v in self.running]), strict=True):
-                value.copy_(mean)
+        if self.parts > 1:
+            sum_over_processes(self.sums, accelerator)
+            for value, total in zip(self.running, self.sums, strict=True):
+                value.copy_(total / self.parts)
             for count in self.counts:
                 count.add_(1)
 
