@@ -84,12 +84,8 @@ def _dinov2(sources: Sources) -> Extractor:
     from transformers import AutoModel
 
     model = _pretrained(AutoModel, "dinov2", "dinov2", sources)
-
-    def embed(x: Tensor) -> Tensor:
-        pixels = _prepared(x, model.device, DINOV2_SIDE, *STATISTICS["imagenet"])
-        return model(pixel_values=pixels).last_hidden_state[:, 0]
-
-    return embed
+    mean, std = STATISTICS["imagenet"]
+    return lambda x: model(pixel_values=_prepared(x, model.device, DINOV2_SIDE, mean, std)).last_hidden_state[:, 0]
 
 
 def _inception(sources: Sources) -> Extractor:

@@ -33,12 +33,11 @@ class Part(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Rows of one step's batch before anything is changed; images: uint8 (b, H, W, 3)."""
+    """Rows of one step's batch before anything is changed; images: uint8 (b, H, W, 3). second: of the second batch."""
 
-    indices: np.ndarray
     images: np.ndarray
-    second_indices: np.ndarray | None = None
-    second_images: np.ndarray | None = None
+    indices: np.ndarray
+    second: "Read | None" = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,11 @@ class Batches:
         indices = self.sampler(step)
         if self.processes > 1 and self.mixing[0] == "none":
             indices = indices[self.rows]
-        if self.mixing[0] not in NEEDS_SECOND_BATCH or self.mixing_sampler is None:
-            return Read(indices, self.data.images[indices])
-        second = self.mixing_sampler(step)
-        return Read(indices, self.data.images[indices], second, self.data.images[second])
+        second = None
+        if self.mixing[0] in NEEDS_SECOND_BATCH and self.mixing_sampler is not None:
+            others = self.mixing_sampler(step)
+            second = Read(self.data.images[others], others)
+        return Read(self.data.images[indices], indices, second)
 
     def parts(self, step: int, read: Read) -> list[Part]:
         """Return this process's parts of the step's batch, on the device."""
@@ -98,11 +98,10 @@ class Batches:
         name, alpha = self.mixing
         alone = self.processes == 1 or name == "none"
         rows = Rows(self.recipe.batch, self.rows) if self.processes > 1 and alone else None
-        x, targets = self._examples(read.images, read.indices, generator, rows)
+        x, targets = self._examples(read, generator, rows)
         more = {}
-        if read.second_images is not None and read.second_indices is not None:
-            other = numpy_generator("second batch", self.seed, step)
-            more["second"] = self._examples(read.second_images, read.second_indices, other, None)
+        if read.second is not None:
+            more["second"] = self._examples(read.second, numpy_generator("second batch", self.seed, step), None)
         x, targets = MIXING[name](x, targets, alpha, generator, **more)
         groups = None
         if self.data.groups is not None:
@@ -114,11 +113,9 @@ class Batches:
         cut_groups = [None] * count if groups is None else groups.chunk(count)
         return [Part(*part) for part in zip(x.chunk(count), targets.chunk(count), cut_groups, strict=True)]
 
-    def _examples(
-        self, images: np.ndarray, indices: np.ndarray, generator: np.random.Generator, rows: Rows | None
-    ) -> tuple[Tensor, Tensor]:
-        x = AUGMENTATIONS[self.recipe.augment](pixels(images, self.device), generator, self.size, rows)
-        labels = torch.from_numpy(self.data.labels[indices]).long().to(x.device)
+    def _examples(self, read: Read, generator: np.random.Generator, rows: Rows | None) -> tuple[Tensor, Tensor]:
+        x = AUGMENTATIONS[self.recipe.augment](pixels(read.images, self.device), generator, self.size, rows)
+        labels = torch.from_numpy(self.data.labels[read.indices]).long().to(x.device)
         targets = F.one_hot(labels, self.classes).float()  # (b, C)
         smoothing = self.recipe.label_smoothing
         return x, (1 - smoothing) * targets + smoothing / self.classes

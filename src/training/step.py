@@ -52,7 +52,7 @@ class Step:
         return loss
 
     def _each(self, parts: Sequence[Part], progress: float, statistics: "Statistics") -> Tensor:
-        total = self._total if len(parts) == 1 else _ask
+        total = self.accelerator.reduce if len(parts) == 1 else _ask
         losses = []
         for part in parts:
             loss = self._loss(self._logits(part), [part], progress, total)
@@ -69,7 +69,7 @@ class Step:
                 logits.append(self._logits(part))
                 statistics.forget()
         joined = torch.cat(logits).requires_grad_()
-        loss = self._loss(joined, parts, progress, self._total) * (len(parts) / self.parts)
+        loss = self._loss(joined, parts, progress, self.accelerator.reduce) * (len(parts) / self.parts)
         (gradient,) = torch.autograd.grad(loss, joined)
         for part, rows in zip(parts, gradient.chunk(len(parts)), strict=True):
             self.accelerator.backward((self._logits(part) * rows).sum())
@@ -86,9 +86,6 @@ class Step:
         groups = None if parts[0].groups is None else torch.cat([part.groups for part in parts])  # type: ignore[misc]
         targets = torch.cat([part.targets for part in parts])
         return self.objective(logits, targets, groups=groups, progress=progress, total=total)
-
-    def _total(self, value: Tensor) -> Tensor:
-        return self.accelerator.reduce(value)
 
 
 class Statistics:
