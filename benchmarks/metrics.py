@@ -28,10 +28,9 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from tqdm import tqdm
 
 from benchmarks.measure import alternate, machine
-from benchmarks.metrics_large import COUNT, large
+from benchmarks.metrics_large import COUNT, RUNS, large
 from src.evaluation import distances
 from src.evaluation.density_coverage import density_coverage
-from src.evaluation.fid import GaussianStatistics, fid
 from src.evaluation.rounding_bounds import fast_dtype
 from src.runtime.entry import run_stage
 from src.runtime.files import write_json
@@ -67,10 +66,15 @@ def ours(real: np.ndarray, fake: np.ndarray, recall: bool = True, float32: bool 
 
 def compared(contestants: Mapping[str, Run], repeats: int, baseline: str) -> dict[str, Any]:
     """Seconds of all, medians, and how many times faster than `baseline` each is."""
-    seconds = alternate(contestants, repeats)
-    middle = {name: median(values) for name, values in seconds.items()}
+    result = timed(contestants, repeats)
+    middle = result["median"]
     faster = {name: middle[baseline] / value for name, value in middle.items() if name != baseline}
-    return {"seconds": seconds, "median": middle, f"times_faster_than_{baseline}": faster}
+    return {**result, f"times_faster_than_{baseline}": faster}
+
+
+def timed(contestants: Mapping[str, Run], repeats: int) -> dict[str, Any]:
+    seconds = alternate(contestants, repeats)
+    return {"seconds": seconds, "median": {name: median(values) for name, values in seconds.items()}}
 
 
 def neighbours(count: int, dimensions: int, repeats: int) -> list[dict[str, Any]]:
@@ -84,7 +88,7 @@ def neighbours(count: int, dimensions: int, repeats: int) -> list[dict[str, Any]
             "density_coverage": partial(ours, *pair, recall=False),
             "all_four_float32_products": partial(ours, *pair, float32=True),
         }
-        theirs, found = prdc(*pair), ours(*pair)
+        theirs, values = prdc(*pair), ours(*pair)
         in_float64 = prdc(*(x.astype(np.float64) for x in pair))
         rows.append(
             {
@@ -94,9 +98,9 @@ def neighbours(count: int, dimensions: int, repeats: int) -> list[dict[str, Any]
                 "dimensions": dimensions,
                 "first_products": str(fast_dtype(dimensions, torch.device("cpu"))).removeprefix("torch."),
                 **compared(contestants, repeats, "prdc"),
-                "values": found,
-                "largest_difference_to_prdc": difference(found, theirs),
-                "largest_difference_to_prdc_in_float64": difference(found, in_float64),
+                "values": values,
+                "largest_difference_to_prdc": difference(values, theirs),
+                "largest_difference_to_prdc_in_float64": difference(values, in_float64),
             }
         )
     return rows
@@ -104,10 +108,6 @@ def neighbours(count: int, dimensions: int, repeats: int) -> list[dict[str, Any]
 
 def difference(one: Mapping[str, float], other: Mapping[str, float]) -> float:
     return max(abs(one[name] - other[name]) for name in one)
-
-
-def our_fid(real: np.ndarray, fake: np.ndarray) -> float:
-    return fid(GaussianStatistics.of(real), GaussianStatistics.of(fake))
 
 
 def torch_fidelity(real: np.ndarray, fake: np.ndarray) -> float:
@@ -128,19 +128,11 @@ def frechet(count: int, dimensions: int, repeats: int) -> list[dict[str, Any]]:
         real = normal(images, dimensions, 0) * np.geomspace(1, 1e-3, dimensions)
         fake = 1.5 * real + 0.01
         known = ((fake.mean(0) - real.mean(0)) ** 2).sum() + 0.25 * real.var(0, ddof=1).sum()
-        methods = {"ours": our_fid, "torch_fidelity": torch_fidelity, "scipy_sqrtm": square_root}
-        found: dict[str, float] = {}
-        contestants = {name: partial(_keep, found, name, method, real, fake) for name, method in methods.items()}
-        result = compared(contestants, repeats, "torch_fidelity")
-        errors = {name: abs(value / known - 1) for name, value in found.items()}
+        methods = {"ours": RUNS["fid"], "torch_fidelity": torch_fidelity, "scipy_sqrtm": square_root}
+        result = compared({name: partial(m, real, fake) for name, m in methods.items()}, repeats, "torch_fidelity")
+        errors = {name: abs(method(real, fake) / known - 1) for name, method in methods.items()}
         rows.append({"count": images, "dimensions": dimensions, **result, "relative_error": errors})
     return rows
-
-
-def _keep(
-    found: dict[str, float], name: str, method: Callable[[np.ndarray, np.ndarray], float], *pair: np.ndarray
-) -> None:
-    found[name] = method(*pair)
 
 
 def growth(count: int, dimensions: int, repeats: int) -> list[dict[str, Any]]:
@@ -148,12 +140,10 @@ def growth(count: int, dimensions: int, repeats: int) -> list[dict[str, Any]]:
     rows = []
     for images in (count // 5, 2 * count // 5, count, 2 * count):
         pair = tuple(normal(images, dimensions, seed, np.float32) for seed in (0, 1))
-        contestants: dict[str, Run] = {"all_four": partial(ours, *pair), "fid": partial(our_fid, *pair)}
+        contestants: dict[str, Run] = {"all_four": partial(ours, *pair), "fid": partial(RUNS["fid"], *pair)}
         if images <= count:
             contestants["prdc"] = partial(prdc, *pair)
-        seconds = alternate(contestants, repeats)
-        middle = {name: median(values) for name, values in seconds.items()}
-        rows.append({"count": images, "dimensions": dimensions, "seconds": seconds, "median": middle})
+        rows.append({"count": images, "dimensions": dimensions, **timed(contestants, repeats)})
     return rows
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from src.evaluation.fid import GaussianStatistics, fid
 
 COUNT, DIMENSIONS = 50_000, 2048
 REPEATS = {"density_coverage": 1, "all_four": 1, "fid": 3}
-RUNS = {
+RUNS: dict[str, Callable[[np.ndarray, np.ndarray], Any]] = {
     "density_coverage": density_coverage,
     "all_four": lambda real, fake: density_coverage(real, fake, recall=True),
     "fid": lambda real, fake: fid(GaussianStatistics.of(real), GaussianStatistics.of(fake)),
@@ -54,9 +55,9 @@ def main() -> None:
     name, folder = sys.argv[1:]
     pair = [np.load(Path(folder) / f"{seed}.npy", mmap_mode="r") for seed in (0, 1)]
     start = time.perf_counter()
-    found = RUNS[name](*pair)
+    values = RUNS[name](*pair)
     seconds = time.perf_counter() - start
-    sys.stdout.write(json.dumps({"seconds": seconds, "values": found, "peak_gib": peak_mib() / 2**10}))
+    sys.stdout.write(json.dumps({"seconds": seconds, "values": values, "peak_gib": peak_mib() / 2**10}))
 
 
 if __name__ == "__main__":

@@ -4,22 +4,15 @@
 the imbalanced training split already holds all of them, it is marked `"bound": false`.
 """
 
-from src.runtime.entry import run_stage
-
 from src.classifiers.models import load as load_classifier
 from src.data.labelled_images import image_counts
 from src.data.names import read_names
 from src.evaluation.accuracy import accuracy_report, predict, reliability
+from src.runtime.entry import run_stage
 from src.runtime.files import write_csv, write_json
 from src.runtime.processes import device
+from src.settings.arms import ARMS, BOUND
 from src.shards.store import Shards
-
-ARMS = {
-    "base": "data/base",
-    "synaug": "data/retrained/synaug",
-    "guided": "data/retrained/guided",
-    "all_real": "data/reference",
-}
 
 
 def main() -> None:
@@ -31,7 +24,7 @@ def main() -> None:
         groups = {"contexts": test.contexts, "context_names": names.contexts, "group_counts": group_counts}
         truth["context"] = [names.contexts[a] for a in test.contexts]
     images, report = test.images(), {}
-    for arm, folder in ARMS.items():
+    for arm, (_, folder) in ARMS.items():
         probabilities = predict(load_classifier(folder).to(device()), images)
         report[arm] = accuracy_report(probabilities, test.labels, counts, names.classes, **groups)
         write_csv(f"metrics/calibration/{arm}.csv", reliability(probabilities, test.labels))
@@ -41,7 +34,7 @@ def main() -> None:
             [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
         )
     if len(Shards("data/real/pool")) == len(train):  # the pool contains the training split
-        report["all_real"] = {"bound": False, **report["all_real"]}
+        report[BOUND] = {"bound": False, **report[BOUND]}
     write_json("metrics/accuracy.json", report)
 
 

@@ -5,40 +5,45 @@ The base gives feedback and is the baseline; the reference judges images and bou
 
 from pathlib import Path
 
-from src.runtime.entry import run_stage
-
 from src.classifiers.models import save
 from src.classifiers.pretrained import weights_digest
-from src.data.labelled_images import labelled
+from src.data.labelled_images import image_counts, labelled
 from src.data.names import read_names
-from src.runtime.files import hash_tree, write_csv
+from src.evaluation.accuracy import validation_report
+from src.runtime.entry import run_stage
+from src.runtime.files import write_csv, write_json
+from src.runtime.pipeline import inputs_of
 from src.runtime.processes import device, is_main, rank, together, workers
 from src.runtime.scratch import Scratch
+from src.settings.arms import ARMS, BASE, BOUND
 from src.settings.params import load
+from src.settings.work_key import work_key
 from src.shards.store import Shards
-from src.training.arms import Setting, optimisation, plain, train_real
+from src.training.arms import Setting, train_real, without_balancing
 
 
 def main() -> None:
     params = load("train_base")
-    names, validation = read_names("data/real"), labelled(Shards("data/real/val"), read_names("data/real"))
-    recipe, method = params.recipe.as_dict(), params.train.as_dict()
-    processes = workers(optimisation(params.recipe.as_dict()).parts)
+    processes = workers(params.recipe.parts)
     if rank() >= processes:
         return
-    for name, split, how in (("base", "train", method), ("reference", "pool", plain(method))):
+    names = read_names("data/real")
+    validation, long_tail = labelled(Shards("data/real/val"), names), image_counts(Shards("data/real/train"), names)
+    key = work_key(params, inputs_of("train_base"), weights=weights_digest(params.recipe.weights))
+    for arm, split, method in ((BASE, "train", params.train), (BOUND, "pool", without_balancing(params.train))):
+        out = Path(ARMS[arm].classifier)
         data = labelled(Shards(f"data/real/{split}"), names)
-        inputs = [hash_tree(f"data/real/{s}") for s in (split, "val")]
-        key = {"arm": name, "data": inputs, "weights": weights_digest(recipe), **params.as_dict()}
-        scratch = Scratch("train_base", key)
-        stages = params.second_stages.as_dict()
-        setting = Setting(recipe, method, stages, validation, *data.counts(names), params.seed, device())
+        scratch = Scratch("train_base", {**key, "arm": arm})
+        setting = Setting(
+            params.recipe, method, params.second_stages, validation, *data.counts(names), params.seed, device()
+        )
         with together(processes):
-            model, curve = train_real(setting, data, how, scratch, name)
+            model, curve = train_real(setting, data, method, scratch, out.name)
         if is_main():
             save(model, scratch.path / "model")
-            write_csv(f"metrics/curves/{name}.csv", curve)
-            scratch.publish("model", Path("data") / name)
+            write_csv(f"metrics/curves/{out.name}.csv", curve)
+            write_json(f"metrics/validation/{arm}.json", validation_report(model, validation, names, long_tail))
+            scratch.publish("model", out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A network's features of many images, batch by batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -20,14 +20,21 @@ def classifier_features(model: Classifier) -> Extractor:
     return lambda x: model.features(x.to(model.head.weight.device))
 
 
-def extract(extractor: Extractor, images: Images, batch: int = 256) -> np.ndarray:
-    """Return the features of all images, in order, float64 (N, D), computed without gradients.
+def feature_batches(
+    extractor: Extractor, images: Images, dtype: torch.dtype, batch: int = 256, describe: str = "features"
+) -> Iterator[np.ndarray]:
+    """Yield the features of all images, in order, as arrays (at most `batch`, D), computed without gradients.
 
-    images: uint8 (N, H, W, 3). ValueError if there are none.
+    images: uint8 (N, H, W, 3).
     """
+    for start in tqdm(range(0, len(images), batch), describe, disable=not is_main(), leave=False, delay=2):
+        with torch.inference_mode():
+            features = extractor(to_tensor(images[start : start + batch]))
+        yield features.to(dtype).cpu().numpy()
+
+
+def extract(extractor: Extractor, images: Images, batch: int = 256) -> np.ndarray:
+    """Return the features of all images, float64 (N, D), as `feature_batches`. ValueError if there are none."""
     if len(images) == 0:
         raise ValueError("there are no images to extract features from")
-    starts = tqdm(range(0, len(images), batch), "features", disable=not is_main(), leave=False, delay=2)
-    with torch.inference_mode():
-        rows = [extractor(to_tensor(images[i : i + batch])).double().cpu().numpy() for i in starts]
-    return np.concatenate(rows)
+    return np.concatenate(list(feature_batches(extractor, images, torch.float64, batch)))

@@ -1,13 +1,12 @@
 """Classifiers as a feature extractor and a head, so that the head alone can be trained again.
 
-The split follows decoupled training (Kang et al., ICLR 2020). ResNets are He et al. (CVPR 2016), ResNeXt Xie et al.
-(CVPR 2017), vision transformers Dosovitskiy et al. (ICLR 2021), all from torchvision; resnet32 is CIFAR's.
+The split follows decoupled training (Kang et al., ICLR 2020).
 """
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import safetensors
 import torch
@@ -15,19 +14,14 @@ from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import nn
 
+from src.classifiers.architectures import MODELS, STATISTICS
 from src.classifiers.heads import HEADS
-from src.classifiers.pretrained import FINAL, load_pretrained
-from src.classifiers.resnet32 import resnet32
+from src.classifiers.pretrained import load_pretrained
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.files import atomic_write, read_bytes, read_json, write_json
 
 LARGEST = 4096  # pixels
-# Mean and standard deviation per channel, for images in [0, 1]. CIFAR's are those of the LDAM protocol.
-STATISTICS = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "cifar": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
-}
 
 
 class Classifier(nn.Module):
@@ -35,7 +29,7 @@ class Classifier(nn.Module):
 
     backbone: maps (B, 3, H, W), normalised as `config` says, to (B, width). config: the arguments that build the
     same architecture again, kept beside the weights: name, classes, image_size, and where they are not the
-    default head ("cosine"), normalisation (one of STATISTICS) and weights (what training started from).
+    default head ("cosine"), normalisation (one of architectures.STATISTICS) and weights (what training started from).
     """
 
     def __init__(self, backbone: nn.Module, width: int, config: dict[str, str | int]) -> None:
@@ -78,73 +72,6 @@ def _statistics(name: str, device: torch.device) -> tuple[torch.Tensor, torch.Te
     with torch.inference_mode(False):  # kept for later calls, which may need gradients
         mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in STATISTICS[name])
         return 2 * mean - 1, 2 * std
-
-
-def small_cnn(image_size: int) -> tuple[nn.Module, int]:
-    """Three convolutions and a linear layer: 2 million multiply-adds at 32 x 32, trained in seconds.
-
-    The last map is flattened, not averaged: where a stroke lies is most of what a digit is.
-    """
-    if image_size % 8:
-        raise InputError(f"small_cnn needs an image size divisible by 8, not {image_size}")
-    cells = (image_size // 8) ** 2
-    backbone = nn.Sequential(
-        *_convolution(3, 16, kernel=5, stride=2),
-        *_convolution(16, 32, kernel=3, stride=2),
-        *_convolution(32, 64, kernel=3, stride=1),
-        nn.AvgPool2d(2),
-        nn.Flatten(),  # (B, 64 * cells)
-        nn.Linear(64 * cells, 64, bias=False),
-        nn.BatchNorm1d(64),
-        nn.ReLU(),
-    )
-    return backbone, 64
-
-
-def _convolution(inputs: int, outputs: int, kernel: int, stride: int) -> tuple[nn.Module, ...]:
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-    return convolution, nn.BatchNorm2d(outputs), nn.ReLU()
-
-
-def _resnet(name: str, image_size: int) -> tuple[nn.Module, int]:
-    from torchvision.models import get_model  # two seconds, which the default model does not need
-
-    backbone = get_model(name, weights=None)
-    if image_size <= 64:
-        # The usual stem for small images: the ImageNet one would leave a 32 x 32 image a single cell.
-        backbone.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
-        backbone.maxpool = nn.Identity()
-    width = backbone.fc.in_features
-    backbone.fc = nn.Identity()
-    return backbone, width
-
-
-def _transformer(name: str, image_size: int) -> tuple[nn.Module, int]:
-    patch = int(name.rsplit("_", 1)[1])
-    if image_size % patch:
-        raise InputError(f"{name} needs an image size divisible by {patch}, not {image_size}")
-    from torchvision.models import get_model
-
-    backbone = get_model(name, weights=None, image_size=image_size)
-    backbone.heads = nn.Identity()
-    return backbone, backbone.hidden_dim
-
-
-class Architecture(NamedTuple):
-    """make: image size -> backbone and width. normalisation: of the images that it sees, one of STATISTICS."""
-
-    make: Callable[[int], tuple[nn.Module, int]]
-    normalisation: str | None
-
-
-MODELS: dict[str, Architecture] = {
-    "small_cnn": Architecture(small_cnn, None),
-    "resnet32": Architecture(lambda image_size: resnet32(), "cifar"),
-    **{
-        name: Architecture(partial(_transformer if name.startswith("vit") else _resnet, name), "imagenet")
-        for name in FINAL
-    },
-}
 
 
 def build(

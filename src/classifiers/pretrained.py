@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,10 @@ from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.processes import is_main
 
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d")
+TRANSFORMERS = ("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14")
 # What torchvision calls the final layer.
-FINAL = {
-    "resnet18": "fc",
-    "resnet34": "fc",
-    "resnet50": "fc",
-    "resnet101": "fc",
-    "resnet152": "fc",
-    "resnext50_32x4d": "fc",
-    "resnext101_32x8d": "fc",
-    "vit_b_16": "heads.head",
-    "vit_b_32": "heads.head",
-    "vit_l_16": "heads.head",
-    "vit_l_32": "heads.head",
-    "vit_h_14": "heads.head",
-}
+FINAL = {**dict.fromkeys(RESNETS, "fc"), **dict.fromkeys(TRANSFORMERS, "heads.head")}
 FILES = (".safetensors", ".pth", ".pt")
 WRAPPERS = ("state_dict", "model")  # under which a training script's checkpoint holds the weights
 
@@ -56,7 +44,7 @@ def load_pretrained(model: Any, weights: str) -> None:
     given = {key for key in tensors if key.startswith("head.")}
     if head != given or any(own[key].shape != tensors[key].shape for key in head):
         tensors = {key: value for key, value in tensors.items() if key not in given} | {key: own[key] for key in head}
-    if name.startswith("vit"):
+    if name in TRANSFORMERS:
         _interpolate_positions(model.backbone, tensors)
     try:
         model.load_state_dict(tensors)
@@ -68,12 +56,11 @@ def load_pretrained(model: Any, weights: str) -> None:
         ) from error
 
 
-def weights_digest(recipe: Mapping[str, Any]) -> str | None:
-    """The sha256 of the weights file that the recipe starts from; None without one, or for a name of torchvision's.
+def weights_digest(weights: str | None) -> str | None:
+    """The sha256 of the weights file that a recipe starts from; None without one, or for a name of torchvision's.
 
     None also for a file that is missing, which `load_pretrained` refuses. What a resumed run depends on.
     """
-    weights = recipe["weights"]
     if not weights or not weights.endswith(FILES) or not Path(weights).is_file():
         return None
     with open(weights, "rb") as file:  # read in pieces: large weights need not fit twice

@@ -3,7 +3,7 @@
 The long-tail protocol of Liu et al. (CVPR 2019): shots follow the counts of the *training* images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from torch import nn
 
 from src.classifiers.features import extract
 from src.data.imbalance import shots
+from src.data.labelled_images import LabelledImages
+from src.data.names import Names
 from src.evaluation.fairness import fairness_report
 from src.evaluation.groups import group_report, mean_by
 from src.shards.lazy_images import Images
@@ -134,6 +136,29 @@ def accuracy_report(
         report["groups"] = group_report(predicted, labels, contexts, class_names, context_names, group_counts)
         report["fairness"] = fairness_report(predicted, labels, contexts, class_names, context_names)
     return report
+
+
+DETAILS = frozenset({"per_class", "per_group", "confusion"})
+
+
+def validation_report(
+    model: nn.Module, validation: LabelledImages, names: Names, counts: tuple[Sequence[int], Sequence[int] | None]
+) -> dict[str, Any]:
+    """Return the `accuracy_report` of validation images without its DETAILS: to choose by, while test stays unseen.
+
+    counts: training images per class and, where there are contexts, per group.
+    """
+    groups: dict[str, Any] = {}
+    if names.contexts is not None and validation.groups is not None:
+        contexts = validation.groups % len(names.contexts)
+        groups = {"contexts": contexts, "context_names": names.contexts, "group_counts": counts[1]}
+    probabilities = predict(model, validation.images)
+    return _summary(accuracy_report(probabilities, validation.labels, counts[0], names.classes, **groups))
+
+
+def _summary(report: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in report.items() if name not in DETAILS}
+    return {name: _summary(value) if isinstance(value, dict) else value for name, value in kept.items()}
 
 
 def finite(value: float) -> float | None:

@@ -8,7 +8,7 @@ import numpy as np
 from src.evaluation.accuracy import by_shot, class_accuracies, finite
 
 
-def agreement(
+def class_agreement(
     probabilities: np.ndarray, labels: np.ndarray, counts: Sequence[int], class_names: Sequence[str]
 ) -> dict[str, Any]:
     """Return the share of images that the classifier puts into the intended class.

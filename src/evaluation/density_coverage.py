@@ -36,27 +36,27 @@ def density_coverage(
         raise ValueError(f"nearest_k={nearest_k} needs more features, of one width on both sides: {shapes}")
     device = device or torch.device("cpu")
     with full_precision(), torch.inference_mode():
-        real_points, fake_points, precisions = points(real, fake, device)
-        real_radii = radii(real_points, nearest_k, chunk, precisions)
-        fake_radii = radii(fake_points, nearest_k, chunk, precisions) if recall else None
+        real_points, fake_points, bounds = points(real, fake, device)
+        real_radii = radii(real_points, nearest_k, chunk, bounds)
+        fake_radii = radii(fake_points, nearest_k, chunk, bounds) if recall else None
         balls = torch.zeros(len(fake), dtype=torch.int64, device=device)
         covered, recalled = (torch.zeros(len(real), dtype=torch.bool, device=device) for _ in range(2))
         for rows in slices(len(real), chunk):
             for columns in slices(len(fake), chunk):
-                block = Block(real_points, rows, fake_points, columns, precisions)
+                block = Block(real_points, rows, fake_points, columns, bounds)
                 i, j = block.below(real_radii[rows, None])
                 balls[columns] += torch.bincount(j, minlength=columns.stop - columns.start)
                 covered[rows][i] = True
                 if fake_radii is not None:
                     i, _ = block.below(fake_radii[None, columns])
                     recalled[rows][i] = True
-                precisions = block.precisions  # what one block needed, the next will need
-    found = {
+                bounds = block.bounds  # what one block needed, the next will need
+    scores = {
         "density": balls.sum().item() / (nearest_k * len(fake)),
         "coverage": covered.sum().item() / len(real),
         "precision": balls.count_nonzero().item() / len(fake),
     }
-    return {**found, "recall": recalled.sum().item() / len(real)} if recall else found
+    return {**scores, "recall": recalled.sum().item() / len(real)} if recall else scores
 
 
 def _floats(features: np.ndarray) -> np.ndarray:

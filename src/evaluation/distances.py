@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.evaluation.rounding_bounds import Precision, fast_dtype, precisions
+from src.evaluation.rounding_bounds import RoundingBound, fast_dtype, rounding_bounds
 
 ROWS = 256  # of features scaled and centred, and
 PAIRS = 128  # of features subtracted in float64: what fits a core's cache at the usual widths
@@ -60,36 +60,36 @@ class Points:
 
     def distances(self, i: Tensor, other: "Points", j: Tensor) -> Tensor:
         """Squared distances (n,), float64 and scaled, of row i[k] and the other's row j[k]."""
-        found = np.empty(len(i))
+        squares = np.empty(len(i))
         i_, j_ = i.cpu().numpy(), j.cpu().numpy()
 
         def fill(part: slice) -> None:
             x, y = self.features.take(i_[part], 0), other.features.take(j_[part], 0)
             difference = np.subtract(x, y, dtype=np.float64)
-            np.einsum("nd,nd->n", difference, difference, out=found[part])
+            np.einsum("nd,nd->n", difference, difference, out=squares[part])
 
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
             list(threads.map(fill, slices(len(i), PAIRS)))
-        return torch.from_numpy(found * self.scale**2).to(self.device)
+        return torch.from_numpy(squares * self.scale**2).to(self.device)
 
 
 class Block:
     """Lower bounds `low` (n, m) of the squared distances between some rows of one set and some of another.
 
-    precisions: that of the product, then finer ones.
+    bounds: that of the product, then finer ones.
     """
 
-    def __init__(self, a: Points, rows: Part, b: Points, columns: slice, precisions: Sequence[Precision]) -> None:
+    def __init__(self, a: Points, rows: Part, b: Points, columns: slice, bounds: Sequence[RoundingBound]) -> None:
         self.a, self.rows, self.b, self.columns = a, rows, b, columns
-        self._compute(precisions)
+        self._compute(bounds)
 
-    def _compute(self, precisions: Sequence[Precision]) -> None:
-        self.precisions, dtype = precisions, precisions[0].dtype
+    def _compute(self, bounds: Sequence[RoundingBound]) -> None:
+        self.bounds, dtype = bounds, bounds[0].dtype
         x, y = self.a.rows(self.rows, dtype), self.b.rows(self.columns, dtype)
         self.squares = self.a.squares[self.rows], self.b.squares[self.columns]
         if dtype == torch.float64:  # those of the points are float32 sums
             self.squares = torch.linalg.vecdot(x, x), torch.linalg.vecdot(y, y)
-        self.low = precisions[0].lower(x @ y.T, *self.squares)
+        self.low = bounds[0].lower(x @ y.T, *self.squares)
 
     def below(self, limit: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and columns, counted from the block's corner, of all pairs whose squared distance is below the limit.
@@ -101,9 +101,9 @@ class Block:
         i, j = where(self.low < limit.to(self.low.dtype))
         limits = limit.expand(self.low.shape)[i, j]
         sums = self.squares[0][i] + self.squares[1][j]
-        undecided = self.precisions[0].upper(self.low[i, j].double(), sums) >= limits
-        if len(self.precisions) > 1 and undecided.sum() > MANY * self.low.numel():
-            self._compute(self.precisions[1:])
+        undecided = self.bounds[0].upper(self.low[i, j].double(), sums) >= limits
+        if len(self.bounds) > 1 and undecided.sum() > MANY * self.low.numel():
+            self._compute(self.bounds[1:])
             return self.below(limit)
         inside = ~undecided
         i_ = torch.arange(len(self.a.features), device=i.device)[self.rows][i[undecided]]
@@ -112,8 +112,8 @@ class Block:
         return i[inside], j[inside]
 
 
-def points(real: np.ndarray, fake: np.ndarray, device: torch.device) -> tuple[Points, Points, Sequence[Precision]]:
-    """Both sets in common coordinates on the device, and the precisions to try, fastest first.
+def points(real: np.ndarray, fake: np.ndarray, device: torch.device) -> tuple[Points, Points, Sequence[RoundingBound]]:
+    """Both sets in common coordinates on the device, and the bounds to try, fastest first.
 
     real: (N, D), fake: (M, D), float32 or float64. ValueError for features that are not finite, or beyond 1e30.
     """
@@ -126,14 +126,14 @@ def points(real: np.ndarray, fake: np.ndarray, device: torch.device) -> tuple[Po
     centre = (sum(sums) / len(real)).astype(np.float32)
     dtype = fast_dtype(dimensions, device)
     a, b = (Points(x, scale, centre, device, dtype) for x in (real, fake))
-    return a, b, precisions(dimensions, dtype, max(a.rounding, b.rounding))
+    return a, b, rounding_bounds(dimensions, dtype, max(a.rounding, b.rounding))
 
 
 def where(mask: Tensor) -> tuple[Tensor, Tensor]:
     """Row and column numbers of the few true entries of (n, m), row by row."""
     if mask.device.type == "cpu":  # numpy passes over false ones six times as fast
-        found = torch.from_numpy(np.flatnonzero(mask.numpy()))
-        return found // mask.shape[1], found % mask.shape[1]
+        places = torch.from_numpy(np.flatnonzero(mask.numpy()))
+        return places // mask.shape[1], places % mask.shape[1]
     i, j = mask.nonzero(as_tuple=True)
     return i, j
 

@@ -6,7 +6,7 @@ or at a pinned revision; none runs remote code.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -16,28 +16,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from src.classifiers.architectures import STATISTICS
 from src.classifiers.features import Extractor, classifier_features
 from src.classifiers.models import Classifier
 from src.evaluation.inception import inception
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
+from src.settings.sections import EvaluationSettings, WeightsSettings
 
-Settings = Mapping[str, Any]
-
-# Per channel, for images in [0, 1]: of the published CLIP models (Radford et al., ICML 2021), and of ImageNet.
+# Per channel, for images in [0, 1], of the published CLIP models (Radford et al., ICML 2021).
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 DINOV2_SIDE = 224  # 16 x 16 patches; also the size at which Stein et al. compare
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What extractors are made from: the presets under `evaluation`, and the networks that are at hand anyway.
+    """What extractors are made from: where published weights lie, and the networks that are at hand anyway.
 
     generator: loads the generator, when its CLIP tower is asked for.
     """
 
-    settings: Settings
+    settings: EvaluationSettings
     device: torch.device
     reference: Classifier
     generator: Callable[[], Any]
@@ -49,13 +48,6 @@ def extractor(name: str, sources: Sources) -> Extractor:
     name: one of EXTRACTORS. InputError for another, and for weights that are missing, damaged, or of another kind.
     """
     return choose("feature space", EXTRACTORS, name)(sources)
-
-
-def chosen(names: Any, sources: Sources) -> dict[str, Extractor]:
-    """The extractors of `evaluation.features`, by name and in that order; InputError if that is no list of names."""
-    if not isinstance(names, list) or not names:
-        raise InputError(f"evaluation.features must be a list of names, not {names!r}; known: {', '.join(EXTRACTORS)}")
-    return {name: extractor(name, sources) for name in names}
 
 
 def _reference_classifier(sources: Sources) -> Extractor:
@@ -92,16 +84,12 @@ def _dinov2(sources: Sources) -> Extractor:
     from transformers import AutoModel
 
     model = _pretrained(AutoModel, "dinov2", "dinov2", sources)
-
-    def embed(x: Tensor) -> Tensor:
-        pixels = _prepared(x, model.device, DINOV2_SIDE, IMAGENET_MEAN, IMAGENET_STD)
-        return model(pixel_values=pixels).last_hidden_state[:, 0]
-
-    return embed
+    mean, std = STATISTICS["imagenet"]
+    return lambda x: model(pixel_values=_prepared(x, model.device, DINOV2_SIDE, mean, std)).last_hidden_state[:, 0]
 
 
 def _inception(sources: Sources) -> Extractor:
-    return inception(str(_preset(sources, "inception")["path"]), sources.device)
+    return inception(_weights(sources, "inception")[0], sources.device)
 
 
 EXTRACTORS: dict[str, Callable[[Sources], Extractor]] = {
@@ -122,17 +110,17 @@ def _prepared(x: Tensor, device: torch.device, side: int, mean: Sequence[float],
     return ((x + 1) / 2 - centre) / spread
 
 
-def _preset(sources: Sources, name: str) -> Settings:
-    preset = sources.settings.get(name)
-    if not isinstance(preset, Mapping) or not preset.get("path"):
+def _weights(sources: Sources, name: str) -> tuple[str, str | None]:
+    """The path under `evaluation.<name>`, and its revision if that says one."""
+    weights: WeightsSettings | None = getattr(sources.settings, name)
+    if weights is None or not weights.path:
         raise InputError(f"evaluation.{name}.path says nothing; name the weights there in params.yaml")
-    return preset
+    return weights.path, weights.revision
 
 
 def _pretrained(kind: Any, name: str, model_type: str, sources: Sources) -> Any:
     """A model of transformers from a folder or a hub: safetensors, float32, all weights there."""
-    preset = _preset(sources, name)
-    path, revision = str(preset["path"]), preset.get("revision")
+    path, revision = _weights(sources, name)
     cure = f"download its files and set evaluation.{name}.path to their folder"
     folder = Path(path).expanduser()
     if path.startswith((".", "/", "~")) and not folder.is_dir():

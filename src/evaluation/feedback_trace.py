@@ -9,7 +9,7 @@ from src.shards.store import Shards
 TRACE = {"before": "criterion_before", "after": "criterion_after", "updates": "updates", "skipped": "skipped"}
 
 
-def criteria(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def loss_and_entropy(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Return the mean loss and entropy in nats of finished images, the same judge for guided and unguided ones.
 
     probabilities: (N, C) by the base classifier. labels: (N,), the classes asked for.
@@ -21,7 +21,7 @@ def criteria(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def trace(shards: Shards) -> dict[str, float | None] | None:
+def feedback_trace(shards: Shards) -> dict[str, float | None] | None:
     """Return the means per image of what sampling recorded; None for images made without feedback.
 
     before: the criterion of the prediction at the first guided step; after: of the finished image; None where no image
@@ -29,7 +29,8 @@ def trace(shards: Shards) -> dict[str, float | None] | None:
     not finite.
     """
     metas = [shards.meta(i) for i in range(len(shards))]
-    if all(meta.get("criterion_after") is None for meta in metas):
+    guided = (meta.get("criterion_after") is not None or meta.get("updates") or meta.get("skipped") for meta in metas)
+    if not any(guided):
         return None
     return {name: _mean(meta.get(field) for meta in metas) for name, field in TRACE.items()}
 

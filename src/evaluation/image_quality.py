@@ -10,9 +10,8 @@ from src.evaluation.density_coverage import density_coverage
 from src.evaluation.fid import GaussianStatistics, fid
 from src.runtime.errors import InputError
 from src.runtime.processes import device
-from src.settings.checks import whole
 
-Labelled = tuple[np.ndarray, np.ndarray]
+FeaturesAndLabels = tuple[np.ndarray, np.ndarray]
 
 
 def compare(real: np.ndarray, fake: np.ndarray, nearest_k: int) -> dict[str, Any]:
@@ -25,7 +24,7 @@ def compare(real: np.ndarray, fake: np.ndarray, nearest_k: int) -> dict[str, Any
     }
 
 
-def quality(real: Labelled, fake: Labelled, counts: Sequence[int], nearest_k: int) -> dict[str, Any]:
+def quality(real: FeaturesAndLabels, fake: FeaturesAndLabels, counts: Sequence[int], nearest_k: int) -> dict[str, Any]:
     """`compare` over all classes and over each shot's classes; null for a shot with too few images.
 
     real, fake: features and labels. counts: real training images per class, which define the shots.
@@ -48,11 +47,10 @@ def in_every_space(
     spaces: extractor name -> {"real": features, arm: features}; labels: {"real": labels, arm: labels}.
     Raises InputError if there are too few images for `nearest_k`.
     """
-    whole("evaluation.nearest_k", nearest_k)
     smallest = min(labels, key=lambda name: len(labels[name]))
-    if not 1 <= nearest_k < len(labels[smallest]):
+    if nearest_k >= len(labels[smallest]):
         raise InputError(
-            f"evaluation.nearest_k={nearest_k} must be at least 1 and below the {len(labels[smallest])} images of "
+            f"evaluation.nearest_k={nearest_k} must be below the {len(labels[smallest])} images of "
             f"'{smallest}', the smallest set; change it, or have more images"
         )
     return {

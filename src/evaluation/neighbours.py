@@ -7,31 +7,31 @@ import torch
 from torch import Tensor
 
 from src.evaluation.distances import Block, Points, slices, where
-from src.evaluation.rounding_bounds import Precision
+from src.evaluation.rounding_bounds import RoundingBound
 
-ENOUGH = 0.9  # share of rows that a precision must make sure of: the others cost twice, for want of symmetry
+ENOUGH = 0.9  # share of rows that a bound must make sure of: the others cost twice, for want of symmetry
 
 
-def radii(x: Points, k: int, chunk: int, precisions: Sequence[Precision]) -> Tensor:
+def radii(x: Points, k: int, chunk: int, bounds: Sequence[RoundingBound]) -> Tensor:
     """Squared distance (N,), float64 and scaled, of each point to its k-th nearest other; 0 < k < N.
 
-    chunk: rows and columns of a block. Rows that one precision leaves open are done again in the next.
+    chunk: rows and columns of a block. Rows that one bound leaves open are done again in the next.
     """
     n, parts = len(x.features), slices(len(x.features), chunk)
-    found = torch.empty(n, dtype=torch.float64, device=x.device)
+    distances = torch.empty(n, dtype=torch.float64, device=x.device)
     todo = torch.arange(n, device=x.device)
-    for precision in precisions:
-        last = precision is precisions[-1]
-        nearest = Nearest(x, todo, k, precision)
+    for bound in bounds:
+        last = bound is bounds[-1]
+        nearest = Nearest(x, todo, k, bound)
         if len(todo) == n:
             if not _all(nearest, parts, least=0 if last else ENOUGH * n):
                 continue
         else:
             _some(nearest, parts)
         done = nearest.sure() | last
-        found[todo[done]] = nearest.kth(done)
+        distances[todo[done]] = nearest.kth(done)
         todo = todo[~done]
-    return found
+    return distances
 
 
 class Nearest:
@@ -40,8 +40,8 @@ class Nearest:
     low, column: (n, more than k), the bounds and whose they are.
     """
 
-    def __init__(self, x: Points, rows: Tensor, k: int, precision: Precision) -> None:
-        self.x, self.rows, self.k, self.precision = x, rows, k, precision
+    def __init__(self, x: Points, rows: Tensor, k: int, bound: RoundingBound) -> None:
+        self.x, self.rows, self.k, self.bound = x, rows, k, bound
         shape = len(rows), min(2 * k + 10, len(x.features) - 1)
         self.low = torch.full(shape, torch.inf, dtype=torch.float64, device=x.device)
         self.column = torch.zeros(shape, dtype=torch.int64, device=x.device)
@@ -58,7 +58,7 @@ class Nearest:
         self.column[part] = index.gather(1, order)
 
     def _high(self) -> Tensor:
-        return self.precision.upper(self.low, self.x.squares[self.rows, None] + self.x.squares[self.column])
+        return self.bound.upper(self.low, self.x.squares[self.rows, None] + self.x.squares[self.column])
 
     def sure(self) -> Tensor:
         """Which rows (n,) have their k-th nearest among the kept ones, whatever the errors within their bounds."""
@@ -79,14 +79,14 @@ class Nearest:
 
 def _all(nearest: Nearest, parts: Sequence[slice], least: float) -> bool:
     """Fill `nearest` for all rows; or give up, False, if the blocks on the diagonal make fewer than `least` sure."""
-    x, precision = nearest.x, [nearest.precision]
+    x, bounds = nearest.x, [nearest.bound]
     for rows in parts:
-        low = Block(x, rows, x, rows, precision).low
+        low = Block(x, rows, x, rows, bounds).low
         nearest.take(rows, low.fill_diagonal_(torch.inf), rows.start)  # an image is no neighbour of itself
     if nearest.sure().sum() < least:
         return False
     for rows, columns in combinations(parts, 2):  # distances are symmetric: one block serves both sides
-        low = Block(x, rows, x, columns, precision).low
+        low = Block(x, rows, x, columns, bounds).low
         nearest.take(rows, low, columns.start)
         nearest.take(columns, low.T, rows.start)
     return True
@@ -98,7 +98,7 @@ def _some(nearest: Nearest, columns: Sequence[slice]) -> None:
     for part in slices(len(nearest.rows), columns[0].stop):
         rows = nearest.rows[part]
         for column in columns:
-            low = Block(x, rows, x, column, [nearest.precision]).low
+            low = Block(x, rows, x, column, [nearest.bound]).low
             own = torch.arange(column.start, column.stop, device=x.device) == rows[:, None]
             nearest.take(part, low.masked_fill_(own, torch.inf), column.start)
 

@@ -16,7 +16,7 @@ TINY = 1e-30  # what is lost when float32 squares underflow, in coordinates scal
 
 
 @dataclass(frozen=True)
-class Precision:
+class RoundingBound:
     """One kind of product, and how far its squared distances can be wrong.
 
     |x-y|^2 lies within `norms` (|x|^2 + |y|^2) + `product` |2 x.y| of |x|^2 + |y|^2 - 2 x.y as computed.
@@ -41,7 +41,7 @@ class Precision:
         return low + 2 * self.norms * sums + 2 * self.product / (1 - self.product) * twice + 4 * TINY
 
 
-def precisions(dimensions: int, fast: torch.dtype, rounding: float) -> Sequence[Precision]:
+def rounding_bounds(dimensions: int, fast: torch.dtype, rounding: float) -> Sequence[RoundingBound]:
     """Bounds of the errors of products in `fast` and in all finer ones.
 
     rounding: how far rows in `fast` are rounded, relative to their length. The sums of bfloat16 products are in
@@ -50,12 +50,12 @@ def precisions(dimensions: int, fast: torch.dtype, rounding: float) -> Sequence[
     unit = {dtype: torch.finfo(dtype).eps / 2 for dtype in (torch.bfloat16, torch.float32, torch.float64)}
     single = (2 * dimensions + 64) * unit[torch.float32]  # squared norms and products are sums of D terms
     ladder = [
-        Precision(torch.float32, single),
-        Precision(torch.float64, (dimensions + 64) * unit[torch.float64]),
+        RoundingBound(torch.float32, single),
+        RoundingBound(torch.float64, (dimensions + 64) * unit[torch.float64]),
     ]
     if fast == torch.bfloat16:
         inputs = 1.01 * rounding * (2 + rounding)  # x'.y' - x.y, by Cauchy and Schwarz
-        ladder.insert(0, Precision(fast, inputs + single, 1.01 * unit[fast]))
+        ladder.insert(0, RoundingBound(fast, inputs + single, 1.01 * unit[fast]))
     return ladder
 
 

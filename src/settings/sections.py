@@ -15,6 +15,8 @@ from src.settings.schema import Range, Section
 
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
+NotNegative = Annotated[float, Range(0)]
+Share = Annotated[float, Range(0, 1)]
 
 
 @dataclass(frozen=True)
@@ -259,9 +261,17 @@ class MergeSettings(Section):
     replace_classes: int
 
 
+def _check_alpha(section: str, alpha: float) -> None:
+    if alpha <= 0:
+        raise InputError(f"{section}.mixing_alpha must be positive, not {alpha}; correct it in params.yaml")
+
+
 @dataclass(frozen=True, kw_only=True)
 class MethodSettings(Section):
-    """`train` of params.yaml: how the imbalance is met, and the parameters of the choices."""
+    """`train` of params.yaml: how the imbalance is met, and the parameters of the choices.
+
+    mixing_alpha: above 0. balance_beta: in [0, 1). drw_from: a share of training.
+    """
 
     loss: str
     weighting: str
@@ -269,29 +279,44 @@ class MethodSettings(Section):
     mixing: str
     second_stage: str
     mixing_alpha: float
-    focal_gamma: float
-    adjustment_tau: float
-    ldam_margin: float
+    focal_gamma: NotNegative
+    adjustment_tau: NotNegative
+    ldam_margin: NotNegative
     balance_beta: float
-    drw_from: float
-    group_dro_step: float
-    group_dro_adjustment: float
+    drw_from: Share
+    group_dro_step: NotNegative
+    group_dro_adjustment: NotNegative
+
+    def __post_init__(self) -> None:
+        _check_alpha("train", self.mixing_alpha)
+        if not 0 <= self.balance_beta < 1:
+            raise InputError(
+                f"train.balance_beta must lie in [0, 1), not {self.balance_beta}; correct it in params.yaml"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSettings(Section):
-    """cRT and LWS. length: a share of the first stage's steps; lr: None is the first stage's."""
+    """cRT and LWS. length: a share of the first stage's steps, above 0; lr: None is the first stage's."""
 
     length: float
     lr: float | None
 
+    def __post_init__(self) -> None:
+        if self.length <= 0:
+            raise InputError(f"second_stages: length must be positive, not {self.length}; correct it in params.yaml")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DfrSettings(Section):
-    """DFR. strengths: candidates for scikit-learn's C; fits: how many balanced subsets are averaged over."""
+    """DFR. strengths: candidates for scikit-learn's C, above 0; fits: how many balanced subsets are averaged over."""
 
     strengths: tuple[float, ...]
     fits: Count
+
+    def __post_init__(self) -> None:
+        if min(self.strengths, default=0) <= 0:
+            raise InputError("second_stages.dfr.strengths must hold positive numbers; correct it in params.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,9 +330,12 @@ class SecondStages(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainSettings(Section):
-    """The classifier on real and synthetic images. loss, mixing: None is that of `train`."""
+    """The classifier on real and synthetic images. fraction_real, mixing: of the guided arm.
 
-    fraction_real: float
+    loss, mixing: None is that of `train`.
+    """
+
+    fraction_real: Share
     second_stage: str
     loss: str | None
     mixing: str | None
@@ -324,11 +352,14 @@ class LastLayerSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class SynaugSettings(Section):
-    """SYNAuG's second and third step (arXiv 2308.00994)."""
+    """SYNAuG's second and third step (arXiv 2308.00994). mixing_alpha: above 0."""
 
     mixing: str
     mixing_alpha: float
     last_layer: LastLayerSettings
+
+    def __post_init__(self) -> None:
+        _check_alpha("synaug", self.mixing_alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,13 +372,17 @@ class WeightsSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSettings(Section):
-    """The first of the feature spaces is the headline's. nearest_k: of density and coverage."""
+    """The first of the feature spaces, of which there is one at least, is the headline's. nearest_k: of density etc."""
 
-    nearest_k: int
+    nearest_k: Count
     features: tuple[str, ...]
     openai_clip: WeightsSettings | None = None
     inception: WeightsSettings | None = None
     dinov2: WeightsSettings | None = None
+
+    def __post_init__(self) -> None:
+        if not self.features:
+            raise InputError("evaluation.features names no feature space; name one in params.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)

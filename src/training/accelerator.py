@@ -1,7 +1,7 @@
 """One training on one or several processes: accelerate's device, precision and sums over processes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -12,7 +12,8 @@ from accelerate.utils import broadcast_object_list
 
 from src.runtime.errors import InputError
 from src.runtime.processes import joined
-from src.training.recipe import PRECISIONS, Recipe
+from src.settings.recipe import Recipe
+from src.training.optimisation import PRECISIONS
 
 T = TypeVar("T")
 
@@ -30,13 +31,13 @@ def accelerator(recipe: Recipe, device: torch.device) -> Accelerator:
     # accelerate keeps one precision for the life of a Python process; here each training has its own.
     AcceleratorState._reset_state(reset_partial_state=True)
     with _launcher_seen(joined()):
-        made = Accelerator(cpu=device.type == "cpu", mixed_precision=PRECISIONS[recipe.precision])
-    if recipe.parts % made.num_processes:
+        helper = Accelerator(cpu=device.type == "cpu", mixed_precision=PRECISIONS[recipe.precision])
+    if recipe.parts % helper.num_processes:
         raise InputError(
-            f"{made.num_processes} processes cannot share out training in {recipe.parts} part(s); set `parts` of the "
-            f"recipe to a multiple of {made.num_processes}, or start fewer processes"
+            f"{helper.num_processes} processes cannot share out training in {recipe.parts} part(s); set `parts` of the "
+            f"recipe to a multiple of {helper.num_processes}, or start fewer processes"
         )
-    return made
+    return helper
 
 
 def shared(value: T, accelerator: Accelerator) -> T:
@@ -53,14 +54,13 @@ def agreed(first: int, accelerator: Accelerator) -> int:
     return first
 
 
-def sum_gradients(model: torch.nn.Module, accelerator: Accelerator) -> None:
-    """Replace the gradients by their sums over the processes; nothing for one process."""
-    if accelerator.num_processes == 1:
+def sum_over_processes(values: Sequence[torch.Tensor], accelerator: Accelerator) -> None:
+    """Replace each value by its sum over the processes; nothing for one process."""
+    if accelerator.num_processes == 1 or not values:
         return
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    flat = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]))
-    for gradient, total in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(total.view_as(gradient))
+    flat = accelerator.reduce(torch.cat([value.flatten() for value in values]))
+    for value, total in zip(values, flat.split([value.numel() for value in values]), strict=True):
+        value.copy_(total.view_as(value))
 
 
 @contextmanager

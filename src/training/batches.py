@@ -14,13 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from src.data.labelled_images import LabelledImages
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
-from src.shards.lazy_images import Images
+from src.settings.recipe import Recipe
 from src.training.augmentation import AUGMENTATIONS, Rows
 from src.training.mixing import MIXING, NEEDS_SECOND_BATCH
-from src.training.recipe import Recipe
 from src.training.samplers import Sampler
 
 
@@ -33,41 +33,36 @@ class Part(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Rows of one step's batch before anything is changed; images: uint8 (b, H, W, 3)."""
+    """Rows of one step's batch before anything is changed; images: uint8 (b, H, W, 3). second: of the second batch."""
 
-    indices: np.ndarray
     images: np.ndarray
-    second_indices: np.ndarray | None = None
-    second_images: np.ndarray | None = None
+    indices: np.ndarray
+    second: "Read | None" = None
 
 
 @dataclass(frozen=True)
 class Batches:
-    """One process's share of every batch: the parts rank, rank + processes, ...
+    """The batches of a training, and which parts of each one process does: rank, rank + processes, ...
 
-    images: uint8 (N, H, W, 3). labels, groups: (N,), groups None without contexts. size: pixels that the model sees.
-    mixing: a name in MIXING and its alpha. mixing_sampler: step -> indices of the second batch, where one is needed.
-    Augmentation is done on this process's rows alone; mixing needs the images of the whole batch on every process.
+    size: pixels that the model sees. sampler: step -> indices into the data. mixing: a name in MIXING and its alpha,
+    above 0. mixing_sampler: step -> indices of the second batch, where one is needed. Augmentation is done on this
+    process's rows alone; mixing needs the images of the whole batch on every process.
     """
 
-    images: Images
-    labels: np.ndarray
-    groups: np.ndarray | None
+    data: LabelledImages
     classes: int
     size: int
     sampler: Sampler
     recipe: Recipe
-    mixing: tuple[str, float]
-    mixing_sampler: Sampler | None
     seed: int
     device: torch.device
+    mixing: tuple[str, float] = ("none", 1.0)
+    mixing_sampler: Sampler | None = None
     rank: int = 0
     processes: int = 1
 
     def __post_init__(self) -> None:
         choose("mixing", MIXING, self.mixing[0])
-        if not self.mixing[1] > 0:
-            raise InputError(f"train.mixing_alpha must be positive, not {self.mixing[1]}; correct it in params.yaml")
         if self.mixing[0] in NEEDS_SECOND_BATCH and self.mixing_sampler is None:
             raise InputError(f"mixing {self.mixing[0]} takes a second batch, and this arm has no sampler for it")
 
@@ -91,10 +86,11 @@ class Batches:
         indices = self.sampler(step)
         if self.processes > 1 and self.mixing[0] == "none":
             indices = indices[self.rows]
-        if self.mixing[0] not in NEEDS_SECOND_BATCH or self.mixing_sampler is None:
-            return Read(indices, self.images[indices])
-        second = self.mixing_sampler(step)
-        return Read(indices, self.images[indices], second, self.images[second])
+        second = None
+        if self.mixing[0] in NEEDS_SECOND_BATCH and self.mixing_sampler is not None:
+            others = self.mixing_sampler(step)
+            second = Read(self.data.images[others], others)
+        return Read(self.data.images[indices], indices, second)
 
     def parts(self, step: int, read: Read) -> list[Part]:
         """Return this process's parts of the step's batch, on the device."""
@@ -102,15 +98,14 @@ class Batches:
         name, alpha = self.mixing
         alone = self.processes == 1 or name == "none"
         rows = Rows(self.recipe.batch, self.rows) if self.processes > 1 and alone else None
-        x, targets = self._examples(read.images, read.indices, generator, rows)
+        x, targets = self._examples(read, generator, rows)
         more = {}
-        if read.second_images is not None and read.second_indices is not None:
-            other = numpy_generator("second batch", self.seed, step)
-            more["second"] = self._examples(read.second_images, read.second_indices, other, None)
+        if read.second is not None:
+            more["second"] = self._examples(read.second, numpy_generator("second batch", self.seed, step), None)
         x, targets = MIXING[name](x, targets, alpha, generator, **more)
         groups = None
-        if self.groups is not None:
-            groups = torch.from_numpy(self.groups[read.indices]).long().to(self.device)
+        if self.data.groups is not None:
+            groups = torch.from_numpy(self.data.groups[read.indices]).long().to(self.device)
         if not alone:
             mine = torch.from_numpy(self.rows).to(self.device)
             x, targets, groups = x[mine], targets[mine], None if groups is None else groups[mine]
@@ -118,11 +113,9 @@ class Batches:
         cut_groups = [None] * count if groups is None else groups.chunk(count)
         return [Part(*part) for part in zip(x.chunk(count), targets.chunk(count), cut_groups, strict=True)]
 
-    def _examples(
-        self, images: np.ndarray, indices: np.ndarray, generator: np.random.Generator, rows: Rows | None
-    ) -> tuple[Tensor, Tensor]:
-        x = AUGMENTATIONS[self.recipe.augment](pixels(images, self.device), generator, self.size, rows)
-        labels = torch.from_numpy(self.labels[indices]).long().to(x.device)
+    def _examples(self, read: Read, generator: np.random.Generator, rows: Rows | None) -> tuple[Tensor, Tensor]:
+        x = AUGMENTATIONS[self.recipe.augment](pixels(read.images, self.device), generator, self.size, rows)
+        labels = torch.from_numpy(self.data.labels[read.indices]).long().to(x.device)
         targets = F.one_hot(labels, self.classes).float()  # (b, C)
         smoothing = self.recipe.label_smoothing
         return x, (1 - smoothing) * targets + smoothing / self.classes

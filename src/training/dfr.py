@@ -3,14 +3,13 @@
 Kirichenko et al. (ICLR 2023), "DFR on validation", with the settings of their released code.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive, numpy_generator
+from src.settings.sections import DfrSettings
 from src.training.samplers import uniform_subsample
 
 Layer = tuple[np.ndarray, np.ndarray]
@@ -18,15 +17,15 @@ Layer = tuple[np.ndarray, np.ndarray]
 
 def reweight(
     train_features: np.ndarray, features: np.ndarray, labels: np.ndarray, keys: np.ndarray, classes: int,
-    strengths: Sequence[float], fits: int, seed: int,
+    settings: DfrSettings, seed: int,
 ) -> Layer:  # fmt: skip
     """Return the weight (C, D) and bias (C,) of a linear layer on unscaled features.
 
     train_features: (N, D), which only standardise. features: (M, D) of validation images. labels, keys: (M,);
-    the keys, groups or else classes, are what a subset balances. strengths: candidates for scikit-learn's C,
-    of which the best for the worst key wins, the first of equals: fitted on half of every key's images, judged
-    on the rest. Then the mean of `fits` layers, each on another balanced subset of all images.
-    InputError for a class without validation images.
+    the keys, groups or else classes, are what a subset balances. Of the settings' strengths, scikit-learn's C, the best
+    for the worst key wins, the first of equals: fitted on half of every key's images, judged on the rest. Then comes
+    the mean of `fits` layers, each on another balanced subset of all images. InputError for a class without validation
+    images.
     """
     if missing := sorted(set(range(classes)) - set(labels.tolist())):
         raise InputError(
@@ -38,11 +37,11 @@ def reweight(
     chosen = part[uniform_subsample(keys[part], derive("dfr", seed))]
     worst = [
         _worst(_fit(x[chosen], labels[chosen], classes, strength, seed), x[rest], labels[rest], keys[rest])
-        for strength in strengths
+        for strength in settings.strengths
     ]
-    strength = strengths[int(np.argmax(worst))]
+    strength = settings.strengths[int(np.argmax(worst))]
     layers = []
-    for i in range(fits):
+    for i in range(settings.fits):
         chosen = uniform_subsample(keys, derive("dfr", seed, i))
         layers.append(_fit(x[chosen], labels[chosen], classes, strength, derive("dfr", seed, i)))
     weight, bias = (np.mean(arrays, axis=0) for arrays in zip(*layers, strict=True))

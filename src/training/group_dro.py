@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from src.training.objective import ClassLosses, Objective, Total, identity
 
@@ -20,12 +21,12 @@ class GroupDRO(Objective):
     process, all but the last are to be done in evaluation mode, so that q moves once per global batch.
     """
 
-    q: torch.Tensor
-    known: torch.Tensor
-    adjustment: torch.Tensor
+    q: Tensor
+    known: Tensor
+    adjustment: Tensor
 
     def __init__(
-        self, loss: ClassLosses, constants: torch.Tensor, group_counts: Sequence[int], step: float, adjustment: float
+        self, loss: ClassLosses, constants: Tensor, group_counts: Sequence[int], step: float, adjustment: float
     ) -> None:
         """group_counts: training images per group (G,). step: of the exponentiated gradient.
 
@@ -40,14 +41,9 @@ class GroupDRO(Objective):
         self.register_buffer("q", torch.ones_like(counts) / self.known.sum())
 
     def forward(
-        self,
-        logits: torch.Tensor,
-        targets: torch.Tensor,
-        *,
-        groups: torch.Tensor | None = None,
-        progress: float = 0.0,
+        self, logits: Tensor, targets: Tensor, *, groups: Tensor | None = None, progress: float = 0.0,
         total: Total = identity,
-    ) -> torch.Tensor:
+    ) -> Tensor:  # fmt: skip
         """As `Objective.forward`; groups are needed, progress is not used."""
         losses = (self.loss(logits, self.constants) * targets).sum(1)  # (B,)
         member = F.one_hot(self.required(groups), len(self.q)).to(losses)  # (B, G)

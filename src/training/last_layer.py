@@ -3,7 +3,7 @@
 The backbone is frozen, batch-normalisation statistics included, so its features are computed once.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -12,50 +12,45 @@ from torch import nn
 
 from src.classifiers.features import classifier_features, extract
 from src.classifiers.models import Classifier
+from src.data.labelled_images import LabelledImages
 from src.runtime.seeds import derive
-from src.shards.lazy_images import Images, subset
-from src.training.recipe import Recipe
-from src.training.samplers import Sampler, class_uniform, uniform_subsample
+from src.settings.recipe import Recipe
+from src.shards.lazy_images import subset
+from src.training.optimisation import make_optimizer, set_rate
+from src.training.samplers import class_uniform, uniform_subsample
 
 
-def retrain_last_layer(
-    model: Classifier, images: Images, keys: np.ndarray, labels: np.ndarray, recipe: Recipe, seed: int
-) -> Classifier:
-    """Train `model.head` in place on a uniform subsample of real images, and return the model.
+def retrain_last_layer(model: Classifier, real: LabelledImages, balance: str, recipe: Recipe, seed: int) -> Classifier:
+    """Last-layer re-training (arXiv 2308.00994, step 3): `model.head` on a uniform subsample of real images.
 
-    images: uint8 (N, H, W, 3), real ones only. keys: (N,), what is to be uniform, classes or groups. labels:
-    (N,). The subsample has as many images of every key as the rarest key; training starts from the present
-    head. Of the recipe, what is about images is not used: the features are fixed. InputError if there are no
-    images.
+    balance: what is to be uniform, "class" or "group": the subsample has as many images of every one as the rarest has.
+    Training changes the model in place and starts from the present head. Of the recipe, what is about images is not
+    used: the features are fixed. Returns the model. InputError if there are no images.
     """
-    chosen = uniform_subsample(keys, derive("last layer", seed))
-    device = model.head.weight.device
-    features = torch.from_numpy(extract(classifier_features(model), subset(images, chosen))).float().to(device)
-    targets = torch.from_numpy(labels[chosen]).long().to(device)
-    sampler = class_uniform(keys[chosen], recipe.batch, derive("last layer", seed))
-    train_on_features(model.head.parameters(), model.head, features, targets, sampler, recipe)
+    keys, seed = real.keys(balance), derive("last layer", seed)
+    chosen = uniform_subsample(keys, seed)
+    features = extract(classifier_features(model), subset(real.images, chosen))
+    parameters = list(model.head.parameters())
+    train_on_features(parameters, model.head, features, real.labels[chosen], keys[chosen], recipe, seed)
     return model.eval()
 
 
 def train_on_features(
-    parameters: Iterable[nn.Parameter],
-    logits: Callable[[torch.Tensor], torch.Tensor],
-    features: torch.Tensor,
-    targets: torch.Tensor,
-    sampler: Sampler,
-    recipe: Recipe,
-) -> None:
+    parameters: Sequence[nn.Parameter], logits: Callable[[torch.Tensor], torch.Tensor], features: np.ndarray,
+    labels: np.ndarray, keys: np.ndarray, recipe: Recipe, seed: int,
+) -> None:  # fmt: skip
     """Minimise the cross-entropy of `logits(features)`, (N, D) -> (N, C), by changing `parameters` in place.
 
-    targets: (N,). Of the recipe: optimiser, learning rate, length, label smoothing.
+    features: (N, D). labels, keys: (N,); batches are uniform by key. Of the recipe: optimiser, learning rate, length,
+    label smoothing.
     """
-    recipe = recipe.in_steps(len(features))
-    optimizer = recipe.make_optimizer(parameters)
-    for step in range(recipe.steps_for(len(features))):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate(step)
-        batch = torch.from_numpy(sampler(step)).to(features.device)
-        loss = F.cross_entropy(logits(features[batch]), targets[batch], label_smoothing=recipe.label_smoothing)
+    device, recipe, optimizer = parameters[0].device, recipe.in_steps(len(labels)), make_optimizer(recipe, parameters)
+    x, targets = torch.from_numpy(features).float().to(device), torch.from_numpy(labels).long().to(device)
+    sampler = class_uniform(keys, recipe.batch, seed)
+    for step in range(recipe.steps_for(len(labels))):
+        set_rate(optimizer, recipe, step)
+        batch = torch.from_numpy(sampler(step)).to(device)
+        loss = F.cross_entropy(logits(x[batch]), targets[batch], label_smoothing=recipe.label_smoothing)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

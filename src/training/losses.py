@@ -4,8 +4,7 @@ A loss returns (B, C): entry k is the image's loss if class k were the true one.
 that mixup, CutMix and label smoothing mean the same for every loss.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +12,7 @@ import torch.nn.functional as F
 from src.classifiers.heads import COSINE_SCALE
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
-from src.settings.checks import number
+from src.settings.sections import MethodSettings
 from src.training.by_group import needs_groups
 from src.training.group_dro import GroupDRO
 from src.training.objective import ClassLosses, Objective
@@ -74,37 +73,19 @@ def ldam_margins(counts: Sequence[int], largest: float) -> torch.Tensor:
     return (margins * largest / margins.max()).float()
 
 
-def _gamma(settings: Mapping[str, Any], counts: Sequence[int]) -> torch.Tensor:
-    return torch.full((len(counts),), _not_negative("focal_gamma", settings))
-
-
-def _margins(settings: Mapping[str, Any], counts: Sequence[int]) -> torch.Tensor:
-    return COSINE_SCALE * ldam_margins(counts, _not_negative("ldam_margin", settings))
-
-
-def _nothing(settings: Mapping[str, Any], counts: Sequence[int]) -> torch.Tensor:
+def _nothing(method: MethodSettings, counts: Sequence[int]) -> torch.Tensor:
     return torch.zeros(len(counts))
 
 
-# Every loss with its constant for each class, from the `train` section and the counts.
-LOSSES: dict[str, tuple[ClassLosses, Callable[[Mapping[str, Any], Sequence[int]], torch.Tensor]]] = {
+# Every loss with its constant for each class, from the method and the counts.
+LOSSES: dict[str, tuple[ClassLosses, Callable[[MethodSettings, Sequence[int]], torch.Tensor]]] = {
     "cross_entropy": (cross_entropy, _nothing),
-    "focal": (focal, _gamma),
-    "balanced_softmax": (prior_adjusted, lambda settings, counts: log_prior(counts)),
-    "logit_adjustment": (
-        prior_adjusted,
-        lambda settings, counts: _not_negative("adjustment_tau", settings) * log_prior(counts),
-    ),
-    "ldam": (ldam, _margins),
+    "focal": (focal, lambda method, counts: torch.full((len(counts),), method.focal_gamma)),
+    "balanced_softmax": (prior_adjusted, lambda method, counts: log_prior(counts)),
+    "logit_adjustment": (prior_adjusted, lambda method, counts: method.adjustment_tau * log_prior(counts)),
+    "ldam": (ldam, lambda method, counts: COSINE_SCALE * ldam_margins(counts, method.ldam_margin)),
     "group_dro": (cross_entropy, _nothing),
 }
-
-
-def _not_negative(name: str, settings: Mapping[str, Any]) -> float:
-    value = number(f"train.{name}", settings[name])
-    if value < 0:
-        raise InputError(f"train.{name} must not be negative, not {value}; correct it in params.yaml")
-    return value
 
 
 def head_for(loss: str) -> str:
@@ -112,28 +93,22 @@ def head_for(loss: str) -> str:
     return "cosine" if loss == "ldam" else "linear"
 
 
-def make_objective(settings: Mapping[str, Any], counts: Sequence[int], group_counts: Sequence[int] | None) -> Objective:
-    """Return what training minimises, from the `train` section of params.yaml.
+def make_objective(method: MethodSettings, counts: Sequence[int], group_counts: Sequence[int] | None) -> Objective:
+    """Return what training minimises under the method's loss and weighting.
 
-    settings: loss, weighting, and the parameters of the chosen two. counts: *real* training images per class,
-    also when synthetic ones are added (Fill-Up). group_counts: images trained on per group, or None without
-    contexts. InputError for an unknown name, a parameter out of range, or a method by group without groups.
+    counts: *real* training images per class, also when synthetic ones are added (Fill-Up, arXiv 2306.07200).
+    group_counts: images trained on per group, or None without contexts. InputError for an unknown name, or a method by
+    group without groups.
     """
-    loss, constants = choose("loss", LOSSES, settings["loss"])
-    weighting = choose("weighting", WEIGHTINGS, settings["weighting"])
-    numbers = constants(settings, counts)
-    if settings["loss"] == "group_dro":
+    loss, constants = choose("loss", LOSSES, method.loss)
+    weighting = choose("weighting", WEIGHTINGS, method.weighting)
+    numbers = constants(method, counts)
+    if method.loss == "group_dro":
         if weighting is not None:
             raise InputError("train.loss group_dro weighs the groups itself; set train.weighting to none")
-        return GroupDRO(
-            loss,
-            numbers,
-            needs_groups("loss", "group_dro", group_counts),
-            _not_negative("group_dro_step", settings),
-            _not_negative("group_dro_adjustment", settings),
-        )
+        groups = needs_groups("loss", "group_dro", group_counts)
+        return GroupDRO(loss, numbers, groups, method.group_dro_step, method.group_dro_adjustment)
     if weighting is None:
         return Objective(loss, numbers)
-    weighted = needs_groups("weighting", settings["weighting"], group_counts) if weighting.by_group else counts
-    weights = weighting.weights(weighted, settings)
-    return Objective(loss, numbers, weights, weighting.by_group, weighting.start(settings))
+    weighted = needs_groups("weighting", method.weighting, group_counts) if weighting.by_group else counts
+    return Objective(loss, numbers, weighting.weights(weighted, method), weighting.by_group, weighting.start(method))

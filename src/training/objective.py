@@ -7,15 +7,15 @@ return is what the whole batch would return.
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from src.runtime.errors import InputError
 
-ClassLosses = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-Total = Callable[[torch.Tensor], torch.Tensor]
+ClassLosses = Callable[[Tensor, Tensor], Tensor]
+Total = Callable[[Tensor], Tensor]
 
 
-def identity(value: torch.Tensor) -> torch.Tensor:
+def identity(value: Tensor) -> Tensor:
     """The sum over all parts of a batch that has one part."""
     return value
 
@@ -28,17 +28,13 @@ class Objective(nn.Module):
     each by its share, but its own group alone.
     """
 
-    constants: torch.Tensor
-    weights: torch.Tensor | None
+    constants: Tensor
+    weights: Tensor | None
 
     def __init__(
-        self,
-        loss: ClassLosses,
-        constants: torch.Tensor,
-        weights: torch.Tensor | None = None,
-        by_group: bool = False,
+        self, loss: ClassLosses, constants: Tensor, weights: Tensor | None = None, by_group: bool = False,
         start: float = 0.0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """loss: (logits (B, C), constants (C,)) -> (B, C), entry k as if class k were the true one.
 
         weights: (C,), or (G,) if `by_group`. start: the share of training from which the weights hold.
@@ -50,14 +46,9 @@ class Objective(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
 
     def forward(
-        self,
-        logits: torch.Tensor,
-        targets: torch.Tensor,
-        *,
-        groups: torch.Tensor | None = None,
-        progress: float = 0.0,
+        self, logits: Tensor, targets: Tensor, *, groups: Tensor | None = None, progress: float = 0.0,
         total: Total = identity,
-    ) -> torch.Tensor:
+    ) -> Tensor:  # fmt: skip
         """Return the loss of this part of the batch, a scalar.
 
         logits: (B, C), float32 or better. targets: (B, C) probabilities. groups: (B,) integers below G, where
@@ -73,7 +64,7 @@ class Objective(nn.Module):
         return (weights * losses).sum() * parts / mass
 
     @staticmethod
-    def required(groups: torch.Tensor | None) -> torch.Tensor:
+    def required(groups: Tensor | None) -> Tensor:
         """`groups`, or InputError if there are none."""
         if groups is None:
             raise InputError("train.loss or train.weighting works by group, but these images have no contexts")

@@ -68,15 +68,13 @@ def subsample_uniform(keys: np.ndarray, batch: int, seed: int) -> Sampler:
 def balanced_minibatches(
     real_keys: np.ndarray, synthetic_keys: np.ndarray, batch: int, fraction_real: float, seed: int
 ) -> Sampler:
-    """Balanced mini-batches of real and synthetic images (Askari-Hemmat et al., TMLR 2024).
+    """Balanced mini-batches of real and synthetic images (Askari-Hemmat et al., arXiv 2310.00158).
 
     Each batch holds `round(fraction_real * batch)` real images, first, and keys, which are classes or groups,
     are uniform within both parts. Indices run over real followed by synthetic. real_keys: (N,),
-    synthetic_keys: (M,), fraction_real: in [0, 1]. InputError for a fraction outside, or a part that is needed
-    but empty: no real image is left where synthetic ones replace them all.
+    synthetic_keys: (M,), fraction_real: in [0, 1]. InputError for a part that is needed but empty: no real image is
+    left where synthetic ones replace them all.
     """
-    if not 0 <= fraction_real <= 1:
-        raise InputError(f"the fraction of real images in a batch lies in [0, 1], not {fraction_real}")
     real = round(fraction_real * batch)
     if real and len(real_keys) == 0:
         raise InputError(

@@ -5,9 +5,8 @@ features that are computed once, from images as they are; published cRT and LWS 
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,57 +14,43 @@ from torch import nn
 
 from src.classifiers.features import classifier_features, extract
 from src.classifiers.models import Classifier
+from src.data.labelled_images import LabelledImages
 from src.evaluation.accuracy import macro_accuracy
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive
-from src.settings.checks import number, whole
+from src.settings.recipe import Recipe
+from src.settings.sections import HeadSettings, SecondStages
 from src.shards.lazy_images import Images
 from src.training.last_layer import train_on_features
-from src.training.recipe import Recipe
-from src.training.samplers import class_uniform
 
-Pair = tuple[Images, np.ndarray]
 TAUS = np.arange(41) / 20  # 0 to 2, twice as fine as the published search
 CHUNK = 2048  # images whose features are extracted at once, in float64
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a second stage has to work with; `settings` are its own of `second_stages` in params.yaml."""
+    """What a second stage has to work with.
 
-    images: Images
-    labels: np.ndarray
-    validation: Pair
-    validation_groups: np.ndarray | None
+    real: what the first stage was trained on, or the real part of it. validation: images that choose tau and that DFR
+    fits on. recipe: the first stage's.
+    """
+
+    real: LabelledImages
+    validation: LabelledImages
     recipe: Recipe
-    settings: Mapping[str, Any]
+    settings: SecondStages
     seed: int
 
 
-def second_stage(
-    name: str,
-    model: Classifier,
-    images: Images,
-    labels: np.ndarray,
-    *,
-    validation: Pair,
-    validation_groups: np.ndarray | None,
-    recipe: Recipe,
-    settings: Mapping[str, Any],
-    seed: int,
-) -> Classifier:
+def second_stage(name: str, model: Classifier, task: Task) -> Classifier:
     """Change `model.head` in place by the stage called `name`, and return the model in evaluation mode.
 
-    images, labels: what the first stage was trained on. validation: images and labels that choose tau and that
-    DFR fits on. validation_groups: (M,) or None; DFR alone balances groups, and classes where there are none.
-    recipe: the first stage's. settings: the stage's own of `second_stages` in params.yaml. The backbone,
-    batch-normalisation statistics included, does not change. InputError for an unknown name, or LWS and
+    The backbone, batch-normalisation statistics included, does not change. InputError for an unknown name, or LWS and
     tau-normalisation of a cosine head.
     """
     check_second_stage(name, str(model.config.get("head", "linear")))
-    task = Task(images, labels, validation, validation_groups, recipe, settings, derive(name, seed))
-    SECOND_STAGES[name](model, task)
+    SECOND_STAGES[name](model, replace(task, seed=derive(name, task.seed)))
     return model.eval()
 
 
@@ -84,47 +69,48 @@ def none(model: Classifier, task: Task) -> None:
 
 
 def crt(model: Classifier, task: Task) -> None:
-    """Classifier re-training: a new head, of random weights, trained with class-uniform batches."""
+    """Classifier re-training (section 4): a new head, of random weights, trained with class-uniform batches."""
     device = model.head.weight.device
     head = copy.deepcopy(model.head).cpu()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(task.seed)
         head.reset_parameters()
     model.head = head.to(device)
-    _train(model, task, list(model.head.parameters()), model.head)
+    _train(model, task, task.settings.crt, list(model.head.parameters()), model.head)
 
 
 def lws(model: Classifier, task: Task) -> None:
-    """Learnable weight scaling: one factor per class on the frozen head's logits, then folded into the head."""
+    """Learnable weight scaling (section 4): one factor per class on the frozen head's logits, then folded into it."""
     scale = nn.Parameter(torch.ones(model.head.out_features, device=model.head.weight.device))
-    _train(model, task, [scale], lambda features: scale * model.head(features))
+    _train(model, task, task.settings.lws, [scale], lambda features: scale * model.head(features))
     with torch.no_grad():
         model.head.weight.mul_(scale[:, None])
         model.head.bias.mul_(scale)
 
 
 def tau_norm(model: Classifier, task: Task) -> None:
-    """w_k / |w_k|^tau without bias, tau by macro accuracy on validation, the smallest of equals."""
+    """w_k / |w_k|^tau without bias (section 4), tau by macro accuracy on validation, the smallest of equals."""
     weight = model.head.weight.detach().double().cpu().numpy()  # (C, D)
     norms = np.linalg.norm(weight, axis=1).clip(min=np.finfo(np.float32).tiny)
-    logits = _features(model, task.validation[0]) @ weight.T  # (M, C)
-    best = TAUS[int(np.argmax([macro_accuracy(logits / norms**tau, task.validation[1]) for tau in TAUS]))]
+    logits, labels = _features(model, task.validation.images) @ weight.T, task.validation.labels  # (M, C), (M,)
+    best = TAUS[int(np.argmax([macro_accuracy(logits / norms**tau, labels) for tau in TAUS]))]
     _set_head(model, weight / norms[:, None] ** best, np.zeros(len(weight)))
 
 
 def dfr(model: Classifier, task: Task) -> None:
-    """Deep feature re-weighting; see `src.training.dfr`. A cosine head becomes a linear one."""
+    """Deep feature re-weighting by groups, or classes where there are none; see `src.training.dfr`.
+
+    A cosine head becomes a linear one.
+    """
     from src.training.dfr import reweight  # scikit-learn: a second, for this second stage alone
 
-    images, labels = task.validation
-    keys = labels if task.validation_groups is None else task.validation_groups
-    strengths = [number("second_stages.dfr.strengths", c) for c in task.settings["strengths"]]
-    fits = whole("second_stages.dfr.fits", task.settings["fits"], least=1)
-    features = _features(model, images)
-    classes = model.head.out_features
-    _set_head(
-        model, *reweight(_features(model, task.images), features, labels, keys, classes, strengths, fits, task.seed)
-    )
+    validation = task.validation
+    features = _features(model, validation.images)
+    layer = reweight(
+        _features(model, task.real.images), features, validation.labels, validation.keys("group"),
+        model.head.out_features, task.settings.dfr, task.seed,
+    )  # fmt: skip
+    _set_head(model, *layer)
 
 
 SECOND_STAGES: dict[str, Callable[[Classifier, Task], None]] = {
@@ -139,22 +125,19 @@ BY_LABELS = frozenset({"crt", "lws"})  # trained on the labels of the images tha
 
 
 def _train(
-    model: Classifier, task: Task, parameters: list[nn.Parameter], logits: Callable[[torch.Tensor], torch.Tensor]
+    model: Classifier,
+    task: Task,
+    settings: HeadSettings,
+    parameters: list[nn.Parameter],
+    logits: Callable[[torch.Tensor], torch.Tensor],
 ) -> None:
     """Class-uniform batches of fixed features, cosine decay to 0, all else as in the first stage."""
-    sampler = class_uniform(task.labels, task.recipe.batch, task.seed)
-    length = number("second_stages: length", task.settings["length"])
-    if length <= 0:
-        raise InputError(f"second_stages: length must be positive, not {length}; correct it in params.yaml")
-    steps = max(1, round(length * task.recipe.steps_for(len(task.labels))))
-    lr = task.recipe.lr if task.settings["lr"] is None else number("second_stages: lr", task.settings["lr"])
-    recipe = replace(
-        task.recipe, epochs=None, steps=steps, lr=lr, schedule="cosine", warmup=0, milestones=(), factors=()
-    )
-    device = model.head.weight.device
-    features = torch.from_numpy(_features(model, task.images)).to(device)
-    targets = torch.from_numpy(task.labels).long().to(device)
-    train_on_features(parameters, logits, features, targets, sampler, recipe)
+    labels, recipe = task.real.labels, task.recipe
+    steps = max(1, round(settings.length * recipe.steps_for(len(labels))))
+    lr = recipe.lr if settings.lr is None else settings.lr
+    recipe = replace(recipe, epochs=None, steps=steps, lr=lr, schedule="cosine", warmup=0, milestones=(), factors=())
+    features = _features(model, task.real.images)
+    train_on_features(parameters, logits, features, labels, labels, recipe, task.seed)
 
 
 def _features(model: Classifier, images: Images) -> np.ndarray:

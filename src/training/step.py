@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from src.classifiers.models import Classifier
-from src.training.accelerator import sum_gradients
+from src.training.accelerator import sum_over_processes
 from src.training.batches import Part
 
 
@@ -47,12 +47,12 @@ class Step:
             statistics.forget()
             loss = self._whole(parts, progress, statistics)
         statistics.average(self.accelerator)
-        sum_gradients(self.model, self.accelerator)
+        sum_over_processes([p.grad for p in self.model.parameters() if p.grad is not None], self.accelerator)
         self.optimizer.step()
         return loss
 
     def _each(self, parts: Sequence[Part], progress: float, statistics: "Statistics") -> Tensor:
-        total = self._total if len(parts) == 1 else _ask
+        total = self.accelerator.reduce if len(parts) == 1 else _ask
         losses = []
         for part in parts:
             loss = self._loss(self._logits(part), [part], progress, total)
@@ -69,7 +69,7 @@ class Step:
                 logits.append(self._logits(part))
                 statistics.forget()
         joined = torch.cat(logits).requires_grad_()
-        loss = self._loss(joined, parts, progress, self._total) * (len(parts) / self.parts)
+        loss = self._loss(joined, parts, progress, self.accelerator.reduce) * (len(parts) / self.parts)
         (gradient,) = torch.autograd.grad(loss, joined)
         for part, rows in zip(parts, gradient.chunk(len(parts)), strict=True):
             self.accelerator.backward((self._logits(part) * rows).sum())
@@ -86,9 +86,6 @@ class Step:
         groups = None if parts[0].groups is None else torch.cat([part.groups for part in parts])  # type: ignore[misc]
         targets = torch.cat([part.targets for part in parts])
         return self.objective(logits, targets, groups=groups, progress=progress, total=total)
-
-    def _total(self, value: Tensor) -> Tensor:
-        return self.accelerator.reduce(value)
 
 
 class Statistics:
@@ -118,10 +115,10 @@ class Statistics:
 
     def average(self, accelerator: Accelerator) -> None:
         """Put the mean over all parts into the model; the batch counts as one."""
-        if self.parts > 1 and self.running:
-            flat = accelerator.reduce(torch.cat(self.sums)) / self.parts
-            for value, mean in zip(self.running, flat.split([v.numel() for v in self.running]), strict=True):
-                value.copy_(mean)
+        if self.parts > 1:
+            sum_over_processes(self.sums, accelerator)
+            for value, total in zip(self.running, self.sums, strict=True):
+                value.copy_(total / self.parts)
             for count in self.counts:
                 count.add_(1)
 

@@ -1,6 +1,7 @@
 """What a training must remember: to go on after an interruption as if there had been none, and its best weights."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +14,28 @@ from src.runtime.checkpoint_file import load_checkpoint, save_checkpoint
 State = Mapping[str, torch.Tensor]
 
 
+@dataclass
 class TrainingState:
-    """A training's state and its curve. judged: the model whose accuracy counts."""
+    """A training's state and its curve. average: of the model's weights, which are then what is judged and kept.
 
-    def __init__(
-        self,
-        model: nn.Module,
-        average: AveragedModel | None,
-        objective: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        scaler: Any,
-        path: Path | None,
-        writes: bool = True,
-    ) -> None:
-        """average: of the model's weights, which are then what is judged and kept. scaler: of float16, or None.
+    scaler: of float16, or None. path: the checkpoint, if there is one. writes: whether this process does so, not only
+    reads it. weights: the best so far.
+    """
 
-        path: the checkpoint, if there is one. writes: whether this process does so, not only reads it.
-        """
-        self.model, self.average, self.objective = model, average, objective
-        self.optimizer, self.scaler, self.path, self.writes = optimizer, scaler, path, writes
-        self.judged = model if average is None else average.module
-        self.curve: list[dict[str, Any]] = []
-        self.weights: State = {}
+    model: nn.Module
+    average: AveragedModel | None
+    objective: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: Any
+    path: Path | None
+    writes: bool = True
+    curve: list[dict[str, Any]] = field(default_factory=list, init=False)
+    weights: State = field(default_factory=dict, init=False)
+
+    @property
+    def judged(self) -> nn.Module:
+        """The model whose accuracy counts."""
+        return self.model if self.average is None else self.average.module
 
     def keep(self, row: dict[str, Any], by: str) -> None:
         """Add a row to the curve, keep the weights if no earlier row[by] is higher, write the checkpoint."""

@@ -1,12 +1,11 @@
 """Weights that make rare classes or groups count more in the loss, from their numbers of training images."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 
-from src.runtime.errors import InputError
-from src.settings.checks import number
+from src.settings.sections import MethodSettings
 
 
 def class_balanced(counts: Sequence[int], beta: float) -> torch.Tensor:
@@ -14,8 +13,6 @@ def class_balanced(counts: Sequence[int], beta: float) -> torch.Tensor:
 
     beta: in [0, 1); 0 weighs all classes the same, towards 1 it becomes `inverse`. Returns (C,), sum C.
     """
-    if not 0 <= beta < 1:
-        raise InputError(f"train.balance_beta must lie in [0, 1), not {beta}; correct it in params.yaml")
     return _normalised((1 - beta) / (1 - beta ** _present(counts)))
 
 
@@ -34,32 +31,25 @@ def _normalised(weights: torch.Tensor) -> torch.Tensor:
 
 
 class Weighting(NamedTuple):
-    """weights: from counts and the `train` section. by_group: counts are those of groups, not of classes.
+    """weights: from counts and the method. by_group: counts are those of groups, not of classes.
 
-    start: the share of training from which the weights hold, from the `train` section.
+    start: the share of training from which the weights hold.
     """
 
-    weights: Callable[[Sequence[int], Mapping[str, Any]], torch.Tensor]
+    weights: Callable[[Sequence[int], MethodSettings], torch.Tensor]
     by_group: bool = False
-    start: Callable[[Mapping[str, Any]], float] = lambda settings: 0.0
+    start: Callable[[MethodSettings], float] = lambda method: 0.0
 
 
-def _class_balanced(counts: Sequence[int], settings: Mapping[str, Any]) -> torch.Tensor:
-    return class_balanced(counts, number("train.balance_beta", settings["balance_beta"]))
-
-
-def _deferred(settings: Mapping[str, Any]) -> float:
-    start = number("train.drw_from", settings["drw_from"])
-    if not 0 <= start <= 1:
-        raise InputError(f"train.drw_from is a share of training in [0, 1], not {start}; correct it in params.yaml")
-    return start
+def _class_balanced(counts: Sequence[int], method: MethodSettings) -> torch.Tensor:
+    return class_balanced(counts, method.balance_beta)
 
 
 # DRW: class-balanced weights deferred to the end of training (Cao et al., NeurIPS 2019).
 WEIGHTINGS: dict[str, Weighting | None] = {
     "none": None,
     "class_balanced": Weighting(_class_balanced),
-    "drw": Weighting(_class_balanced, start=_deferred),
-    "inverse_class": Weighting(lambda counts, settings: inverse(counts)),
-    "inverse_group": Weighting(lambda counts, settings: inverse(counts), by_group=True),
+    "drw": Weighting(_class_balanced, start=lambda method: method.drw_from),
+    "inverse_class": Weighting(lambda counts, method: inverse(counts)),
+    "inverse_group": Weighting(lambda counts, method: inverse(counts), by_group=True),
 }

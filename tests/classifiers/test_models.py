@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torchvision.models import ResNet18_Weights
 
+from src.classifiers.architectures import MODELS, STATISTICS
 from src.classifiers.heads import COSINE_SCALE
-from src.classifiers.models import MODELS, STATISTICS, Classifier, build, load, save
+from src.classifiers.models import Classifier, build, load, save
 from src.runtime.errors import InputError
 
 SMALL = ("small_cnn", "resnet32", "resnet18")

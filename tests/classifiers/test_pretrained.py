@@ -93,10 +93,9 @@ def test_weights_that_do_not_fit_or_are_not_there_are_refused(tmp_path, publishe
 def test_what_a_resumed_run_started_from_is_told_by_the_contents_of_its_weights_file(tmp_path) -> None:
     path = tmp_path / "my.pth"
     path.write_bytes(b"one")
-    recipe = {"model": "resnet18", "weights": str(path)}
-    assert pretrained.weights_digest(recipe) == hashlib.sha256(b"one").hexdigest()
+    assert pretrained.weights_digest(str(path)) == hashlib.sha256(b"one").hexdigest()
     path.write_bytes(b"two")
-    assert pretrained.weights_digest(recipe) == hashlib.sha256(b"two").hexdigest()
+    assert pretrained.weights_digest(str(path)) == hashlib.sha256(b"two").hexdigest()
 
 
 def test_without_a_weights_file_there_is_no_digest(tmp_path, monkeypatch) -> None:
@@ -105,7 +104,7 @@ def test_without_a_weights_file_there_is_no_digest(tmp_path, monkeypatch) -> Non
     (tmp_path / "IMAGENET1K_V1").write_bytes(b"one")
     (tmp_path / "folder.pth").mkdir()
     for weights in (None, "", "IMAGENET1K_V1", "none.pth", "folder.pth"):
-        assert pretrained.weights_digest({"weights": weights}) is None
+        assert pretrained.weights_digest(weights) is None
 
 
 def test_positions_of_a_transformer_are_interpolated_to_another_image_size() -> None:

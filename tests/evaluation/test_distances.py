@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from src.evaluation import distances
 from src.evaluation.distances import Block, Points, points, slices
 from src.evaluation.neighbours import radii
-from src.evaluation.rounding_bounds import Precision, fast_dtype, precisions
+from src.evaluation.rounding_bounds import RoundingBound, fast_dtype, rounding_bounds
 
 CPU = torch.device("cpu")
 DTYPES = (torch.bfloat16, torch.float32, torch.float64)
 
 
-def made(real: np.ndarray, fake: np.ndarray, dtype: torch.dtype) -> tuple[Points, Points, list[Precision]]:
-    """Points, and the precisions from `dtype` on."""
+def both(real: np.ndarray, fake: np.ndarray, dtype: torch.dtype) -> tuple[Points, Points, list[RoundingBound]]:
+    """Points, and the bounds from `dtype` on."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(distances, "fast_dtype", lambda dimensions, device: min(dtype, torch.float32, key=DTYPES.index))
         a, b, ladder = points(real, fake, CPU)
@@ -38,7 +38,7 @@ def test_every_distance_lies_between_its_bounds(dtype, dimensions, size, seed, c
     generator = np.random.default_rng(seed)
     sets = [size * (generator.normal(size=(20, dimensions)) + generator.normal(size=dimensions)) for _ in range(2)]
     sets = [np.sign(x) * size * 1.003 for x in sets] if coarse else sets
-    a, b, ladder = made(sets[0], sets[1] * np.exp(generator.normal(size=(20, 1))), dtype)
+    a, b, ladder = both(sets[0], sets[1] * np.exp(generator.normal(size=(20, 1))), dtype)
     block = Block(a, slice(0, 20), b, slice(0, 20), ladder)
     high = ladder[0].upper(block.low.double(), block.squares[0][:, None] + block.squares[1])
     true = exact(a, b)
@@ -49,7 +49,7 @@ def test_every_distance_lies_between_its_bounds(dtype, dimensions, size, seed, c
 def test_what_is_below_a_limit_does_not_depend_on_the_products(dtype) -> None:
     generator = np.random.default_rng(0)
     real, fake = generator.normal(size=(40, 700)), generator.normal(size=(30, 700))
-    a, b, ladder = made(real, fake, dtype)
+    a, b, ladder = both(real, fake, dtype)
     true = exact(a, b).astype(np.float64)[7:27, 5:]
     limit = np.sort(true, 1)[:, 9:11].mean(1, keepdims=True)
     for rows in (slice(7, 27), torch.arange(7, 27)):
@@ -60,11 +60,11 @@ def test_what_is_below_a_limit_does_not_depend_on_the_products(dtype) -> None:
 def test_a_block_that_leaves_too_much_open_is_done_again_in_finer_precision() -> None:
     generator = np.random.default_rng(0)
     far = np.repeat([[0.0], [1.0]], 20, 0)
-    a, b, ladder = made(*(far + 1e-4 * generator.normal(size=(40, 50)) for _ in range(2)), torch.bfloat16)
+    a, b, ladder = both(*(far + 1e-4 * generator.normal(size=(40, 50)) for _ in range(2)), torch.bfloat16)
     block = Block(a, slice(0, 40), b, slice(0, 40), ladder)
     limit = np.median(exact(a, b)[:, :20], 1, keepdims=True)
     i, _ = block.below(torch.from_numpy(limit.astype(np.float64)))
-    assert block.precisions[0].dtype != torch.bfloat16 and len(i) == (exact(a, b) < limit).sum()
+    assert block.bounds[0].dtype != torch.bfloat16 and len(i) == (exact(a, b) < limit).sum()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
@@ -73,7 +73,7 @@ def test_radii_are_those_of_sorted_float64_distances(dtype, spread) -> None:
     """From well apart to clusters in which only float64 differences tell who is near, and to duplicates."""
     generator = np.random.default_rng(0)
     x = np.eye(40)[generator.integers(3, size=150)] + spread * generator.normal(size=(150, 40))
-    a, _, ladder = made(x, x, dtype)
+    a, _, ladder = both(x, x, dtype)
     expected = np.sort(exact(a, a), 1)
     for k, chunk in ((1, 32), (5, 1024), (149, 64)):
         found = radii(a, k, chunk, ladder)
@@ -86,7 +86,7 @@ def test_bfloat16_is_for_wide_features_on_processors_that_have_it(monkeypatch) -
     assert fast_dtype(2048, torch.device("cuda")) == torch.float32
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     assert fast_dtype(2048, CPU) == torch.float32
-    assert [level.dtype for level in precisions(8, torch.float32, 0.0)] == [torch.float32, torch.float64]
+    assert [level.dtype for level in rounding_bounds(8, torch.float32, 0.0)] == [torch.float32, torch.float64]
 
 
 def test_slices_cover_everything_once() -> None:

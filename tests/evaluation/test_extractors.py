@@ -29,8 +29,10 @@ from transformers import (
 
 from src.classifiers.features import extract
 from src.classifiers.models import Classifier, build
-from src.evaluation.extractors import EXTRACTORS, Sources, chosen, extractor
+from src.evaluation.extractors import EXTRACTORS, Sources, extractor
 from src.runtime.errors import InputError
+from src.settings.schema import build as build_section
+from src.settings.sections import EvaluationSettings, WeightsSettings
 from src.shards.pixels import to_tensor
 
 IMAGES = np.random.default_rng(0).integers(256, size=(3, 40, 40, 3), dtype=np.uint8)
@@ -55,7 +57,8 @@ def weights(tmp_path_factory) -> Path:
 
 def sources(**presets: Any) -> Sources:
     """Where nothing but the presets may be needed."""
-    settings = {name: {"path": str(path)} for name, path in presets.items()}
+    given = {name: WeightsSettings(path=str(path)) for name, path in presets.items()}
+    settings = EvaluationSettings(nearest_k=5, features=tuple(presets) or ("clip",), **given)
     return Sources(settings, torch.device("cpu"), build("small_cnn", 4, 32, seed=0), lambda: pytest.fail("not needed"))
 
 
@@ -112,7 +115,7 @@ def test_the_reference_classifier_and_the_generators_tower_are_used_as_they_are(
             return 2 * x.flatten(1)
 
     base = sources()
-    here = Sources({}, base.device, base.reference, Generator)
+    here = Sources(base.settings, base.device, base.reference, Generator)
     images = IMAGES[:, :32, :32]
     assert np.allclose(extract(extractor("clip", here), images), 2 * to_tensor(images).flatten(1))
     reference: Classifier = base.reference.eval()
@@ -129,17 +132,28 @@ def test_a_generator_without_a_clip_tower_is_one_sentence() -> None:
 
     for generator in (TextOnly, object):
         with pytest.raises(InputError, match=r"no CLIP tower, which evaluation\.features asks for as 'clip'"):
-            extractor("clip", Sources({}, torch.device("cpu"), sources().reference, generator))
+            extractor("clip", Sources(sources().settings, torch.device("cpu"), sources().reference, generator))
 
 
-def test_spaces_are_chosen_by_name_and_nothing_else_is_loaded(weights) -> None:
-    found = chosen(["dinov2", "reference_classifier"], sources(dinov2=weights / "dinov2"))
-    assert list(found) == ["dinov2", "reference_classifier"]
+def test_a_space_is_chosen_by_name_and_nothing_else_is_loaded(weights) -> None:
+    here = sources(dinov2=weights / "dinov2")
+    assert all(callable(extractor(name, here)) for name in ("dinov2", "reference_classifier"))
     with pytest.raises(InputError, match="unknown feature space 'dino'; choose one of: reference_classifier, clip"):
-        chosen(["dino"], sources())
-    for wrong in ("inception", [], None):
-        with pytest.raises(InputError, match="must be a list of names"):
-            chosen(wrong, sources())
+        extractor("dino", sources())
+
+
+def test_settings_without_a_space_or_with_no_neighbour_are_refused() -> None:
+    good = {"nearest_k": 5, "features": ["clip"], "dinov2": {"path": "x", "revision": "y"}}
+    assert build_section(EvaluationSettings, good, "evaluation").dinov2 == WeightsSettings(path="x", revision="y")
+    for changes, sentence in [
+        ({"features": []}, r"^evaluation\.features names no feature space"),
+        ({"features": "inception"}, r"^evaluation\.features must be a list, not 'inception'"),
+        ({"features": None}, r"^evaluation\.features must be a list, not None"),
+        ({"nearest_k": 0}, r"^evaluation\.nearest_k must be at least 1, not 0"),
+        ({"nearest_k": 2.5}, r"^evaluation\.nearest_k must be a whole number, not 2.5"),
+    ]:
+        with pytest.raises(InputError, match=sentence):
+            build_section(EvaluationSettings, {**good, **changes}, "evaluation")
 
 
 @pytest.mark.parametrize("name", sorted(set(EXTRACTORS) - {"reference_classifier", "clip"}))

@@ -21,9 +21,9 @@ def seen(monkeypatch) -> dict[str, dict[str, Any]]:
 
         monkeypatch.setattr(arms, name, noting)
 
-    words = "model images labels sampler recipe validation objective seed scratch describe"
-    note("fit", tuple(words.split()), lambda model, *_: (model, [{"step": 1}]))
-    note("retrain_last_layer", ("model", "images", "keys", "labels", "recipe", "seed"), lambda model, *_: model)
-    note("second_stage", ("name", "model", "images", "labels"), lambda name, model, *_: model)
+    words = ("model", "batches", "validation", "objective", "scratch", "describe")
+    note("fit", words, lambda model, *_: (model, [{"step": 1}]))
+    note("retrain_last_layer", ("model", "real", "balance", "recipe", "seed"), lambda model, *_: model)
+    note("second_stage", ("name", "model", "task"), lambda name, model, *_: model)
     note("make_objective", ("method", "counts", "group_counts"), make_objective)
     return calls

@@ -12,22 +12,21 @@ from src.classifiers.models import build
 from src.data.labelled_images import LabelledImages
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive
+from src.settings.recipe import Recipe
+from src.settings.schema import build as build_section
 from src.training import arms
 from src.training.arms import train_synaug
+from src.training.batches import Batches
 from src.training.loop import fit
 from src.training.losses import make_objective
+from src.training.optimisation import check_choices
 from src.training.samplers import SAMPLERS, instance_uniform
 
-from .fakes import RECIPE
+from .fakes import METHOD, NO_LAST_LAYER, PARAMS, RECIPE, RETRAIN, SYNAUG
 from .scene import (
     ARMS,
     COUNTS,
-    LAST,
     MADE,
-    NO_LAST,
-    PARAMS,
-    PRESET,
-    RETRAIN,
     SYNTHETIC,
     batches,
     everything,
@@ -42,11 +41,12 @@ from .scene import (
 def test_guided_batches_are_so_far_real_and_both_parts_have_every_class_equally(seen, fraction):
     run("guided", setting(recipe={"batch": 32}), fraction_real=fraction)
     data, synthetic = everything()
-    assert np.array_equal(seen["fit"]["images"], data.images) and np.array_equal(seen["fit"]["labels"], data.labels)
+    assert np.array_equal(seen["fit"]["batches"].data.images, data.images)
+    assert np.array_equal(seen["fit"]["batches"].data.labels, data.labels)
     for batch in batches(seen["fit"]):
-        made = synthetic[batch]
-        assert len(batch) == 32 and (~made).sum() == round(32 * fraction)
-        for part in (made, ~made):
+        drawn = synthetic[batch]
+        assert len(batch) == 32 and (~drawn).sum() == round(32 * fraction)
+        for part in (drawn, ~drawn):
             assert np.bincount(data.labels[batch][part]).tolist() == [part.sum() // 4] * 4
 
 
@@ -54,9 +54,9 @@ def test_by_group_guided_batches_have_every_group_of_both_parts_equally(seen):
     run("guided", setting(groups=True, recipe={"batch": 96}), balance="group")
     data, synthetic = everything(groups=True)
     for batch in batches(seen["fit"]):
-        made = synthetic[batch]
-        assert np.bincount(data.groups[batch][made]).tolist() == [6] * 8
-        assert np.bincount(data.groups[batch][~made]).tolist() == [8, 8, 8, 8, 8, 0, 8]  # others have no real image
+        drawn = synthetic[batch]
+        assert np.bincount(data.groups[batch][drawn]).tolist() == [6] * 8
+        assert np.bincount(data.groups[batch][~drawn]).tolist() == [8, 8, 8, 8, 8, 0, 8]  # others have no real image
 
 
 def test_synaug_batches_have_every_class_equally_wherever_its_images_come_from(seen):
@@ -83,8 +83,8 @@ def test_data_without_groups_are_balanced_by_class_whatever_the_budget_says(seen
 def test_synaugs_last_layer_sees_the_real_images_alone_uniform_by_what_the_budget_balances(seen, balance):
     run("synaug", setting(groups=True), balance=balance)
     real, call = real_part(everything(groups=True)[0]), seen["retrain_last_layer"]
-    assert np.array_equal(call["images"], real.images) and np.array_equal(call["labels"], real.labels)
-    assert np.array_equal(call["keys"], real.groups if balance == "group" else real.labels)
+    assert np.array_equal(call["real"].images, real.images) and np.array_equal(call["real"].labels, real.labels)
+    assert call["balance"] == balance and np.array_equal(call["real"].groups, real.groups)
     assert call["recipe"] == replace(RECIPE, steps=3, batch=4, lr=0.1, warmup=0)
     assert call["seed"] == derive("last layer", 0)
 
@@ -96,17 +96,17 @@ def test_synaugs_last_layer_is_trained_before_the_second_stage(seen):
 
 def test_without_steps_the_last_layer_is_left_alone(seen):
     data, synthetic = everything()
-    train_synaug(setting(), data, synthetic, RETRAIN, NO_LAST, "class", None)
-    assert arms.last_layer_recipe(PRESET, NO_LAST["last_layer"]) is None and "retrain_last_layer" not in seen
+    train_synaug(setting(), data, synthetic, RETRAIN, NO_LAST_LAYER, "class", None)
+    assert arms.last_layer_recipe(RECIPE, NO_LAST_LAYER.last_layer) is None and "retrain_last_layer" not in seen
 
 
 def test_the_last_layer_follows_the_recipe_but_for_what_it_changes_and_what_its_length_makes_void():
-    long = {
-        "epochs": 90, "steps": None, "schedule": "step", "milestones": [30, 60], "factors": [0.1, 0.01], "parts": 4,
-    }  # fmt: skip
-    made = arms.last_layer_recipe({**PRESET, **long}, LAST["last_layer"])
-    assert made == replace(RECIPE, steps=3, batch=4, lr=0.1, warmup=0, schedule="cosine")
-    assert arms.last_layer_recipe({**PRESET, "schedule": "constant"}, LAST["last_layer"]).schedule == "constant"
+    long = replace(
+        RECIPE, epochs=90, steps=None, schedule="step", milestones=(30, 60), factors=(0.1, 0.01), parts=4
+    )  # fmt: skip
+    short = arms.last_layer_recipe(long, SYNAUG.last_layer)
+    assert short == replace(RECIPE, steps=3, batch=4, lr=0.1, warmup=0, schedule="cosine")
+    assert arms.last_layer_recipe(replace(RECIPE, schedule="constant"), SYNAUG.last_layer).schedule == "constant"
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -115,7 +115,7 @@ def test_the_base_draws_real_images_by_the_methods_sampler(seen, name):
     make, by_group = SAMPLERS[name]
     real = real_part(everything(groups=True)[0])
     assert same_batches(seen["fit"], make(real.groups if by_group else real.labels, 8, derive("batches", 3)))
-    assert len(seen["fit"]["images"]) == len(real.labels) and seen["fit"]["describe"] == "base"
+    assert len(seen["fit"]["batches"].data.images) == len(real.labels) and seen["fit"]["describe"] == "base"
 
 
 def test_the_base_sees_every_real_image_equally_often_by_default(seen):
@@ -127,9 +127,8 @@ def test_the_base_sees_every_real_image_equally_often_by_default(seen):
 def test_weights_are_kept_by_the_recipes_choice_on_validation_images(seen, arm):
     here = setting(groups=True, recipe={"selection": "worst_group"})
     run(arm, here)
-    assert seen["fit"]["selection"] == "worst_group"
-    assert np.array_equal(seen["fit"]["validation"][0], here.validation.images)
-    assert np.array_equal(seen["fit"]["validation_groups"], here.validation.groups)
+    assert seen["fit"]["batches"].recipe.selection == "worst_group"
+    assert seen["fit"]["validation"] is here.validation
 
 
 def test_the_model_sees_the_recipes_size_or_else_the_stored_one(seen):
@@ -153,7 +152,7 @@ def test_a_model_that_sees_more_than_is_stored_is_refused_before_it_is_built(see
 def test_no_preset_sees_more_than_is_stored():
     for name, recipe in PARAMS["recipes"].items():
         stored = PARAMS["datasets"][name]["image_size"]
-        assert arms.image_size(recipe, stored) == (recipe["image_size"] or stored)
+        assert arms.image_size(build_section(Recipe, recipe, name), stored) == (recipe["image_size"] or stored)
 
 
 class Unread:
@@ -182,7 +181,7 @@ def test_real_images_that_no_stage_asks_for_are_not_looked_for_after_training(se
     if arm == "guided":
         arms.train_guided(setting(), lazy, synthetic, RETRAIN, "class", None)
     else:
-        train_synaug(setting(), lazy, synthetic, RETRAIN, NO_LAST, "class", None)
+        train_synaug(setting(), lazy, synthetic, RETRAIN, NO_LAST_LAYER, "class", None)
     assert not lazy.images.read and not {"second_stage", "retrain_last_layer"} & set(seen)
 
 
@@ -196,8 +195,8 @@ def test_stages_on_real_images_decode_them_a_batch_at_a_time_and_to_the_same_hea
     monkeypatch.setattr(arms, "fit", lambda model, *_, **__: (model.eval(), []))
     data, synthetic = everything()
     lazy = replace(data, images=Unread(data.images, sum(COUNTS), 4))
-    retrain = {**RETRAIN, "second_stage": name}
-    heads = [train_synaug(setting(), d, synthetic, retrain, LAST, "class", None)[0].head for d in (data, lazy)]
+    retrain = replace(RETRAIN, second_stage=name)
+    heads = [train_synaug(setting(), d, synthetic, retrain, SYNAUG, "class", None)[0].head for d in (data, lazy)]
     assert lazy.images.read == set(range(sum(COUNTS)))
     assert torch.equal(heads[0].weight, heads[1].weight) and torch.equal(heads[0].bias, heads[1].bias)
 
@@ -220,18 +219,18 @@ BOTH_CURE = (
 @pytest.mark.parametrize(
     ("arm", "synaug", "second", "missing", "cure"),
     [
-        ("synaug", LAST, "none", (2, 3), LAST_CURE),
-        ("synaug", NO_LAST, "crt", (2, 3), SECOND_CURE),
-        ("synaug", LAST, "lws", (2, 3), BOTH_CURE),
-        ("guided", LAST, "crt", (2, 3), SECOND_CURE),
-        ("guided", LAST, "lws", (2, 3), SECOND_CURE),
-        ("guided", LAST, "dfr", (0, 1, 2, 3), SECOND_CURE),
-        ("synaug", LAST, "tau_norm", (0, 1, 2, 3), LAST_CURE),
+        ("synaug", SYNAUG, "none", (2, 3), LAST_CURE),
+        ("synaug", NO_LAST_LAYER, "crt", (2, 3), SECOND_CURE),
+        ("synaug", SYNAUG, "lws", (2, 3), BOTH_CURE),
+        ("guided", SYNAUG, "crt", (2, 3), SECOND_CURE),
+        ("guided", SYNAUG, "lws", (2, 3), SECOND_CURE),
+        ("guided", SYNAUG, "dfr", (0, 1, 2, 3), SECOND_CURE),
+        ("synaug", SYNAUG, "tau_norm", (0, 1, 2, 3), LAST_CURE),
     ],
 )
 def test_a_head_trained_on_real_images_is_refused_where_a_class_has_none_left(seen, arm, synaug, second, missing, cure):
     data, synthetic = without_real(missing)
-    retrain = {**RETRAIN, "second_stage": second, "fraction_real": 0 if len(missing) == 4 else 0.5}
+    retrain = replace(RETRAIN, second_stage=second, fraction_real=0 if len(missing) == 4 else 0.5)
     with pytest.raises(InputError, match=f"^class {missing[0]} has no real image left, {cure.format(second)}"):
         if arm == "guided":
             arms.train_guided(setting(), data, synthetic, retrain, "class", None)
@@ -244,20 +243,19 @@ def test_a_head_trained_on_real_images_is_refused_where_a_class_has_none_left(se
 def test_stages_that_do_not_train_on_real_images_may_go_without_them(monkeypatch, second, missing):
     monkeypatch.setattr(arms, "fit", lambda model, *_, **__: (model.eval(), []))
     data, synthetic = without_real(missing)
-    retrain = {**RETRAIN, "second_stage": second, "fraction_real": 0}
+    retrain = replace(RETRAIN, second_stage=second, fraction_real=0)
     for model, _ in (
         arms.train_guided(setting(), data, synthetic, retrain, "class", None),
-        train_synaug(setting(), data, synthetic, retrain, NO_LAST, "class", None),
+        train_synaug(setting(), data, synthetic, retrain, NO_LAST_LAYER, "class", None),
     ):
         assert model.head.weight.isfinite().all()
 
 
-def test_a_recipe_is_the_preset_without_what_it_says_besides_the_optimisation():
-    assert arms.optimisation(PRESET) == RECIPE
-    assert arms.optimisation({**PRESET, "batch": 4}) == replace(RECIPE, batch=4)
-    assert all(arms.optimisation(preset) for preset in PARAMS["recipes"].values())
+def test_every_preset_is_a_recipe_of_known_choices_and_an_unknown_one_is_refused_before_anything_is_trained():
+    for name, preset in PARAMS["recipes"].items():
+        check_choices(build_section(Recipe, preset, name))
     with pytest.raises(InputError, match="unknown schedule"):
-        arms.optimisation({**PRESET, "schedule": "zigzag"})
+        setting(recipe={"schedule": "zigzag"})
 
 
 def test_all_arms_start_from_the_weights_of_the_seed(seen):
@@ -267,19 +265,18 @@ def test_all_arms_start_from_the_weights_of_the_seed(seen):
             run(arm, setting(seed=seed))
             started = seen["fit"]["model"].state_dict()
             assert all(torch.equal(value, started[name]) for name, value in expected.items())
-            assert seen["fit"]["seed"] == derive("steps", seed)
+            assert seen["fit"]["batches"].seed == derive("steps", seed)
 
 
 def test_the_base_is_what_its_addresses_make_it():
     """Put together by hand: the same weights to the last bit."""
     here = setting(seed=7, loss="balanced_softmax")
-    made, curve = run("base", here)
-    real, validation = real_part(everything()[0]), (here.validation.images, here.validation.labels)
+    trained, curve = run("base", here)
+    real = real_part(everything()[0])
     network = build("small_cnn", 4, 16, derive("weights", 7))
     sampler = instance_uniform(real.labels, RECIPE.batch, derive("batches", 7))
-    expected, expected_curve = fit(
-        network, real.images, real.labels, sampler, RECIPE, validation, make_objective(here.method, COUNTS, None),
-        derive("steps", 7), None, "by hand",
-    )  # fmt: skip
+    batches = Batches(real, 4, 16, sampler, RECIPE, derive("steps", 7), torch.device("cpu"))
+    objective = make_objective(replace(METHOD, loss="balanced_softmax"), COUNTS, None)
+    expected, expected_curve = fit(network, batches, here.validation, objective, None, "by hand")
     assert curve == expected_curve
-    assert all(torch.equal(value, made.state_dict()[name]) for name, value in expected.state_dict().items())
+    assert all(torch.equal(value, trained.state_dict()[name]) for name, value in expected.state_dict().items())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from src.data.labelled_images import LabelledImages
 from src.shards.pixels import to_tensor
 from src.training.augmentation import AUGMENTATIONS
 from src.training.batches import Batches, Part, pixels
@@ -22,9 +23,8 @@ CPU = torch.device("cpu")
 def batches(augment: str = "none", mixing: str = "none", rank: int = 0, processes: int = 1, images=IMAGES) -> Batches:
     recipe = replace(RECIPE, augment=augment, parts=4, label_smoothing=0.1)
     sampler, second = class_uniform(LABELS, 8, 0), class_uniform(LABELS, 8, 1)
-    return Batches(
-        images, LABELS, GROUPS, 4, 16, sampler, recipe, (mixing, 1.0), second, 0, CPU, rank, processes
-    )  # fmt: skip
+    data = LabelledImages(images, LABELS, GROUPS)
+    return Batches(data, 4, 16, sampler, recipe, 0, CPU, (mixing, 1.0), second, rank, processes)
 
 
 def parts(of: Batches, step: int = 3) -> list[Part]:
@@ -60,11 +60,11 @@ def test_a_process_reads_its_own_rows_alone_unless_images_are_mixed() -> None:
 
 
 def test_steps_come_in_order_with_the_images_of_each() -> None:
-    made = batches()
-    seen = list(made.ahead(2, 6))
+    of = batches()
+    seen = list(of.ahead(2, 6))
     assert [step for step, _ in seen] == [2, 3, 4, 5]
     for step, read in seen:
-        assert np.array_equal(read.images, IMAGES[made.sampler(step)])
+        assert np.array_equal(read.images, IMAGES[of.sampler(step)])
 
 
 def test_pixels_are_those_of_to_tensor_bit_for_bit() -> None:

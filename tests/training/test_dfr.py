@@ -8,10 +8,15 @@ from sklearn.preprocessing import StandardScaler
 
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive
+from src.settings.sections import DfrSettings
 from src.training.dfr import _halves, reweight
 from src.training.samplers import uniform_subsample
 
-STRENGTHS = [1.0, 0.1, 0.01]
+STRENGTHS = (1.0, 0.1, 0.01)
+
+
+def dfr(*strengths: float, fits: int) -> DfrSettings:
+    return DfrSettings(strengths=strengths or STRENGTHS, fits=fits)
 
 
 def spurious(count: int, seed: int, classes: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -29,7 +34,7 @@ def spurious(count: int, seed: int, classes: int = 2) -> tuple[np.ndarray, np.nd
 def test_the_layer_is_the_mean_of_scikit_learns_fits(classes: int) -> None:
     train, _, _ = spurious(300, 0, classes)
     x, labels, groups = spurious(400, 1, classes)
-    weight, bias = reweight(train, x, labels, groups, classes, STRENGTHS, fits=4, seed=7)
+    weight, bias = reweight(train, x, labels, groups, classes, dfr(fits=4), seed=7)
     scaler = StandardScaler().fit(train)
     z = scaler.transform(x)
 
@@ -64,8 +69,8 @@ def test_halves_share_every_key_and_a_single_image_is_fitted_on() -> None:
 def test_groups_make_the_layer_forget_the_context_and_classes_alone_do_not() -> None:
     train, _, _ = spurious(300, 0)
     x, labels, groups = spurious(1000, 1)
-    by_group = reweight(train, x, labels, groups, 2, STRENGTHS, fits=5, seed=0)[0][1]
-    by_class = reweight(train, x, labels, labels, 2, STRENGTHS, fits=5, seed=0)[0][1]
+    by_group = reweight(train, x, labels, groups, 2, dfr(fits=5), seed=0)[0][1]
+    by_class = reweight(train, x, labels, labels, 2, dfr(fits=5), seed=0)[0][1]
     context = slice(2, 4)
     assert np.abs(by_group[context]).max() < 0.3 * np.abs(by_class[context]).max()
 
@@ -74,11 +79,11 @@ def test_one_image_of_every_group_is_enough_and_the_first_strength_is_then_taken
     train, _, _ = spurious(50, 0)
     x, labels, groups = spurious(200, 1)
     first = np.array([np.flatnonzero(groups == g)[0] for g in range(4)])
-    weight, bias = reweight(train, x[first], labels[first], groups[first], 2, [100.0, 0.01], fits=2, seed=0)
+    weight, bias = reweight(train, x[first], labels[first], groups[first], 2, dfr(100.0, 0.01, fits=2), seed=0)
     assert ((x[first] @ weight.T + bias).argmax(1) == labels[first]).all()
 
 
 def test_a_class_without_validation_images_is_refused() -> None:
     x, labels, groups = spurious(50, 0)
     with pytest.raises(InputError, match="needs validation images of every class, and class 2 has none"):
-        reweight(x, x, labels, groups, 3, STRENGTHS, fits=1, seed=0)
+        reweight(x, x, labels, groups, 3, dfr(fits=1), seed=0)

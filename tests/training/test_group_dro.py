@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,17 +11,14 @@ import torch.nn.functional as F
 from src.training.losses import make_objective
 from src.training.objective import Objective
 
+from .fakes import METHOD
+
 COUNTS, GROUPS = [70, 30], [60, 10, 5, 25]
 
 
 def group_dro(groups: list[int] = GROUPS, step: float = 0.3, adjustment: float = 0.0) -> Objective:
-    settings = {
-        "loss": "group_dro",
-        "weighting": "none",
-        "group_dro_step": step,
-        "group_dro_adjustment": adjustment,
-    }
-    return make_objective(settings, COUNTS, groups).double()
+    method = replace(METHOD, loss="group_dro", group_dro_step=step, group_dro_adjustment=adjustment)
+    return make_objective(method, COUNTS, groups).double()
 
 
 def batches(steps: int, size: int = 8) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:

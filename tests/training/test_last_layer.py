@@ -7,35 +7,35 @@ import numpy as np
 import torch
 
 from src.classifiers.models import Classifier, build
+from src.data.labelled_images import LabelledImages
 from src.evaluation.accuracy import class_accuracies, predict
 from src.runtime.seeds import derive
 from src.training.last_layer import retrain_last_layer
 from src.training.samplers import class_uniform, uniform_subsample
 
-from .fakes import RECIPE, corners
-from .test_second_stage import RECIPE as SGD
+from .fakes import RECIPE, SGD, corners, labelled_corners
 from .test_second_stage import as_theta, features, first_stage, imbalanced, softmax_regression
 
 
-def biased() -> tuple[Classifier, np.ndarray, np.ndarray]:
+def biased() -> tuple[Classifier, LabelledImages]:
     model = build("small_cnn", 4, 16, seed=0)
     model.head.bias.data[0] = 50.0
-    return (model, *corners(40, seed=0))
+    return model, labelled_corners(40, seed=0)
 
 
 def test_the_backbone_is_untouched_byte_for_byte() -> None:
-    model, images, labels = biased()
+    model, real = biased()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    retrain_last_layer(model.train(), images, labels, labels, RECIPE, seed=0)
+    retrain_last_layer(model.train(), real, "class", RECIPE, seed=0)
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"head.weight", "head.bias"}
 
 
 def test_a_head_that_always_says_class_0_is_corrected() -> None:
-    model, images, labels = biased()
-    assert class_accuracies(predict(model, images), labels).tolist() == [1, 0, 0, 0]
-    model = retrain_last_layer(model, images, labels, labels, replace(RECIPE, steps=300, lr=0.5), seed=0)
-    assert class_accuracies(predict(model, images), labels).min() > 0.8
+    model, real = biased()
+    assert class_accuracies(predict(model, real.images), real.labels).tolist() == [1, 0, 0, 0]
+    model = retrain_last_layer(model, real, "class", replace(RECIPE, steps=300, lr=0.5), seed=0)
+    assert class_accuracies(predict(model, real.images), real.labels).min() > 0.8
 
 
 def test_it_is_softmax_regression_from_the_present_head_on_as_many_images_of_every_class() -> None:
@@ -45,13 +45,13 @@ def test_it_is_softmax_regression_from_the_present_head_on_as_many_images_of_eve
     assert np.bincount(labels[chosen]).tolist() == [3, 3, 3, 3]
     batches = class_uniform(labels[chosen], 8, address)
     theta = softmax_regression(features(model, images[chosen]), labels[chosen], batches, start, steps=40, lr=0.1)
-    head = retrain_last_layer(model, images, labels, labels, SGD, seed=5).head
+    head = retrain_last_layer(model, LabelledImages(images, labels), "class", SGD, seed=5).head
     assert np.allclose(as_theta(head), theta, atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_head() -> None:
-    model, images, labels = biased()
-    one, same = (retrain_last_layer(copy.deepcopy(model), images, labels, labels, RECIPE, seed=4) for _ in range(2))
+    model, real = biased()
+    one, same = (retrain_last_layer(copy.deepcopy(model), real, "class", RECIPE, seed=4) for _ in range(2))
     assert torch.equal(one.head.weight, same.head.weight)
 
 
@@ -64,10 +64,9 @@ def test_groups_as_keys_teach_the_head_a_rare_group_that_classes_as_keys_do_not(
     tested, test_corner = corners(80, seed=1)
     rare = test_corner == 3
     accuracy = []
-    for keys in (labels, groups):
-        model = retrain_last_layer(
-            build("small_cnn", 2, 16, seed=0), images[kept], keys[kept], labels[kept],
-            replace(RECIPE, steps=200, lr=0.1), seed=0,
-        )  # fmt: skip
+    real = LabelledImages(images[kept], labels[kept], groups[kept])
+    for balance in ("class", "group"):
+        recipe = replace(RECIPE, steps=200, lr=0.1)
+        model = retrain_last_layer(build("small_cnn", 2, 16, seed=0), real, balance, recipe, seed=0)
         accuracy.append((predict(model, tested)[rare].argmax(1) == 1).mean())
     assert accuracy[1] > accuracy[0] + 0.2, accuracy

@@ -1,6 +1,7 @@
 """Losses, weights and the objective against slow loops over the published formulas; what the prior and margins do."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,19 +15,11 @@ from src.runtime.errors import InputError
 from src.training.losses import LOSSES, head_for, ldam, ldam_margins, log_prior, make_objective
 from src.training.weighting import WEIGHTINGS, class_balanced, inverse
 
+from .fakes import METHOD
+
 COUNTS = [70, 20, 10]
 GROUPS = [60, 10, 15, 5, 10, 0]  # of three classes in two contexts
-TRAIN: dict[str, Any] = {
-    "loss": "cross_entropy",
-    "weighting": "none",
-    "focal_gamma": 2.0,
-    "adjustment_tau": 1.5,
-    "ldam_margin": 0.5,
-    "balance_beta": 0.9999,
-    "drw_from": 0.8,
-    "group_dro_step": 0.01,
-    "group_dro_adjustment": 0.0,
-}
+TRAIN = replace(METHOD, focal_gamma=2.0, adjustment_tau=1.5, ldam_margin=0.5, balance_beta=0.9999, drw_from=0.8)
 MEAN_LOSSES = [name for name in LOSSES if name != "group_dro"]
 
 
@@ -43,7 +36,7 @@ def batch(
 
 
 def objective(**changes: Any) -> Any:
-    return make_objective({**TRAIN, **changes}, COUNTS, GROUPS)
+    return make_objective(replace(TRAIN, **changes), COUNTS, GROUPS)
 
 
 def class_loss(name: str, z: list[float], k: int) -> float:
@@ -105,12 +98,12 @@ def test_focal_has_a_finite_gradient_at_a_certain_prediction(gamma: float) -> No
 
 def test_equal_counts_make_balanced_softmax_cross_entropy() -> None:
     logits, targets, _, _ = batch(9)
-    balanced = make_objective({**TRAIN, "loss": "balanced_softmax"}, [4, 4, 4], None)
+    balanced = make_objective(replace(TRAIN, loss="balanced_softmax"), [4, 4, 4], None)
     assert torch.isclose(balanced(logits, targets), objective()(logits, targets))
 
 
 def test_balanced_softmax_punishes_a_mistake_on_a_rare_class_more() -> None:
-    loss = make_objective({**TRAIN, "loss": "balanced_softmax"}, [99, 1], None)
+    loss = make_objective(replace(TRAIN, loss="balanced_softmax"), [99, 1], None)
     logits = torch.zeros(1, 2)
     assert loss(logits, torch.tensor([[0.0, 1.0]])) > loss(logits, torch.tensor([[1.0, 0.0]]))
 
@@ -208,9 +201,6 @@ def test_the_mean_over_two_parts_is_the_loss_of_the_whole_batch(name: str) -> No
         ({"loss": "hinge"}, "unknown loss 'hinge'; choose one of: cross_entropy, focal"),
         ({"weighting": "sqrt"}, "unknown weighting 'sqrt'"),
         ({"loss": "group_dro", "weighting": "drw"}, "set train.weighting to none"),
-        ({"loss": "focal", "focal_gamma": -1}, "train.focal_gamma must not be negative"),
-        ({"weighting": "class_balanced", "balance_beta": 1.0}, r"train.balance_beta must lie in \[0, 1\)"),
-        ({"weighting": "drw", "drw_from": 80}, "train.drw_from is a share of training"),
     ],
 )
 def test_wrong_settings_are_refused_in_a_sentence(changes: dict[str, Any], sentence: str) -> None:
@@ -221,7 +211,7 @@ def test_wrong_settings_are_refused_in_a_sentence(changes: dict[str, Any], sente
 @pytest.mark.parametrize(("parameter", "name"), [("loss", "group_dro"), ("weighting", "inverse_group")])
 def test_methods_by_group_are_refused_where_there_are_no_contexts(parameter: str, name: str) -> None:
     with pytest.raises(InputError, match=f"train.{parameter} {name} works by group, and this data set has no contexts"):
-        make_objective({**TRAIN, parameter: name}, COUNTS, None)
+        make_objective(replace(TRAIN, **{parameter: name}), COUNTS, None)
     with pytest.raises(InputError, match="these images have no contexts"):
         objective(**{parameter: name})(*batch(4)[:2])
 

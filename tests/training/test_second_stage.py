@@ -11,22 +11,23 @@ from torch import nn
 
 from src.classifiers.features import classifier_features, extract
 from src.classifiers.models import Classifier, build
+from src.data.labelled_images import LabelledImages
 from src.evaluation.accuracy import class_accuracies, macro_accuracy, predict
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive
+from src.settings.recipe import Recipe
+from src.settings.sections import DfrSettings, HeadSettings, SecondStages
 from src.training.dfr import reweight
-from src.training.recipe import Recipe
 from src.training.samplers import Sampler, class_uniform
-from src.training.second_stage import SECOND_STAGES, second_stage
+from src.training.second_stage import SECOND_STAGES, Task, second_stage
 
-from .fakes import corners
+from .fakes import SGD, corners, labelled_corners
 
-RECIPE = Recipe(batch=8, optimizer="sgd", lr=0.1, weight_decay=0.01, schedule="cosine", steps=40)
-SETTINGS: dict[str, Any] = {
-    "crt": {"length": 0.5, "lr": None},
-    "lws": {"length": 0.5, "lr": 0.05},
-    "dfr": {"strengths": [1.0, 0.1], "fits": 2},
-}
+SETTINGS = SecondStages(
+    crt=HeadSettings(length=0.5, lr=None),
+    lws=HeadSettings(length=0.5, lr=0.05),
+    dfr=DfrSettings(strengths=(1.0, 0.1), fits=2),
+)
 CHANGING = [name for name in SECOND_STAGES if name != "none"]
 
 
@@ -52,10 +53,12 @@ def imbalanced() -> tuple[np.ndarray, np.ndarray]:
     return images[kept], labels[kept]
 
 
-def run(name: str, model: Classifier, recipe: Recipe = RECIPE, seed: int = 0, **changes: Any) -> Classifier:
-    settings = SETTINGS.get(name, {})
-    arguments = {"validation": corners(40, seed=1), "validation_groups": None, "settings": settings}
-    return second_stage(name, model, *imbalanced(), recipe=recipe, seed=seed, **{**arguments, **changes})
+def run(
+    name: str, model: Classifier, recipe: Recipe = SGD, seed: int = 0, settings: SecondStages = SETTINGS,
+    validation: LabelledImages | None = None,
+) -> Classifier:  # fmt: skip
+    task = Task(LabelledImages(*imbalanced()), validation or labelled_corners(40, seed=1), recipe, settings, seed)
+    return second_stage(name, model, task)
 
 
 def features(model: Classifier, images: np.ndarray) -> np.ndarray:
@@ -82,8 +85,9 @@ def test_the_same_seed_gives_the_same_head(name: str) -> None:
 def test_classes_that_the_first_stage_misses_are_recognised(name: str) -> None:
     images, labels = corners(80, seed=2)
     assert class_accuracies(predict(first_stage(), images), labels).tolist() == [1, 1, 0, 0]
-    longer = {**SETTINGS.get(name, {}), "length": 10, "lr": 0.5}
-    model = run(name, first_stage(), replace(RECIPE, weight_decay=0.0), settings=longer)
+    longer = HeadSettings(length=10, lr=0.5)
+    settings = replace(SETTINGS, crt=longer, lws=longer)
+    model = run(name, first_stage(), replace(SGD, weight_decay=0.0), settings=settings)
     assert class_accuracies(predict(model, images), labels).min() > 0.9
 
 
@@ -167,8 +171,8 @@ def test_dfr_fits_validation_features_by_group_or_else_by_class(grouped: bool) -
     model = first_stage()
     keys = labels if groups is None else groups
     inputs = [features(model, x).astype(np.float32) for x in (imbalanced()[0], images)]
-    weight, bias = reweight(*inputs, labels, keys, 4, [1.0, 0.1], 2, derive("dfr", 3))
-    head = run("dfr", model, seed=3, validation=(images, labels), validation_groups=groups).head
+    weight, bias = reweight(*inputs, labels, keys, 4, SETTINGS.dfr, derive("dfr", 3))
+    head = run("dfr", model, seed=3, validation=LabelledImages(images, labels, groups)).head
     assert np.allclose(head.weight.detach().numpy(), weight, rtol=1e-5)
     assert np.allclose(head.bias.detach().numpy(), bias, rtol=1e-5)
 
@@ -191,8 +195,3 @@ def test_a_cosine_head_cannot_be_rescaled(name: str) -> None:
 def test_an_unknown_stage_is_refused() -> None:
     with pytest.raises(InputError, match="unknown second stage 'svm'; choose one of: none, crt, lws, tau_norm, dfr"):
         run("svm", first_stage())
-
-
-def test_a_stage_without_length_is_refused() -> None:
-    with pytest.raises(InputError, match="second_stages: length must be positive, not 0"):
-        run("crt", first_stage(), settings={"length": 0, "lr": None})

@@ -1,6 +1,7 @@
 """One step in parts: gradients and batch-norm statistics by hand, and objectives that look at the whole batch."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,18 +12,20 @@ from src.classifiers.models import Classifier, build
 from src.training.accelerator import accelerator
 from src.training.batches import Part
 from src.training.losses import make_objective
-from src.training.recipe import Recipe
+from src.training.optimisation import make_optimizer
 from src.training.step import Step
+
+from .fakes import METHOD, SGD
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.rand(8, 3, 16, 16, generator=GENERATOR) * 2 - 1
 TARGETS = torch.eye(4)[torch.tensor([0, 1, 2, 3, 0, 0, 0, 1])]
 GROUPS = torch.tensor([0, 1, 2, 3, 4, 0, 0, 5])
-RECIPE = Recipe(steps=1, batch=8, optimizer="sgd", lr=1.0, weight_decay=0, momentum=0, schedule="constant")
+RECIPE = replace(SGD, steps=1, lr=1.0, weight_decay=0, momentum=0, schedule="constant")
 OBJECTIVES = {
-    "cross_entropy": {"loss": "cross_entropy", "weighting": "none"},
-    "weighted": {"loss": "cross_entropy", "weighting": "class_balanced", "balance_beta": 0.9},
-    "group_dro": {"loss": "group_dro", "weighting": "none", "group_dro_step": 0.1, "group_dro_adjustment": 0.0},
+    "cross_entropy": METHOD,
+    "weighted": replace(METHOD, weighting="class_balanced", balance_beta=0.9),
+    "group_dro": replace(METHOD, loss="group_dro", group_dro_step=0.1, group_dro_adjustment=0.0),
 }
 
 
@@ -32,7 +35,7 @@ def cut(count: int) -> list[Part]:
 
 def step_on(model: Classifier, objective: nn.Module, count: int) -> Step:
     helper = accelerator(RECIPE, torch.device("cpu"))
-    optimizer = RECIPE.make_optimizer(model.parameters())
+    optimizer = make_optimizer(RECIPE, model.parameters())
     return Step(model, objective.train(), helper.prepare(optimizer), helper, count)
 
 

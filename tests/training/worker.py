@@ -11,20 +11,22 @@ import numpy as np
 import torch
 
 from src.classifiers.models import build
+from src.data.labelled_images import LabelledImages
 from src.runtime.checkpoint_file import save_checkpoint
 from src.runtime.errors import InputError
 from src.runtime.processes import rank, together
 from src.runtime.scratch import Scratch
+from src.training.batches import Batches
 from src.training.loop import fit
 from src.training.losses import make_objective
 from src.training.samplers import class_uniform
 
-from .fakes import RECIPE, corners
+from .fakes import METHOD, RECIPE, corners
 
-DRO = {"loss": "group_dro", "weighting": "none", "group_dro_step": 0.1, "group_dro_adjustment": 0.0}
+DRO = replace(METHOD, loss="group_dro", group_dro_step=0.1, group_dro_adjustment=0.0)
 IN_PARTS = {
-    "plain": ({"loss": "cross_entropy", "weighting": "none"}, {"augment": "standard"}, ("none", 0.2)),
-    "mixed": ({"loss": "balanced_softmax", "weighting": "none"}, {"parts": 4, "ema": 0.5}, ("mixup", 0.2)),
+    "plain": (METHOD, {"augment": "standard"}, ("none", 0.2)),
+    "mixed": (replace(METHOD, loss="balanced_softmax"), {"parts": 4, "ema": 0.5}, ("mixup", 0.2)),
     "group_dro": (DRO, {"parts": 4}, ("none", 0.2)),
 }
 
@@ -35,14 +37,14 @@ def train(
     """Return the model and the curve of a case of IN_PARTS."""
     images, labels = corners(32, seed=0)
     groups = labels * 2 + np.arange(32) % 3 // 2
-    loss, changes, mixing = IN_PARTS[case]
+    method, changes, mixing = IN_PARTS[case]
     recipe = replace(RECIPE, **{"optimizer": "sgd", "batch": 32, "parts": parts, **changes})
-    objective = make_objective(loss, [8] * 4, [4] * 8)
-    return fit(
-        build("small_cnn", 4, 16, 0), images, labels, sampler or class_uniform(labels, 32, 0), recipe,
-        corners(16, seed=1), objective, 0, scratch, case, groups=groups, mixing=mixing,
-        validation_groups=np.arange(16) % 4 * 2,
-    )  # fmt: skip
+    data = LabelledImages(images, labels, groups)
+    sampler = sampler or class_uniform(labels, 32, 0)
+    batches = Batches(data, 4, 16, sampler, recipe, 0, torch.device("cpu"), mixing)
+    validation = LabelledImages(*corners(16, seed=1), np.arange(16) % 4 * 2)
+    objective = make_objective(method, [8] * 4, [4] * 8)
+    return fit(build("small_cnn", 4, 16, 0), batches, validation, objective, scratch, case)
 
 
 def dying(step: int) -> Callable[[int], np.ndarray]:

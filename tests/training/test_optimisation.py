@@ -1,5 +1,9 @@
-"""Recipes: the learning rate over time as published, lengths in epochs or steps, settings that cannot work."""
+"""Recipes: the learning rate over time as published, lengths in epochs or steps, settings that cannot work.
 
+Also the limits of the sections that say how the imbalance is met.
+"""
+
+import copy
 import math
 from dataclasses import replace
 
@@ -7,27 +11,35 @@ import pytest
 import torch
 
 from src.runtime.errors import InputError
-from src.training.recipe import Recipe
+from src.settings.recipe import Recipe
+from src.settings.schema import build
+from src.settings.sections import MethodSettings, RetrainSettings, SecondStages, SynaugSettings
+from src.training.optimisation import check_choices, learning_rate, make_optimizer
 
-from .fakes import RECIPE
+from .fakes import PARAMS, PRESET, RECIPE
 
 CIFAR_IMAGES = 10_847  # CIFAR100-LT with imbalance factor 100: 85 steps of 128
-LDAM_DRW = Recipe(
-    batch=128, optimizer="sgd", lr=0.1, weight_decay=2e-4, schedule="step", epochs=200, nesterov=False, warmup=5,
-    milestones=[160, 180], factors=[0.01, 0.0001], augment="cifar",
+LDAM_DRW = build(
+    Recipe,
+    {
+        **PRESET, "batch": 128, "optimizer": "sgd", "lr": 0.1, "weight_decay": 2e-4, "schedule": "step", "epochs": 200,
+        "steps": None, "nesterov": False, "warmup": 5, "milestones": [160, 180], "factors": [0.01, 0.0001],
+        "augment": "cifar",
+    },
+    "recipes.cifar100_lt",
 )  # fmt: skip
 
 
 def rates(recipe: Recipe) -> list[float]:
-    return [recipe.learning_rate(step) for step in range(recipe.steps_for(0))]
+    return [learning_rate(recipe, step) for step in range(recipe.steps_for(0))]
 
 
 def test_the_learning_rate_warms_up_linearly_and_falls_along_a_cosine() -> None:
     recipe = replace(RECIPE, steps=110, warmup=10, lr=1.0)
-    assert recipe.learning_rate(0) == pytest.approx(0.1)
-    assert recipe.learning_rate(9) == recipe.learning_rate(10) == 1
-    assert recipe.learning_rate(60) == pytest.approx(0.5)
-    assert 0 < recipe.learning_rate(109) < 0.001
+    assert learning_rate(recipe, 0) == pytest.approx(0.1)
+    assert learning_rate(recipe, 9) == learning_rate(recipe, 10) == 1
+    assert learning_rate(recipe, 60) == pytest.approx(0.5)
+    assert 0 < learning_rate(recipe, 109) < 0.001
 
 
 def test_cosine_is_the_published_formula() -> None:
@@ -58,7 +70,7 @@ def test_ldam_drw_is_the_published_schedule() -> None:
 
 def test_a_tenth_every_thirty_epochs_is_torchs_step_schedule() -> None:
     """Fill-Up's first stage: 100 epochs from 0.1, divided by ten every 30."""
-    recipe = replace(LDAM_DRW, epochs=100, warmup=0, batch=50, milestones=[30, 60, 90], factors=[0.1, 0.01, 0.001])
+    recipe = replace(LDAM_DRW, epochs=100, warmup=0, batch=50, milestones=(30, 60, 90), factors=(0.1, 0.01, 0.001))
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     reference = torch.optim.lr_scheduler.StepLR(optimizer, 30)
     ours = rates(recipe.in_steps(100))
@@ -91,7 +103,40 @@ def test_nesterov_needs_momentum_and_may_be_turned_off() -> None:
     parameters = [torch.nn.Parameter(torch.zeros(1))]
     for momentum, nesterov, expected in [(0.9, True, True), (0.9, False, False), (0.0, True, False)]:
         recipe = replace(RECIPE, optimizer="sgd", momentum=momentum, nesterov=nesterov)
-        assert recipe.make_optimizer(parameters).defaults["nesterov"] is expected
+        assert make_optimizer(recipe, parameters).defaults["nesterov"] is expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"steps": 2.5}, "steps must be a whole number"),
+        ({"steps": None}, "either as epochs or as steps"),
+        ({"epochs": 2}, "either as epochs or as steps"),
+        ({"steps": None, "epochs": 0}, "epochs must be positive"),
+        ({"batch": 1}, "batch must be at least 2"),
+        ({"parts": 3}, "parts must divide the batch of 8 images, not 3"),
+        ({"parts": 0}, "parts must be at least 1, not 0"),
+        ({"parts": 8}, "parts must leave each part two images"),
+        ({"lr": float("nan")}, "lr must be finite, not nan"),
+        ({"warmup": 21}, "warmup must lie in"),
+        ({"label_smoothing": 1.0}, "label_smoothing must lie in"),
+        ({"ema": 1.0}, "ema must lie in"),
+        ({"schedule": "step"}, "milestones must be given"),
+        ({"schedule": "step", "milestones": [5], "factors": []}, "factors must be as many as milestones"),
+        ({"schedule": "step", "milestones": [9, 5], "factors": [1, 1]}, "milestones must rise"),
+        (
+            {"schedule": "step", "milestones": [1.5], "factors": [1]},
+            "milestones .* must be whole numbers",
+        ),
+        ({"schedule": "warmup_stable_decay", "decay": 0.95}, "warmup must end before the decay begins"),
+        ({"decay": 0}, "decay must lie in"),
+        ({"nesterov": "yes"}, "nesterov must be true or false"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused(settings, sentence) -> None:
+    with pytest.raises(InputError, match=sentence):
+        build(Recipe, {**PRESET, **settings}, "recipes.corners")
 
 
 @pytest.mark.parametrize(
@@ -101,28 +146,43 @@ def test_nesterov_needs_momentum_and_may_be_turned_off() -> None:
         ({"augment": "strong"}, "unknown augment 'strong'"),
         ({"schedule": "linear"}, "unknown schedule 'linear'"),
         ({"precision": "float8"}, "unknown precision 'float8'; choose one of: float32, bfloat16, float16"),
-        ({"steps": 0}, "steps must be at least 1, not 0"),
-        ({"steps": 2.5}, "steps must be a whole number"),
-        ({"steps": None}, "either as epochs or as steps"),
-        ({"epochs": 2}, "either as epochs or as steps"),
-        ({"steps": None, "epochs": 0}, "epochs must be positive"),
-        ({"batch": 1}, "batch must be at least 2"),
-        ({"parts": 3}, "parts must divide the batch of 8 images, not 3"),
-        ({"parts": 0}, "parts must be at least 1"),
-        ({"parts": 8}, "parts must leave each part two images"),
-        ({"lr": float("nan")}, "lr must be finite, not nan"),
-        ({"warmup": 21}, "warmup must lie in"),
-        ({"label_smoothing": 1.0}, "label_smoothing must lie in"),
-        ({"ema": 1.0}, "ema must lie in"),
-        ({"schedule": "step"}, "milestones must be given"),
-        ({"schedule": "step", "milestones": [5], "factors": []}, "factors must be as many as milestones"),
-        ({"schedule": "step", "milestones": [9, 5], "factors": [1, 1]}, "milestones must rise"),
-        ({"schedule": "step", "milestones": [1.5], "factors": [1]}, "milestones must be a whole number"),
-        ({"schedule": "warmup_stable_decay", "decay": 0.95}, "warmup must end before the decay begins"),
-        ({"decay": 0}, "decay must lie in"),
-        ({"nesterov": "yes"}, "nesterov must be true or false"),
     ],
 )
-def test_a_setting_that_cannot_work_is_refused(settings, sentence) -> None:
+def test_a_choice_that_no_table_has_is_refused(settings, sentence) -> None:
     with pytest.raises(InputError, match=sentence):
-        replace(RECIPE, **settings)
+        check_choices(replace(RECIPE, **settings))
+
+
+SECTIONS = {
+    "train": MethodSettings, "retrain": RetrainSettings, "synaug": SynaugSettings, "second_stages": SecondStages
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        *((f"train.{name}", -0.1, f"^train.{name} must be at least 0, not -0.1")
+          for name in ("focal_gamma", "adjustment_tau", "ldam_margin", "group_dro_step", "group_dro_adjustment")),
+        ("train.balance_beta", 1.0, r"^train.balance_beta must lie in \[0, 1\), not 1.0"),
+        ("train.balance_beta", -0.1, r"^train.balance_beta must lie in \[0, 1\), not -0.1"),
+        ("train.drw_from", 80, "^train.drw_from must be at most 1, not 80"),
+        ("train.mixing_alpha", 0, "^train.mixing_alpha must be positive, not 0"),
+        ("synaug.mixing_alpha", 0, "^synaug.mixing_alpha must be positive, not 0"),
+        ("retrain.fraction_real", 1.5, "^retrain.fraction_real must be at most 1, not 1.5"),
+        ("retrain.fraction_real", -0.5, "^retrain.fraction_real must be at least 0, not -0.5"),
+        ("synaug.last_layer.steps", -1, "^synaug.last_layer.steps must be at least 0, not -1"),
+        ("second_stages.crt.length", 0, "^second_stages: length must be positive, not 0"),
+        ("second_stages.dfr.strengths", [], "^second_stages.dfr.strengths must hold positive numbers"),
+        ("second_stages.dfr.strengths", [1.0, 0.0], "^second_stages.dfr.strengths must hold positive numbers"),
+        ("second_stages.dfr.fits", 0, "^second_stages.dfr.fits must be at least 1, not 0"),
+    ],
+)  # fmt: skip
+def test_a_method_out_of_its_limits_is_refused(name, value, sentence) -> None:
+    section, *parents, last = name.split(".")
+    values = node = copy.deepcopy(PARAMS[section])
+    for parent in parents:
+        node = node[parent]
+    build(SECTIONS[section], values, section)
+    node[last] = value
+    with pytest.raises(InputError, match=sentence):
+        build(SECTIONS[section], values, section)

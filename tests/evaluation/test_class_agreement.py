@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from src.evaluation.class_agreement import agreement
+from src.evaluation.class_agreement import class_agreement
 
 
 def test_agreement_is_over_images_overall_and_over_classes_per_shot() -> None:
     labels = np.array([0, 0, 0, 1, 2])
-    found = agreement(np.eye(3)[[0, 0, 1, 1, 0]], labels, [300, 200, 4], "abc")
-    assert found == {
+    report = class_agreement(np.eye(3)[[0, 0, 1, 1, 0]], labels, [300, 200, 4], "abc")
+    assert report == {
         "overall": 3 / 5,
         "many": (2 / 3 + 1) / 2,
         "medium": None,
