@@ -46,6 +46,11 @@ class DatasetSettings(Section):
     image_size: Annotated[int, Range(8, 4096)]
     name: str = ""
 
+    @property
+    def preset(self) -> str:
+        """What these settings are called in params.yaml."""
+        return f"datasets.{self.name}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class DigitsSettings(DatasetSettings):
@@ -65,10 +70,22 @@ class GroupedDigitsSettings(DatasetSettings):
 
     image_size: Annotated[int, Range(8, 512)]
     contexts: tuple[str, ...]
-    train: dict[str, tuple[int, ...]]
+    train: dict[str, tuple[Natural, ...]]
     test_per_group: Count
     val_per_group: Count
     pose: PoseRange
+
+    def __post_init__(self) -> None:
+        if not self.contexts or len(set(self.contexts)) < len(self.contexts):
+            raise InputError(f"{self.preset}.contexts must be a list of different contexts")
+        if len(self.train) < 2:
+            raise InputError(f"{self.preset}.train must give at least two classes, each with its images per context")
+        for name, row in self.train.items():
+            where = f"{self.preset}.train.{name}"
+            if len(row) != len(self.contexts):
+                raise InputError(f"{where} must list {len(self.contexts)} counts, one for each context")
+            if sum(row) == 0:
+                raise InputError(f"{where} leaves the class without a training image; raise one of its counts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +138,7 @@ class CifarSettings(FileDatasetSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class NicoSettings(FileDatasetSettings):
-    """NICO++. held_out: images of each group for validation and test together."""
+    """NICO++. held_out: images of each group for validation and test together; split_seed: of the shuffles."""
 
     held_out: Annotated[int, Range(3)]
     split_seed: int
@@ -129,13 +146,22 @@ class NicoSettings(FileDatasetSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class UtkFaceSettings(FileDatasetSettings):
-    """UTKFace. target, sensitive: two of age, gender and race; drop_races: numbers of those left out."""
+    """UTKFace. target, sensitive: two of age, gender and race; drop_races: numbers of those left out.
+
+    The fractions are of the images of each group.
+    """
 
     target: str
     sensitive: str
     drop_races: tuple[Annotated[int, Range(0, 4)], ...] | None
     val_fraction: float
     test_fraction: float
+
+    def __post_init__(self) -> None:
+        if self.target == self.sensitive:
+            raise InputError(
+                f"{self.preset}.target and {self.preset}.sensitive are both {self.target}; choose two attributes"
+            )
 
 
 DATASETS: dict[str, type[DatasetSettings]] = {
@@ -253,10 +279,14 @@ class SynthSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class MergeSettings(Section):
-    """SYNAuG's data perspective: real images that synthetic ones replace, a share of each class or whole classes."""
+    """SYNAuG's data perspective: real images that synthetic ones replace, a share of each class or whole classes.
 
-    replace_fraction: float
-    replace_classes: int
+    per_class: how many synthetic images of each class, or group, are there to be used, the first; None: all.
+    """
+
+    replace_fraction: Annotated[float, Range(0, 1)]
+    replace_classes: Natural
+    per_class: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

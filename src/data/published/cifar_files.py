@@ -195,32 +195,14 @@ def _join(batches: list[Batch], folder: Path, classes: int) -> Batch:
 
 
 _TEN = tuple(f"data_batch_{k}" for k in range(1, 6))
+_TEN_BIN = tuple(f"{name}.bin" for name in _TEN)
+_LABELS, _FINE = pickled_batch("labels"), pickled_batch("fine_labels")
+_LABEL_NAMES, _FINE_NAMES = pickled_names("label_names"), pickled_names("fine_label_names")
 CIFAR10 = (
-    Layout(
-        "cifar-10-batches-py",
-        _TEN,
-        ("test_batch",),
-        "batches.meta",
-        pickled_names("label_names"),
-        pickled_batch("labels"),
-    ),
-    Layout(
-        "cifar-10-batches-bin",
-        tuple(f"{name}.bin" for name in _TEN),
-        ("test_batch.bin",),
-        "batches.meta.txt",
-        text_names,
-        binary_batch(1),
-    ),
+    Layout("cifar-10-batches-py", _TEN, ("test_batch",), "batches.meta", _LABEL_NAMES, _LABELS),
+    Layout("cifar-10-batches-bin", _TEN_BIN, ("test_batch.bin",), "batches.meta.txt", text_names, binary_batch(1)),
 )
 CIFAR100 = (
-    Layout(
-        "cifar-100-python",
-        ("train",),
-        ("test",),
-        "meta",
-        pickled_names("fine_label_names"),
-        pickled_batch("fine_labels"),
-    ),
+    Layout("cifar-100-python", ("train",), ("test",), "meta", _FINE_NAMES, _FINE),
     Layout("cifar-100-binary", ("train.bin",), ("test.bin",), "fine_label_names.txt", text_names, binary_batch(2)),
 )
