@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING
 from functools import cache
-from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -156,7 +156,7 @@ def _in_range(name: str, value: Any, limits: Range) -> Any:
 
 def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        _refuse_number_as_text(name, value)
+        _refuse_number_as_text(name, value, trim="-")
         raise InputError(f"{name} must be a whole number, not {value!r}; correct it in params.yaml")
     return value
 
@@ -174,14 +174,14 @@ def _number(name: str, value: Any) -> float | int:
     return value
 
 
-def _refuse_number_as_text(name: str, value: Any) -> None:
+def _refuse_number_as_text(name: str, value: Any, trim: Literal["0", "-"] = "0") -> None:
     """InputError that says what to write for a text that was meant as a number, such as '1e-3'."""
     try:
         number = float(value) if isinstance(value, str) else math.nan
     except ValueError:
         return
     if math.isfinite(number):
-        written = np.format_float_positional(number, trim="0")
+        written = np.format_float_positional(number, trim=trim)
         raise InputError(f"{name} is the text '{value}', not a number; write {written} in params.yaml")
 
 

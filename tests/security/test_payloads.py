@@ -105,7 +105,7 @@ def test_yaml_makes_no_objects(text, tmp_path, payload):
     (tmp_path / "params.yaml").write_text(f"seed: {text.format(canary=payload.canary)}\n")
     (tmp_path / "prompts.yaml").write_text(f"template: {text.format(canary=payload.canary)}\n")
     with pytest.raises(InputError, match="not valid YAML"):
-        load_params("prepare_lt", tmp_path)
+        load_params("prepare_lt", root=tmp_path)
     with pytest.raises(InputError, match="not valid YAML"):
         Prompts(tmp_path / "prompts.yaml")
 
