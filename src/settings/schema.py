@@ -8,9 +8,8 @@ import dataclasses
 import math
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING
 from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -58,14 +57,17 @@ class Section:
     def get(self, name: str, default: Any = None) -> Any:
         return plain(vars(self)[name]) if name in vars(self) else default
 
-    def __getattr__(self, name: str) -> Any:  # only asked for what is absent
-        fields: dict[str, Any] = getattr(type(self), "__dataclass_fields__", {})
-        if name not in fields:  # Python's own questions (copying, pickling), and misspelt code
-            raise AttributeError(f"{type(self).__name__} has no {name}")
-        raise InputError(
-            f"stage '{vars(self).get('_stage', '')}' reads parameter '{_joined(vars(self).get('_path', ''), name)}', "
-            "which dvc.yaml does not declare for it; add it under params"
-        )
+    if not TYPE_CHECKING:  # to a type checker there are the declared fields and no other
+
+        def __getattribute__(self, name: str) -> Any:
+            # A field that was left out must not be read from the class, where its default is an attribute.
+            values = object.__getattribute__(self, "__dict__")
+            if name in values or name not in getattr(type(self), "__dataclass_fields__", ()):
+                return object.__getattribute__(self, name)
+            raise InputError(
+                f"stage '{values.get('_stage', '')}' reads parameter '{_joined(values.get('_path', ''), name)}', which "
+                "dvc.yaml does not declare for it; add it under params"
+            )
 
 
 def build(kind: type[S], values: Any, path: str, stage: str = "", whole: frozenset[str] | None = None) -> S:
@@ -94,7 +96,7 @@ def build(kind: type[S], values: Any, path: str, stage: str = "", whole: frozens
             vars(section)[name] = _checked(_joined(path, name), values[name], hints[name], stage, whole)
         elif partial:
             continue
-        elif field.default is MISSING:
+        elif field.default is dataclasses.MISSING:
             raise InputError(f"params.yaml lacks {_joined(path, name)}; add it there")
         else:
             vars(section)[name] = field.default
@@ -156,7 +158,7 @@ def _in_range(name: str, value: Any, limits: Range) -> Any:
 
 def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        _refuse_number_as_text(name, value, trim="-")
+        _refuse_number_as_text(name, value, whole=True)
         raise InputError(f"{name} must be a whole number, not {value!r}; correct it in params.yaml")
     return value
 
@@ -174,14 +176,14 @@ def _number(name: str, value: Any) -> float | int:
     return value
 
 
-def _refuse_number_as_text(name: str, value: Any, trim: Literal["0", "-"] = "0") -> None:
+def _refuse_number_as_text(name: str, value: Any, whole: bool = False) -> None:
     """InputError that says what to write for a text that was meant as a number, such as '1e-3'."""
     try:
         number = float(value) if isinstance(value, str) else math.nan
     except ValueError:
         return
     if math.isfinite(number):
-        written = np.format_float_positional(number, trim=trim)
+        written = np.format_float_positional(number, trim="-" if whole else "0")
         raise InputError(f"{name} is the text '{value}', not a number; write {written} in params.yaml")
 
 
