@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,15 +147,10 @@ def _claim(folder: Path, digest: str) -> None:
     """Make the folder this export's, which is only possible where nothing or the same export lies."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; give the export a folder of its own")
-    present = next(_visible(folder), None)
+    present = next((path.name for path in folder.glob("[!.]*")), None)
     if present is None:
         write_json(folder / MARKER, {"sha256": digest})
     elif not (folder / MARKER).is_file():
         raise InputError(f"{folder} holds files of yours, such as {present}; give the export a new or empty folder")
     elif read_json(folder / MARKER) != {"sha256": digest}:
         raise InputError(f"{folder} holds the export of other images; delete it, or give this one another folder")
-
-
-def _visible(folder: Path) -> Iterator[str]:
-    paths = folder.iterdir() if folder.is_dir() else ()
-    return (path.name for path in paths if not path.name.startswith("."))

@@ -12,15 +12,10 @@ from src.shards.store import Shards
 
 
 class Annotations(Protocol):
-    """What is known of the images of one source; `Shards` have it."""
+    """Of the images of one source: labels, int64 (N,), and contexts, int64 (N,) or None. `Shards` have them."""
 
-    @property
-    def labels(self) -> np.ndarray:
-        """int64 (N,)."""
-
-    @property
-    def contexts(self) -> np.ndarray | None:
-        """int64 (N,), None for images without one."""
+    labels: np.ndarray
+    contexts: np.ndarray | None
 
 
 def uniformise(
