@@ -31,6 +31,7 @@ from src.versions.import_closure import ROOT, import_closure
 
 PACKAGES = ("hypothesis", "pillow", "pyyaml", "safetensors")
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # files are written ten times as fast there
+RESULTS = "results.json"  # of a child: how many inputs, and the failures
 PATIENCE = 30 * HANG_SECONDS  # on one input: asleep, or in code that no signal interrupts
 
 
@@ -39,12 +40,13 @@ def work(name: str, folder: str, seconds: float, seed: int, beat: Any) -> None:
     target = fuzz(name, Path(folder), seconds, seed, beat)
     for k, failure in enumerate(target.failures.values()):
         failure["input"] = f"{k}-{Path(failure['file']).name}", failure["input"].hex()
-    (Path(folder) / "found.json").write_text(json.dumps([target.counts, list(target.failures.values())]))
+    (Path(folder) / RESULTS).write_text(json.dumps([target.counts, list(target.failures.values())]))
 
 
 def supervise(name: str, seconds: float, seed: int, keep: Path) -> dict[str, Any]:
     """Fuzz one parser, again with another seed if its process dies, and keep the inputs that failed."""
-    counts, failures, start, context = {}, [], time.monotonic(), multiprocessing.get_context("spawn")
+    counts: dict[str, int] = {}
+    failures, start, context = [], time.monotonic(), multiprocessing.get_context("spawn")
     while (left := seconds - (time.monotonic() - start)) > 0 and len(failures) < 20:
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             beat = context.Value("d", time.time())
@@ -52,16 +54,15 @@ def supervise(name: str, seconds: float, seed: int, keep: Path) -> dict[str, Any
             child.start()
             while child.is_alive() and time.time() - beat.value < PATIENCE:
                 child.join(0.5)
-            died = child.exitcode
+            exit_code = child.exitcode
             child.kill()
             child.join()
-            found = Path(folder) / "found.json"
-            if found.is_file():
-                new, problems = json.loads(found.read_text())
-                counts = {kind: counts.get(kind, 0) + new.get(kind, 0) for kind in {*counts, *new}}
-                failures += [_kept(failure, keep / name) for failure in problems]
+            results = Path(folder) / RESULTS
+            if results.is_file():
+                counts, new_failures = json.loads(results.read_text())
+                failures += [_kept(failure, keep / name) for failure in new_failures]
                 break
-            failures.append(_dead(Path(folder) / "here", died, keep / name))
+            failures.append(_dead(Path(folder) / "here", exit_code, keep / name))
             seed += 1_000_000
     executions = sum(counts.values())
     return {"executions": executions, **counts, "seconds": time.monotonic() - start, "failures": failures}
@@ -113,7 +114,7 @@ def main() -> None:
     todo = [name for name in names if report["parsers"].get(name, {}).get("code") != digest]
     lock = threading.Lock()
 
-    def one(name: str) -> None:
+    def fuzz_and_report(name: str) -> None:
         result = {"code": digest, **supervise(name, arguments.seconds, arguments.seed, arguments.keep)}
         with lock:
             report["parsers"][name] = result
@@ -124,7 +125,7 @@ def main() -> None:
                 print(f"  {failure['problem']}\n  kept as {failure['kept']}", flush=True)
 
     with ThreadPoolExecutor(max(arguments.jobs, 1)) as pool:
-        list(pool.map(one, todo))
+        list(pool.map(fuzz_and_report, todo))
     if any(result["failures"] for result in report["parsers"].values()):
         sys.exit(1)
 

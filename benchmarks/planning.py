@@ -98,9 +98,9 @@ def run(arm: str, step: int, folder: Path, started: float) -> dict[str, Any]:
     real, synthetic = timed("read indices", lambda: (Shards(folder / "real"), Shards(folder / "synthetic")))
     merged = timed("merge", lambda: (uniformise if arm == "synaug" else union)(real, synthetic))
     timed("write CSV", lambda: write_merged(folder / "merged.csv", merged))
-    back = timed("read CSV", lambda: read_merged(folder / "merged.csv"))
-    timed("check", lambda: back.check(real, synthetic))
-    y, y_real, y_synthetic = back.label, back.label[~back.synthetic], back.label[back.synthetic]
+    index = timed("read CSV", lambda: read_merged(folder / "merged.csv"))
+    timed("check", lambda: index.check(real, synthetic))
+    y, y_real, y_synthetic = index.label, index.label[~index.synthetic], index.label[index.synthetic]
     samplers = {
         "instance": lambda: instance_uniform(y, BATCH, 0),
         "class": lambda: class_uniform(y, BATCH, 0),
@@ -113,7 +113,7 @@ def run(arm: str, step: int, folder: Path, started: float) -> dict[str, Any]:
     total = {key: sum(part[key] for part in parts.values()) for key in ("seconds", "cpu_seconds")}
     return {
         "arm": arm, "classes": len(counts), "real": len(labels), "planned": len(plan), "shards": len(shards),
-        "prompts": len({p.prompt for p in plan}), "entries": len(back.label), "parts": parts,
+        "prompts": len({p.prompt for p in plan}), "entries": len(y), "parts": parts,
         **total, "peak_mib": peak_mib(),
     }  # fmt: skip
 

@@ -102,5 +102,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 if __name__ == "__main__":
-    what, *numbers, where = sys.argv[1:]
-    COMMANDS[what](*map(int, numbers), Path(where))
+    name, *numbers, target = sys.argv[1:]
+    COMMANDS[name](*map(int, numbers), Path(target))

@@ -61,8 +61,8 @@ def load_grouped_digits(settings: GroupedDigitsSettings, seed: int) -> PreparedD
 
 def _place(members: np.ndarray, row: Sequence[int], test: int, val: int) -> dict[str, Placed] | None:
     """One class's images by split, each in a context, ordered by number; None if there are too few."""
-    every = np.arange(len(row))
-    wanted = {"test": np.repeat(every, test), "val": np.repeat(every, val), "train": np.repeat(every, row)}
+    contexts = np.arange(len(row))
+    wanted = {"test": np.repeat(contexts, test), "val": np.repeat(contexts, val), "train": np.repeat(contexts, row)}
     ends = np.cumsum([len(context) for context in wanted.values()])
     if ends[-1] > len(members):
         return None
@@ -72,7 +72,7 @@ def _place(members: np.ndarray, row: Sequence[int], test: int, val: int) -> dict
     for _ in left:
         filled[int(np.argmin(filled))] += 1
     numbers, context = parts["train"]
-    extra = np.repeat(every, np.subtract(filled, row))
+    extra = np.repeat(contexts, np.subtract(filled, row))
     parts["pool"] = np.concatenate([numbers, left]), np.concatenate([context, extra])
     orders = {name: np.argsort(numbers) for name, (numbers, _) in parts.items()}
     return {name: (numbers[orders[name]], context[orders[name]]) for name, (numbers, context) in parts.items()}

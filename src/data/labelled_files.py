@@ -75,18 +75,18 @@ def _numbers(names: Sequence[str], known: Sequence[str]) -> np.ndarray:
 
 
 def _split(images: Sequence[LabelledFile], settings: FolderSettings, seed: int) -> dict[str, np.ndarray]:
-    given = {
+    own = {
         name: np.array([i for i, image in enumerate(images) if (image.split or "train") == name], np.int64)
         for name in SPLITS
     }
     val, test = (
-        0.0 if len(given[name]) else fraction
+        0.0 if len(own[name]) else fraction
         for name, fraction in (("val", settings.val_fraction), ("test", settings.test_fraction))
     )
-    strata = [(images[i].label, images[i].context or "") for i in given["train"]]
+    strata = [(images[i].label, images[i].context or "") for i in own["train"]]
     cut = split_fractions(strata, val, test, seed)
-    parts = {name: np.sort(np.concatenate([given[name], given["train"][cut[name]]])) for name in ("val", "test")}
-    parts["train"] = given["train"][cut["train"]]
+    parts = {name: np.sort(np.concatenate([own[name], own["train"][cut[name]]])) for name in ("val", "test")}
+    parts["train"] = own["train"][cut["train"]]
     for name in ("val", "test"):
         if len(parts[name]) == 0:
             raise InputError(
