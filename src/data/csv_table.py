@@ -10,7 +10,7 @@ from src.data.labelled_files import SPLITS, LabelledFile, prepare_files
 from src.data.locations import missing_images, raw_folder
 from src.data.prepared_data import PreparedData
 from src.runtime.errors import InputError, listed
-from src.settings.sections import CsvSettings
+from src.settings.dataset_settings import CsvSettings
 
 
 def load_csv(settings: CsvSettings, seed: int) -> PreparedData:

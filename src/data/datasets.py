@@ -13,9 +13,9 @@ from src.data.published.lists import load_imagenet100_lt, load_imagenet_lt, load
 from src.data.published.nico import load_nico
 from src.data.published.utkface import load_utkface
 from src.data.published.waterbirds import load_waterbirds
-from src.settings.sections import DatasetSettings
+from src.settings.dataset_settings import DatasetSettings
 
-# Each takes the settings that src.settings.sections.DATASETS has for its kind, and the run's seed.
+# Each takes the settings that src.settings.dataset_settings.DATASETS has for its kind, and the run's seed.
 DATASETS: dict[str, Callable[[Any, int], PreparedData]] = {
     "digits": load_digits,
     "grouped_digits": load_grouped_digits,

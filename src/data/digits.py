@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from src.data.pose import apply_poses, draw_poses
-from src.settings.sections import PoseRange
+from src.settings.dataset_settings import PoseRange
 
 CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 INK_LEVELS = 16  # UCI counts ink pixels in 4 x 4 blocks

@@ -14,7 +14,7 @@ from src.data.prepared_data import ImageSource, PreparedData
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
-from src.settings.sections import GroupedDigitsSettings
+from src.settings.dataset_settings import GroupedDigitsSettings
 
 Placed = tuple[np.ndarray, np.ndarray]
 """Numbers of real images (N,) and the context of each (N,)."""

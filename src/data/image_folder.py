@@ -6,7 +6,7 @@ from src.data.labelled_files import SPLITS, LabelledFile, prepare_files
 from src.data.locations import missing_images, raw_folder
 from src.data.prepared_data import PreparedData
 from src.runtime.errors import InputError, listed
-from src.settings.sections import FolderSettings
+from src.settings.dataset_settings import FolderSettings
 
 # What people call images. Formats that cannot be read (.heic, .svg) stand here too: they are refused by name, not lost.
 EXTENSIONS = {

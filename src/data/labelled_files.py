@@ -13,7 +13,7 @@ from src.data.prepared_data import ImageSource, PreparedData
 from src.data.splits import long_tail, split_fractions
 from src.runtime.errors import InputError, listed
 from src.runtime.seeds import numpy_generator
-from src.settings.sections import FolderSettings, LongTail
+from src.settings.dataset_settings import FolderSettings, LongTail
 
 SPLITS = ("train", "val", "test")
 

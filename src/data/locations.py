@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.runtime.errors import InputError
-from src.settings.sections import DatasetSettings
+from src.settings.dataset_settings import DatasetSettings
 
 GUIDE = "SOURCE.md"
 

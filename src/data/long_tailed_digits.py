@@ -5,7 +5,7 @@ from src.data.imbalance import exponential_counts
 from src.data.prepared_data import ImageSource, PreparedData
 from src.data.splits import long_tail, split_per_class
 from src.runtime.seeds import numpy_generator
-from src.settings.sections import DigitsSettings
+from src.settings.dataset_settings import DigitsSettings
 
 
 def load_digits(settings: DigitsSettings, seed: int) -> PreparedData:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.settings.sections import PoseRange
+from src.settings.dataset_settings import PoseRange
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from typing import Any
 
 from src.data.datasets import prepare
 from src.data.prepared_data import PreparedData
+from src.settings.dataset_settings import DatasetSettings
 from src.settings.schema import build
-from src.settings.sections import DatasetSettings, section_kind
+from src.settings.sections import section_kind
 
 
 def settings_of(values: Mapping[str, Any]) -> DatasetSettings:

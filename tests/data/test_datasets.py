@@ -13,7 +13,7 @@ from src.data.prepared_data import PreparedData
 from src.data.splits import split_hash
 from src.runtime.errors import InputError
 from src.runtime.files import read_json
-from src.settings import sections
+from src.settings import dataset_settings
 from src.versions.import_closure import ROOT
 from tests.data.loading import load
 
@@ -121,4 +121,4 @@ def test_a_setting_that_the_preset_lacks_is_named(absent, problem):
 
 
 def test_every_kind_that_has_settings_has_a_loader_and_no_other():
-    assert set(DATASETS) == set(sections.DATASETS)
+    assert set(DATASETS) == set(dataset_settings.DATASETS)

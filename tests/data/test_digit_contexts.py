@@ -13,8 +13,9 @@ from src.generators.loading import load
 from src.generators.tiny.corpus import INKS as GENERATOR_INKS
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
+from src.settings.dataset_settings import PoseRange
 from src.settings.schema import build
-from src.settings.sections import GeneratorSettings, PoseRange
+from src.settings.sections import GeneratorSettings
 from src.synthesis.prompts import Prompts
 from src.versions.import_closure import ROOT
 

@@ -12,7 +12,7 @@ from src.data.digits import CLASS_NAMES, posed_digits
 from src.data.prepared_data import PreparedData
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
-from src.settings.sections import PoseRange
+from src.settings.dataset_settings import PoseRange
 from tests.data.loading import load, settings_of
 
 PRESETS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())["datasets"]

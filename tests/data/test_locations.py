@@ -5,7 +5,7 @@ import os
 import pytest
 
 from src.data.locations import missing_data, raw_folder, raw_state
-from src.settings.sections import DatasetSettings, ListSettings
+from src.settings.dataset_settings import DatasetSettings, ListSettings
 
 
 def birds(**where: str | None) -> ListSettings:

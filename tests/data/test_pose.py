@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from src.data.pose import Poses, apply_poses, draw_poses
 from src.runtime.errors import InputError
-from src.settings.sections import PoseRange
+from src.settings.dataset_settings import PoseRange
 
 RANGE = PoseRange(rotation=20, scale_min=0.7, scale_max=1.05, shift=3, shear=5)
 

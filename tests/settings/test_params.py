@@ -9,8 +9,9 @@ import yaml
 from src.runtime.errors import InputError
 from src.runtime.pipeline import arms_of, declared
 from src.settings import params
+from src.settings.dataset_settings import DATASETS
 from src.settings.schema import build, plain
-from src.settings.sections import DATASETS, PRESETS, section_kind
+from src.settings.sections import PRESETS, section_kind
 from src.versions.import_closure import ROOT
 
 PIPELINE = yaml.safe_load("""

@@ -14,7 +14,7 @@ from src.data.locations import missing_data, raw_folder
 from src.data.prepared_data import ImageSource, PreparedData
 from src.data.published.cifar_files import CIFAR10, CIFAR100, Batch, Layout, read_cifar
 from src.runtime.errors import InputError
-from src.settings.sections import CifarSettings
+from src.settings.dataset_settings import CifarSettings
 
 
 def load_cifar10_lt(settings: CifarSettings, seed: int) -> PreparedData:

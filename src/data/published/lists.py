@@ -19,7 +19,7 @@ from src.data.published.class_names import imagenet_names, overrides, place_name
 from src.data.published.file_splits import require_disjoint
 from src.runtime.errors import InputError
 from src.runtime.files import read_bytes
-from src.settings.sections import ListSettings
+from src.settings.dataset_settings import ListSettings
 
 SUFFIXES = (".JPEG", ".jpeg", ".jpg", ".JPG")
 ClassNamer = Callable[[Sequence[str], Path], list[str]]

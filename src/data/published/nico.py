@@ -17,7 +17,7 @@ from src.data.prepared_data import PreparedData
 from src.data.published.file_splits import grouped_source, require_disjoint
 from src.runtime.errors import InputError
 from src.runtime.files import read_bytes
-from src.settings.sections import NicoSettings
+from src.settings.dataset_settings import NicoSettings
 
 CONTEXTS = ("autumn", "dim", "grass", "outdoor", "rock", "water")
 MAPPING = "dg_label_id_mapping.json"

@@ -13,7 +13,7 @@ from src.data.prepared_data import PreparedData
 from src.data.published.file_splits import grouped_source, require_disjoint
 from src.data.splits import split_fractions
 from src.runtime.choices import choose
-from src.settings.sections import UtkFaceSettings
+from src.settings.dataset_settings import UtkFaceSettings
 
 FOLDER = "UTKFace"
 # One published name has a space before .jpg, another has no dot there.

@@ -10,7 +10,7 @@ from src.data.locations import missing_data, raw_folder
 from src.data.prepared_data import PreparedData
 from src.data.published.file_splits import grouped_source, require_disjoint
 from src.runtime.errors import InputError
-from src.settings.sections import FileDatasetSettings
+from src.settings.dataset_settings import FileDatasetSettings
 
 FOLDER = "waterbird_complete95_forest2water2"
 TABLE = "metadata.csv"
