@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from src.runtime.errors import InputError
-from src.settings.schema import Range, Section
-
-Count = Annotated[int, Range(1)]
-Natural = Annotated[int, Range(0)]
+from src.settings.schema import Count, Natural, Range, Section
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,12 @@ class Range(NamedTuple):
     most: float | None = None
 
 
+Count = Annotated[int, Range(1)]
+Natural = Annotated[int, Range(0)]
+NotNegative = Annotated[float, Range(0)]
+Share = Annotated[float, Range(0, 1)]
+
+
 class Section:
     """A part of params.yaml. To read a parameter that dvc.yaml does not declare for the stage is InputError.
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
-from src.settings.dataset_settings import DATASETS, Count, DatasetSettings, Natural, PoseRange
+from src.settings.dataset_settings import DATASETS, DatasetSettings, PoseRange
 from src.settings.recipe import Recipe
-from src.settings.schema import Range, Section
+from src.settings.schema import Count, Natural, Range, Section, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ class MergeSettings(Section):
     per_class: how many synthetic images of each class, or group, are there to be used, the first; None: all.
     """
 
-    replace_fraction: Annotated[float, Range(0, 1)]
+    replace_fraction: Share
     replace_classes: Natural
     per_class: Count | None = None
 
