@@ -30,6 +30,7 @@ from src.runtime.files import read_json, write_json
 from src.versions.import_closure import ROOT, import_closure
 
 PACKAGES = ("hypothesis", "pillow", "pyyaml", "safetensors")
+CODE = ("benchmarks/fuzzing/*.py", "tests/data/[!t]*.py", "tests/data/published/[!t]*.py")  # not the tests themselves
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # files are written ten times as fast there
 RESULTS = "results.json"  # of a child: how many inputs, and the failures
 PATIENCE = 30 * HANG_SECONDS  # on one input: asleep, or in code that no signal interrupts
@@ -77,18 +78,16 @@ def _kept(failure: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _dead(folder: Path, code: int | None, keep: Path) -> dict[str, Any]:
     """The file that changed last is the one that the process died of, or did not come back from."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    last = max(files, key=lambda path: path.stat().st_mtime_ns) if files else None
+    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_mtime_ns)
+    name, data = (files[-1].name, files[-1].read_bytes()) if files else ("none", b"")
     problem = "no end" if code is None else f"the process died with exit code {code}"
-    data = b"" if last is None else last.read_bytes()
-    name = "none" if last is None else last.name
     failure = {"file": name, "problem": problem, "bytes": len(data), "input": (f"dead-{name}", data.hex())}
     return _kept(failure, keep)
 
 
 def code() -> set[str]:
     """The files that a result belongs to: how inputs are made, and all that the parsers import."""
-    return set().union(*(import_closure(path) for path in (ROOT / "benchmarks/fuzzing").glob("*.py")))
+    return set().union(*(import_closure(path) for pattern in CODE for path in ROOT.glob(pattern)))
 
 
 def main() -> None:
