@@ -30,7 +30,9 @@ from src.runtime.files import read_json, write_json
 from src.versions.import_closure import ROOT, import_closure
 
 PACKAGES = ("hypothesis", "pillow", "pyyaml", "safetensors")
+CODE = ("benchmarks/fuzzing/*.py", "tests/data/[!t]*.py", "tests/data/published/[!t]*.py")  # not the tests themselves
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # files are written ten times as fast there
+RESULTS = "results.json"  # of a child: how many inputs, and the failures
 PATIENCE = 30 * HANG_SECONDS  # on one input: asleep, or in code that no signal interrupts
 
 
@@ -39,12 +41,13 @@ def work(name: str, folder: str, seconds: float, seed: int, beat: Any) -> None:
     target = fuzz(name, Path(folder), seconds, seed, beat)
     for k, failure in enumerate(target.failures.values()):
         failure["input"] = f"{k}-{Path(failure['file']).name}", failure["input"].hex()
-    (Path(folder) / "found.json").write_text(json.dumps([target.counts, list(target.failures.values())]))
+    (Path(folder) / RESULTS).write_text(json.dumps([target.counts, list(target.failures.values())]))
 
 
 def supervise(name: str, seconds: float, seed: int, keep: Path) -> dict[str, Any]:
     """Fuzz one parser, again with another seed if its process dies, and keep the inputs that failed."""
-    counts, failures, start, context = {}, [], time.monotonic(), multiprocessing.get_context("spawn")
+    counts: dict[str, int] = {}
+    failures, start, context = [], time.monotonic(), multiprocessing.get_context("spawn")
     while (left := seconds - (time.monotonic() - start)) > 0 and len(failures) < 20:
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             beat = context.Value("d", time.time())
@@ -52,16 +55,15 @@ def supervise(name: str, seconds: float, seed: int, keep: Path) -> dict[str, Any
             child.start()
             while child.is_alive() and time.time() - beat.value < PATIENCE:
                 child.join(0.5)
-            died = child.exitcode
+            exit_code = child.exitcode
             child.kill()
             child.join()
-            found = Path(folder) / "found.json"
-            if found.is_file():
-                new, problems = json.loads(found.read_text())
-                counts = {kind: counts.get(kind, 0) + new.get(kind, 0) for kind in {*counts, *new}}
-                failures += [_kept(failure, keep / name) for failure in problems]
+            results = Path(folder) / RESULTS
+            if results.is_file():
+                counts, new_failures = json.loads(results.read_text())
+                failures += [_kept(failure, keep / name) for failure in new_failures]
                 break
-            failures.append(_dead(Path(folder) / "here", died, keep / name))
+            failures.append(_dead(Path(folder) / "here", exit_code, keep / name))
             seed += 1_000_000
     executions = sum(counts.values())
     return {"executions": executions, **counts, "seconds": time.monotonic() - start, "failures": failures}
@@ -76,18 +78,16 @@ def _kept(failure: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _dead(folder: Path, code: int | None, keep: Path) -> dict[str, Any]:
     """The file that changed last is the one that the process died of, or did not come back from."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    last = max(files, key=lambda path: path.stat().st_mtime_ns) if files else None
+    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_mtime_ns)
+    name, data = (files[-1].name, files[-1].read_bytes()) if files else ("none", b"")
     problem = "no end" if code is None else f"the process died with exit code {code}"
-    data = b"" if last is None else last.read_bytes()
-    name = "none" if last is None else last.name
     failure = {"file": name, "problem": problem, "bytes": len(data), "input": (f"dead-{name}", data.hex())}
     return _kept(failure, keep)
 
 
 def code() -> set[str]:
     """The files that a result belongs to: how inputs are made, and all that the parsers import."""
-    return set().union(*(import_closure(path) for path in (ROOT / "benchmarks/fuzzing").glob("*.py")))
+    return set().union(*(import_closure(path) for pattern in CODE for path in ROOT.glob(pattern)))
 
 
 def main() -> None:
@@ -113,7 +113,7 @@ def main() -> None:
     todo = [name for name in names if report["parsers"].get(name, {}).get("code") != digest]
     lock = threading.Lock()
 
-    def one(name: str) -> None:
+    def fuzz_and_report(name: str) -> None:
         result = {"code": digest, **supervise(name, arguments.seconds, arguments.seed, arguments.keep)}
         with lock:
             report["parsers"][name] = result
@@ -124,7 +124,7 @@ def main() -> None:
                 print(f"  {failure['problem']}\n  kept as {failure['kept']}", flush=True)
 
     with ThreadPoolExecutor(max(arguments.jobs, 1)) as pool:
-        list(pool.map(one, todo))
+        list(pool.map(fuzz_and_report, todo))
     if any(result["failures"] for result in report["parsers"].values()):
         sys.exit(1)
 

@@ -22,21 +22,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from benchmarks.measure import machine, peak_mib
-from src.data.merge import merge, read_merged, write_merged
+from benchmarks.shard_stage import guided_meta, write_invented_index
+from src.data.merge import uniformise, union
+from src.data.merged_index import read_merged, write_merged
 from src.data.names import Names
 from src.runtime.entry import run_stage
-from src.runtime.files import read_bytes, write_json
+from src.runtime.files import write_json
 from src.runtime.markdown import markdown_table
-from src.shards.store import Shards, shard_name
+from src.runtime.pipeline import read_mapping
+from src.settings.params import Params, resolve
+from src.shards.store import Shards
 from src.synthesis.budget import plan_for
 from src.synthesis.production import cut
 from src.synthesis.prompts import Prompts
@@ -65,6 +67,12 @@ def profile() -> np.ndarray:
     return counts
 
 
+def parameters() -> Params:
+    """The seed, the budget of ImageNet-LT and how images are stored."""
+    declared = {"stages": {"planning": {"params": ["seed", "budgets.${dataset}", "synth"]}}}
+    return resolve("planning", declared, {**read_mapping(Path("params.yaml")), "dataset": "imagenet_lt"})
+
+
 def run(arm: str, step: int, folder: Path, started: float) -> dict[str, Any]:
     """Everything but the images, for every step-th class; what each part took, in order.
 
@@ -80,67 +88,45 @@ def run(arm: str, step: int, folder: Path, started: float) -> dict[str, Any]:
         parts[name] = {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak_mib()}
         return result
 
-    params = yaml.safe_load(read_bytes("params.yaml"))
-    counts = profile()[::step]
+    params, counts = parameters(), profile()[::step]
     names = Names(tuple(f"class {label}" for label in range(len(counts))))
     labels = np.repeat(np.arange(len(counts)), counts)
-    how = {"conditioned": arm == "guided", "modified": arm == "synaug"}
+    settings = {"conditioned": arm == "guided", "modified": arm == "synaug"}
     prompts = Prompts("prompts/imagenet_lt.yaml", names.classes)
-    plan = timed(
-        "plan", lambda: plan_for(params["budgets"]["imagenet_lt"], labels, None, names, params["seed"], prompts, **how)
-    )
-    shards = timed("cut", lambda: cut(plan, params["synth"]["shard_size"]))
-    real, made = timed("read indices", lambda: (Shards(folder / "real"), Shards(folder / "made")))
-    merged = timed("merge", lambda: merge(real.labels, made.labels, arm == "synaug"))
+    plan = timed("plan", lambda: plan_for(params.budget, labels, None, names, params.seed, prompts, **settings))
+    shards = timed("cut", lambda: cut(plan, params.synth.shard_size))
+    real, synthetic = timed("read indices", lambda: (Shards(folder / "real"), Shards(folder / "synthetic")))
+    merged = timed("merge", lambda: (uniformise if arm == "synaug" else union)(real, synthetic))
     timed("write CSV", lambda: write_merged(folder / "merged.csv", merged))
-    back = timed("read CSV", lambda: read_merged(folder / "merged.csv"))
-    timed("check", lambda: back.check(real, made))
-    y, synthetic = back.label, back.synthetic
-    samplers = timed(
-        "build samplers",
-        lambda: [
-            instance_uniform(y, BATCH, 0),
-            class_uniform(y, BATCH, 0),
-            balanced_minibatches(y[~synthetic], y[synthetic], BATCH, 0.5, 0),
-        ],
-    )
-    for name, sample in zip(("instance", "class", "half and half"), samplers, strict=True):
+    index = timed("read CSV", lambda: read_merged(folder / "merged.csv"))
+    timed("check", lambda: index.check(real, synthetic))
+    y, y_real, y_synthetic = index.label, index.label[~index.synthetic], index.label[index.synthetic]
+    samplers = {
+        "instance": lambda: instance_uniform(y, BATCH, 0),
+        "class": lambda: class_uniform(y, BATCH, 0),
+        "half and half": lambda: balanced_minibatches(y_real, y_synthetic, BATCH, 0.5, 0),
+    }
+    built = timed("build samplers", lambda: {name: build() for name, build in samplers.items()})
+    for name, sample in built.items():
         timed(f"draw {name}", lambda s=sample: [s(number) for number in range(BATCHES)])
-    assert np.array_equal(made.labels, [p.label for p in plan])
+    assert np.array_equal(synthetic.labels, [p.label for p in plan])
     total = {key: sum(part[key] for part in parts.values()) for key in ("seconds", "cpu_seconds")}
     return {
         "arm": arm, "classes": len(counts), "real": len(labels), "planned": len(plan), "shards": len(shards),
-        "prompts": len({p.prompt for p in plan}), "entries": len(back.label), "parts": parts,
+        "prompts": len({p.prompt for p in plan}), "entries": len(y), "parts": parts,
         **total, "peak_mib": peak_mib(),
     }  # fmt: skip
 
 
-def write_indices(step: int, folder: Path, shard_size: int) -> None:
+def write_indices(step: int, folder: Path) -> None:
     """index.jsonl of the real shards and of the synthetic ones, in the order of the plan."""
-    counts, budget = profile()[::step], yaml.safe_load(read_bytes("params.yaml"))["budgets"]["imagenet_lt"]
-    needed = budget["per_class"] - counts
-    order = ((k, index) for index in range(needed.max()) for k in np.flatnonzero(needed > index).tolist())
-    draw = np.random.default_rng(0)
-    made = (
-        {
-            "criterion_after": 6.1, "criterion_before": 5.9, "index": index, "label": label,
-            "prompt": f"a photo of a class {label}", "seed": int(draw.integers(2**63)),
-            "skipped": 0, "source": int(draw.integers(counts.sum())), "updates": 6,
-        }
-        for label, index in order
-    )  # fmt: skip
+    params, counts = parameters(), profile()[::step]
+    needed, draw = params.budget.per_class - counts, np.random.default_rng(0)
+    order = ((k, number) for number in range(needed.max()) for k in np.flatnonzero(needed > number).tolist())
+    synthetic = (guided_meta(label, number, counts.sum(), draw) for label, number in order)
     real = ({"label": label, "source": i} for i, label in enumerate(np.repeat(np.arange(len(counts)), counts).tolist()))
-    _write_index(folder / "real", real, shard_size, draw)
-    _write_index(folder / "made", made, shard_size, draw)
-
-
-def _write_index(folder: Path, metas: Iterable[dict[str, Any]], shard_size: int, draw: np.random.Generator) -> None:
-    folder.mkdir()
-    with open(folder / "index.jsonl", "w") as file:
-        for i, meta in zip(count(), metas, strict=False):
-            place = {"key": f"{i:08d}", "shard": shard_name(i // shard_size), "offset": 512 + i % shard_size * 100_000}
-            line = {**place, "length": 98_000, "sha256": draw.bytes(32).hex(), "meta": meta}
-            file.write(json.dumps(line) + "\n")
+    write_invented_index(folder / "real", real, params.synth.shard_size)
+    write_invented_index(folder / "synthetic", synthetic, params.synth.shard_size)
 
 
 def growth(rows: list[dict[str, Any]]) -> float:
@@ -162,7 +148,7 @@ def main() -> None:
     rows = []
     for step in map(int, options.steps.split(",")):
         with tempfile.TemporaryDirectory() as folder:
-            write_indices(step, Path(folder), yaml.safe_load(read_bytes("params.yaml"))["synth"]["shard_size"])
+            write_indices(step, Path(folder))
             for arm in ARMS:
                 command = [sys.executable, "-m", "benchmarks.planning", "--run", arm, str(step), folder]
                 done = subprocess.run([*command, str(time.time())], check=True, stdout=subprocess.PIPE)

@@ -8,7 +8,8 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,26 +43,36 @@ def nothing(count: int, size: int, folder: Path) -> None:
 
 
 def shards(count: int, size: int, folder: Path) -> None:
-    every = samples(count, size)
+    stream = samples(count, size)
     for k, first in enumerate(range(0, count, SHARD_SIZE)):
-        write_shard(folder / shard_name(k), first, [next(every) for _ in range(min(SHARD_SIZE, count - first))])
+        write_shard(folder / shard_name(k), first, list(islice(stream, SHARD_SIZE)))
     write_index(folder)
 
 
 def index(count: int, folder: Path) -> None:
-    """An index like that of guided images, whose shards are nowhere."""
+    """An index like that of guided images of a thousand classes, whose shards are nowhere."""
+    draw = np.random.default_rng(0)
+    metas = (guided_meta(i * 1000 // count, i % 1300, 115_846, draw) for i in range(count))
+    write_invented_index(folder, metas, SHARD_SIZE)
+
+
+def guided_meta(label: int, number: int, real: int, draw: np.random.Generator) -> dict[str, Any]:
+    """What is recorded beside a guided image, the number-th of its class; real: images that it may be made from."""
+    before, after = draw.random(2).tolist()
+    return {
+        "criterion_after": after, "criterion_before": before, "index": number, "label": label,
+        "prompt": f"a photo of a class {label}", "seed": int(draw.integers(2**63)), "skipped": 0,
+        "source": int(draw.integers(real)), "updates": 6,
+    }  # fmt: skip
+
+
+def write_invented_index(folder: Path, metas: Iterable[dict[str, Any]], shard_size: int) -> None:
+    """index.jsonl as a stage writes it, a line per image, with invented offsets and hashes; there are no images."""
     folder.mkdir(parents=True)
-    generator = np.random.default_rng(0)
     with open(folder / "index.jsonl", "w") as file:
-        for i in range(count):
-            before, after = generator.random(2).tolist()
-            meta = {
-                "criterion_after": after, "criterion_before": before, "index": i % 1300, "label": i * 1000 // count,
-                "prompt": "a photo of a great white shark", "seed": int(generator.integers(2**63)), "skipped": 0,
-                "source": i % 115_846, "updates": 6,
-            }  # fmt: skip
+        for i, meta in enumerate(metas):
             line = {
-                "key": f"{i:08d}", "shard": shard_name(i // SHARD_SIZE), "offset": 512 + i % SHARD_SIZE * 400_000,
+                "key": f"{i:08d}", "shard": shard_name(i // shard_size), "offset": 512 + i % shard_size * 400_000,
                 "length": 390_000, "sha256": hashlib.sha256(b"%d" % i).hexdigest(), "meta": meta,
             }  # fmt: skip
             file.write(json.dumps(line) + "\n")
@@ -70,13 +81,13 @@ def index(count: int, folder: Path) -> None:
 def load(count: int, folder: Path) -> None:
     """Prints seconds, and the most memory this process ever had, before and after, in MiB."""
     before, start = peak_mib(), time.perf_counter()
-    found = Shards(folder)
+    loaded = Shards(folder)
     seconds, after = time.perf_counter() - start, peak_mib()
-    some = range(0, count, max(count // 1000, 1))
+    sample = range(0, count, max(count // 1000, 1))
     start = time.perf_counter()
-    sound = len(found) == count and all(found.meta(i)["label"] == found.labels[i] for i in some)
-    each = (time.perf_counter() - start) / len(some)
-    report = {"seconds": seconds, "peak_mib": after, "peak_mib_before": before, "seconds_per_meta": each}
+    sound = len(loaded) == count and all(loaded.meta(i)["label"] == loaded.labels[i] for i in sample)
+    per_meta = (time.perf_counter() - start) / len(sample)
+    report = {"seconds": seconds, "peak_mib": after, "peak_mib_before": before, "seconds_per_meta": per_meta}
     print(json.dumps(report if sound else None))
 
 
@@ -87,13 +98,9 @@ def peak_mib() -> float:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "loose": loose,
-    "shards": shards,
-    "nothing": nothing,
-    "index": index,
-    "load": load,
+    command.__name__: command for command in (loose, shards, nothing, index, load)
 }
 
 if __name__ == "__main__":
-    what, *numbers, where = sys.argv[1:]
-    COMMANDS[what](*map(int, numbers), Path(where))
+    name, *numbers, target = sys.argv[1:]
+    COMMANDS[name](*map(int, numbers), Path(target))

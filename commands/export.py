@@ -7,11 +7,10 @@ python -m commands.export data/synth/guided export/made   # a folder of shards i
 import argparse
 from pathlib import Path
 
-from src.runtime.entry import run_stage
-
 from src.data.export import TABLE, Entry, export, merged_entries, shard_entries
-from src.data.merge import read_merged
+from src.data.merged_index import read_merged
 from src.data.names import read_names
+from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
 from src.shards.store import Shards
 

@@ -3,22 +3,23 @@
 import sys
 from pathlib import Path
 
+from src.data.merge import kept_images, uniformise, union, within_budget
+from src.data.merged_index import write_merged
 from src.runtime.entry import run_stage
 from src.runtime.pipeline import arm_of
-
-from src.data.merge import merge, to_replace, write_merged
 from src.settings.params import load
 from src.shards.store import Shards
+
+METHODS = {"synaug": uniformise, "guided": union}
 
 
 def main() -> None:
     arm = arm_of("merge_balance", sys.argv[1:])
-    params = load("merge_balance")
-    real, made = Shards("data/real/train"), Shards(f"data/synth/{arm}")
-    replaced = to_replace(real.labels, params.merge.replace_fraction, params.merge.replace_classes)
-    merged = merge(
-        real.labels, made.labels, arm == "synaug", real.contexts, made.contexts, params.budget.balance, replaced
-    )
+    params = load("merge_balance", arm)
+    real, synthetic = Shards("data/real/train"), Shards(f"data/synth/{arm}")
+    kept = kept_images(real.labels, params.merge)
+    offered = within_budget(synthetic, params.merge.per_class)
+    merged = METHODS[arm](real, synthetic, params.budget.balance, kept, offered)
     write_merged(Path(f"data/merged/{arm}.csv"), merged)
 
 

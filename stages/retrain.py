@@ -6,7 +6,7 @@ from pathlib import Path
 from src.classifiers.models import save
 from src.classifiers.pretrained import weights_digest
 from src.data.labelled_images import LabelledImages, group_ids, image_counts, labelled
-from src.data.merge import read_merged
+from src.data.merged_index import read_merged
 from src.data.names import read_names
 from src.evaluation.accuracy import validation_report
 from src.runtime.entry import run_stage

@@ -1,11 +1,8 @@
 """Small valid files of every kind that the program reads, written into an empty folder: what the fuzzer damages."""
 
-import csv
-import io
-import json
-import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,32 +11,26 @@ from PIL import Image
 from safetensors.torch import save as serialise
 
 from src.classifiers.models import build, save
-from src.data.merge import Merged, write_merged
+from src.data.merged_index import Merged, write_merged
 from src.data.published.cifar_files import CIFAR10, CIFAR100
-from src.data.published.nico import CONTEXTS
 from src.runtime.checkpoint_file import save_checkpoint
 from src.shards.store import write_all
+from tests.data.published import miniatures
+from tests.data.published.cifar_writing import write_binary, write_pickled
 
 PRESETS = {"dataset": "digits", "generator": "tiny_unclip", "feedback": "entropy"}
-FAMILIES = {"datasets": "digits", "budgets": "digits", "recipes": "digits", "generators": "tiny_unclip"}
-WNIDS = ("n01440764", "n01443537")
+FAMILIES = {"datasets": "dataset", "budgets": "dataset", "recipes": "dataset", "generators": "generator",
+            "feedbacks": "feedback"}  # fmt: skip
+OTHERS = ("seed", "dataset", "evaluation", "train", "second_stages", "synth.shard_size")
 
 
 def params(folder: Path) -> None:
     """params.yaml with one preset of each family, and dvc.yaml, which is the program's own."""
-    everything = yaml.safe_load(Path("params.yaml").read_text())
-    for family, name in {**FAMILIES, "feedbacks": "entropy"}.items():
-        everything[family] = {name: everything[family][name]}
-    (folder / "params.yaml").write_text(yaml.safe_dump({**everything, **PRESETS}, sort_keys=False))
-    declared = ["seed", *(f"{family}.${{dataset}}" for family in ("datasets", "budgets", "recipes")), "evaluation"]
-    declared += [
-        "dataset",
-        "generators.${generator}",
-        "feedbacks.${feedback}",
-        "train",
-        "second_stages",
-        "synth.shard_size",
-    ]
+    everything = {**yaml.safe_load(Path("params.yaml").read_text()), **PRESETS}
+    for family, selector in FAMILIES.items():
+        everything[family] = {PRESETS[selector]: everything[family][PRESETS[selector]]}
+    (folder / "params.yaml").write_text(yaml.safe_dump(everything, sort_keys=False))
+    declared = [*OTHERS, *(f"{family}.${{{selector}}}" for family, selector in FAMILIES.items())]
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"fuzzed": {"params": declared}}}))
 
 
@@ -53,10 +44,8 @@ def prompts(folder: Path) -> None:
         "contexts": {"sea": "the sea"},
     }
     (folder / "named.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    shared = {
-        **{name: content[name] for name in ("template", "modified", "template_context")},
-        "modifiers": ["small", "old"],
-    }
+    shared = {name: content[name] for name in ("template", "modified", "template_context")}
+    shared["modifiers"] = ["small", "old"]
     (folder / "shared.yaml").write_text(yaml.safe_dump(shared, sort_keys=False))
 
 
@@ -68,33 +57,12 @@ def table(folder: Path) -> None:
     (folder / "images.csv").write_text("\n".join(rows) + "\n")
 
 
-def lists(folder: Path, pattern: str) -> None:
-    """Published lists, such as ImageNet_LT_{}.txt, of two classes, and their images."""
-    for split in ("train", "val", "test"):
-        name = pattern.format(split)
-        place = "val" if split == "test" else "train"
-        paths = [(f"{place}/{wnid}/{split}_{k}.JPEG", label) for label, wnid in enumerate(WNIDS) for k in range(2)]
-        for path, label in paths:
-            _picture(folder / path, label)
-        (folder / name).write_text("".join(f"{path} {label}\n" for path, label in paths))
-    (folder / "classes.txt").write_text("n01440764 tench, Tinca tinca\nn01443537 goldfish\n")
+def nico(folder: Path) -> dict[str, Any]:
+    return miniatures.nico(folder, {"dog": [4] * 6, "bear": [4] * 6}, held_out=3)
 
 
-def nico(folder: Path) -> None:
-    (folder / "dg_label_id_mapping.json").write_text(json.dumps({"dog": 1, "bear": 0}))
-    for context in CONTEXTS:
-        for k in range(8):
-            _picture(folder / f"public_dg_0416/train/{context}/{('dog', 'bear')[k % 2]}/{k}.jpg", k)
-
-
-def waterbirds(folder: Path) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("img_id", "img_filename", "y", "split", "place", "place_filename"))
-    for k in range(6):
-        _picture(folder / f"birds/{k}.jpg", k)
-        writer.writerow((k, f"birds/{k}.jpg", k % 2, k // 2, k % 2, "/o/ocean/1.jpg"))
-    (folder / "metadata.csv").write_text(text.getvalue())
+def waterbirds(folder: Path) -> dict[str, Any]:
+    return miniatures.waterbirds(folder, {split: [1] * 4 for split in range(3)})
 
 
 def faces(folder: Path) -> None:
@@ -134,10 +102,10 @@ def generator(folder: Path) -> None:
     for path in shipped.rglob("*.json"):
         (folder / path.relative_to(shipped)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / path.relative_to(shipped))
-    one = serialise({"weight": torch.zeros(2)})
+    tensor = serialise({"weight": torch.zeros(2)})
     for path in shipped.rglob("*.safetensors"):
         (folder / path.relative_to(shipped)).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path.relative_to(shipped)).write_bytes(one)
+        (folder / path.relative_to(shipped)).write_bytes(tensor)
     layers = [f"image_proj.{layer}.{kind}" for layer in ("proj", "norm") for kind in ("weight", "bias")]
     weights = {name: torch.zeros(2) for name in (*layers, "ip_adapter.1.to_k_ip.weight")}
     (folder / "adapter.safetensors").write_bytes(serialise(weights))
@@ -160,16 +128,16 @@ def checkpoint(folder: Path) -> None:
 
 
 def cifar(folder: Path, fine: bool, binary: bool) -> None:
-    layout = (CIFAR100 if fine else CIFAR10)[int(binary)]
-    names, key = ["apple", "baby"], "fine_labels" if fine else "labels"
-    (folder / layout.folder).mkdir()
-    pixels, labels = np.arange(4 * 3072).astype(np.uint8).reshape(4, 3072), [0, 1, 0, 1]
-    for name in (*layout.train, *layout.test):
-        records = np.column_stack([*[np.array(labels, np.uint8)] * (1 + fine), pixels])
-        pickled = pickle.dumps({"data": pixels, key: labels}, protocol=2)
-        (folder / layout.folder / name).write_bytes(records.tobytes() if binary else pickled)
-    listed = pickle.dumps({"fine_label_names" if fine else "label_names": names}, protocol=2)
-    (folder / layout.folder / layout.names_file).write_bytes("\n".join(names).encode() if binary else listed)
+    """Four images in each file."""
+    layout, names = (CIFAR100 if fine else CIFAR10)[int(binary)], ["apple", "baby"]
+    pixels, labels = np.arange(4 * 3072).astype(np.uint8).reshape(4, 3072), np.array([0, 1, 0, 1])
+    parts = [(name.removesuffix(".bin"), pixels, labels) for name in (*layout.train, *layout.test)]
+    if binary:
+        write_binary(folder / layout.folder, parts, coarse=fine)
+        (folder / layout.folder / layout.names_file).write_text("\n".join(names))
+    else:
+        keys = ("fine_labels", "fine_label_names") if fine else ("labels", "label_names")
+        write_pickled(folder / layout.folder, parts, keys[0], layout.names_file, {keys[1]: names})
 
 
 def _noise(seed: int) -> np.ndarray:

@@ -14,19 +14,20 @@ from src.classifiers.models import load as load_classifier
 from src.classifiers.pretrained import load_pretrained
 from src.data.csv_table import read_table
 from src.data.image_files import read_image
-from src.data.merge import read_merged
+from src.data.merged_index import read_merged
 from src.data.names import Names, read_names, write_names
 from src.data.published.cifar_files import CIFAR10, CIFAR100, read_cifar
-from src.data.published.lists import load_imagenet100_lt, load_imagenet_lt, load_places_lt
-from src.data.published.nico import load_nico
 from src.data.published.utkface import attributes
-from src.data.published.waterbirds import load_waterbirds
 from src.generators.model_folder import check_adapter, check_folder
 from src.runtime.checkpoint_file import load_checkpoint
 from src.settings.params import load as load_params
+from src.settings.schema import plain
 from src.shards.pixels import centre_square
 from src.shards.store import Shards, write_index
 from src.synthesis.prompts import Prompts
+from tests.data.loading import load as load_data
+from tests.data.presets import named_imagenet
+from tests.data.published import miniatures
 
 
 class Parser(NamedTuple):
@@ -42,7 +43,7 @@ class Parser(NamedTuple):
 
 
 def _read_params(folder: Path) -> None:
-    json.dumps(load_params("fuzzed", folder).as_dict(), sort_keys=True, allow_nan=False).encode()
+    json.dumps(plain(load_params("fuzzed", root=folder)), sort_keys=True, allow_nan=False).encode()
 
 
 def _read_prompts(folder: Path) -> None:
@@ -54,16 +55,16 @@ def _read_prompts(folder: Path) -> None:
             prompts.plain(label, 1).encode()
 
 
-def _loaded(loader: Callable[[Mapping[str, Any], int], Any], **settings: Any) -> Callable[[Path], None]:
-    """A loader of a data set, and the first image of each of its splits."""
+def _data_set(write: Callable[[Path], Mapping[str, Any]], *names: str) -> Parser:
+    """A data set in miniature: the loader of its kind, and the first image of each of its splits."""
+    settings: dict[str, Any] = {}
 
     def read(folder: Path) -> None:
-        data = loader({"name": "fuzzed", "path": str(folder), **settings}, 0)
-        Names(data.class_names, data.context_names)
+        data = load_data({**settings, "path": str(folder)})
         for source in data.splits.values():
             source.read(0)
 
-    return read
+    return Parser(lambda folder: settings.update(write(folder)), read, names)
 
 
 def _read_faces(folder: Path) -> None:
@@ -108,8 +109,8 @@ def _read_weights(folder: Path) -> None:
 
 
 def _read_checkpoint(folder: Path) -> None:
-    found = load_checkpoint(folder / "training.safetensors")
-    assert found is None or (isinstance(found[0], dict) and isinstance(found[1], dict))
+    checkpoint = load_checkpoint(folder / "training.safetensors")
+    assert checkpoint is None or (isinstance(checkpoint[0], dict) and isinstance(checkpoint[1], dict))
 
 
 def _read_cifar(folder: Path) -> None:
@@ -122,13 +123,11 @@ PARSERS: dict[str, Parser] = {
     "prompts": Parser(files.prompts, _read_prompts, alone=True),
     "names": Parser(lambda folder: write_names(folder, Names(("cat", "dog"), ("land", "sea"))), read_names),
     "own_csv": Parser(files.table, lambda folder: read_table(folder / "images.csv"), ("images.csv",)),
-    "imagenet_lt": Parser(partial(files.lists, pattern="ImageNet_LT_{}.txt"), _loaded(load_imagenet_lt), ("*.txt",)),
-    "imagenet100_lt": Parser(
-        partial(files.lists, pattern="imageNet_100_LT_{}.txt"), _loaded(load_imagenet100_lt), ("*.txt",)
-    ),
-    "places_lt": Parser(partial(files.lists, pattern="Places_LT_{}.txt"), _loaded(load_places_lt), ("*.txt",)),
-    "nico": Parser(files.nico, _loaded(load_nico, held_out=3, split_seed=0), ("*.json",)),
-    "waterbirds": Parser(files.waterbirds, _loaded(load_waterbirds), ("*.csv",)),
+    "imagenet_lt": _data_set(named_imagenet, "*.txt"),
+    "imagenet100_lt": _data_set(miniatures.imagenet100_lt, "*.txt"),
+    "places_lt": _data_set(miniatures.places_lt, "*.txt"),
+    "nico": _data_set(files.nico, "*.json"),
+    "waterbirds": _data_set(files.waterbirds, "**/*.csv"),
     "utkface": Parser(files.faces, _read_faces),
     "images": Parser(files.images, _read_images, alone=True),
     "shards": Parser(files.shards, _read_shards),
@@ -138,8 +137,11 @@ PARSERS: dict[str, Parser] = {
     "classifier": Parser(files.classifier, load_classifier),
     "weights": Parser(files.weights, _read_weights, alone=True),
     "checkpoint": Parser(files.checkpoint, _read_checkpoint),
-    "cifar10_python": Parser(partial(files.cifar, fine=False, binary=False), _read_cifar),
-    "cifar10_binary": Parser(partial(files.cifar, fine=False, binary=True), _read_cifar),
-    "cifar100_python": Parser(partial(files.cifar, fine=True, binary=False), _read_cifar),
-    "cifar100_binary": Parser(partial(files.cifar, fine=True, binary=True), _read_cifar),
+    **{
+        f"cifar{100 if fine else 10}_{'binary' if binary else 'python'}": Parser(
+            partial(files.cifar, fine=fine, binary=binary), _read_cifar
+        )
+        for fine in (False, True)
+        for binary in (False, True)
+    },
 }

@@ -10,6 +10,8 @@ import signal
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -114,12 +116,14 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
 
 
-class _limited:
-    def __enter__(self) -> None:
-        signal.signal(signal.SIGPROF, _hang)
-        signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)  # of work: another process may take the processor meanwhile
-
-    def __exit__(self, *_: object) -> None:
+@contextmanager
+def _limited() -> Iterator[None]:
+    """HANG_SECONDS of work, since another process may take the processor meanwhile."""
+    signal.signal(signal.SIGPROF, _hang)
+    signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)
+    try:
+        yield
+    finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
@@ -137,12 +141,8 @@ def _signature(error: BaseException) -> str:
 
 def fuzz(name: str, folder: Path, seconds: float, seed: int, beat: Any = None) -> Target:
     """Feed the parser for so long."""
-    target, random, deadline, rounds = (
-        Target(name, folder, beat),
-        Random(f"{name} {seed}"),
-        time.monotonic() + seconds,
-        0,
-    )
+    target, random, rounds = Target(name, folder, beat), Random(f"{name} {seed}"), 0
+    deadline = time.monotonic() + seconds
     limit_memory()
     while time.monotonic() < deadline:
         rounds += 1

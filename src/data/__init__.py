@@ -1,1 +1,1 @@
-"""Data: real images, imbalance profiles, splits, prompts and the plan of what to synthesise."""
+"""Data: real images, imbalance profiles, splits, and the balanced sets that real and synthetic images make."""

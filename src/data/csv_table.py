@@ -2,28 +2,27 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from src.data.image_files import inside, is_there
-from src.data.labelled_files import SPLITS, LabelledFile, not_there, prepared
-from src.data.locations import raw_folder
+from src.data.image_files import inside, is_file
+from src.data.labelled_files import SPLITS, LabelledFile, prepare_files
+from src.data.locations import missing_images, raw_folder
 from src.data.prepared_data import PreparedData
 from src.runtime.errors import InputError, listed
+from src.settings.dataset_settings import CsvSettings
 
 
-def load_csv(settings: Mapping[str, Any], seed: int) -> PreparedData:
+def load_csv(settings: CsvSettings, seed: int) -> PreparedData:
     """The images of a CSV, whose paths are relative to the folder that it lies in; other columns do not count.
 
-    settings: name, path (the CSV, or the folder that holds one called `table`), and those of `load_folder`. Raises
-    InputError with the line numbers of rows that cannot be used, and whatever `own.prepared` refuses.
+    Raises InputError with the line numbers of rows that cannot be used, and whatever `prepare_files` refuses.
     """
-    given = raw_folder(settings)
-    table = given if given.is_file() else given / settings["table"]
+    place = raw_folder(settings)
+    table = place if place.is_file() else place / settings.table
     if not table.is_file():
-        raise not_there(given, settings["table"], settings)
-    return prepared(table.parent, read_table(table), settings, seed)
+        raise missing_images(place, settings.table, settings)
+    return prepare_files(table.parent, read_table(table), settings, seed)
 
 
 def read_table(table: Path) -> list[LabelledFile]:
@@ -78,7 +77,7 @@ def _problem(image: LabelledFile, root: Path) -> str | None:
     if image.split not in (None, *SPLITS):
         return f"has the split '{image.split}', not one of {', '.join(SPLITS)}"
     try:
-        there = is_there(inside(root, image.path))
+        present = is_file(inside(root, image.path))
     except InputError as error:
         return f"is refused: {str(error).partition(';')[0]}"
-    return None if there else f"names '{image.path}', which is not in {root}"
+    return None if present else f"names '{image.path}', which is not in {root}"

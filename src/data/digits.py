@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.data.pose import PoseRange, apply_poses, draw_poses
+from src.data.pose import apply_poses, draw_poses
+from src.settings.dataset_settings import PoseRange
 
 CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-LARGEST = 512  # pixels; all 1,797 images are held at once
 INK_LEVELS = 16  # UCI counts ink pixels in 4 x 4 blocks
 
 

@@ -8,18 +8,19 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from src.data.merge import SOURCES, Merged
+from src.data.merged_index import SOURCES, Merged
 from src.data.names import Names
 from src.runtime.errors import InputError
 from src.runtime.files import atomic_write, hash_file, read_json, write_csv, write_json
 from src.runtime.processes import is_main
+from src.shards.index import INDEX
 from src.shards.store import Shards
 
 TABLE, MARKER = "images.csv", "export.json"
@@ -41,25 +42,26 @@ class Entry:
 
 def folder_names(names: Iterable[str]) -> tuple[str, ...]:
     """Return a folder name for each name: no separators, no hidden or parent folder, unique even where case is lost."""
-    taken, safe = {TABLE, MARKER}, []
+    taken, folders = {TABLE, MARKER}, []
     for name in names:
-        plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).lstrip(" .-")
-        plain = plain.encode()[:_LONGEST].decode(errors="ignore").rstrip(" .") or "class"
-        plain = f"_{plain}" if _DEVICES.fullmatch(plain) else plain
-        unique, number = plain, 1
-        while unique.casefold() in taken:
+        safe = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).lstrip(" .-")
+        safe = safe.encode()[:_LONGEST].decode(errors="ignore").rstrip(" .") or "class"
+        safe = f"_{safe}" if _DEVICES.fullmatch(safe) else safe
+        folder, number = safe, 1
+        while folder.casefold() in taken:
             number += 1
-            unique = f"{plain}-{number}"
-        taken.add(unique.casefold())
-        safe.append(unique)
-    return tuple(safe)
+            folder = f"{safe}-{number}"
+        taken.add(folder.casefold())
+        folders.append(folder)
+    return tuple(folders)
 
 
-def merged_entries(merged: Merged, real: Shards, made: Shards) -> list[Entry]:
+def merged_entries(merged: Merged, real: Shards, synthetic: Shards) -> list[Entry]:
     """Return the images of a balanced set. Raises InputError if its index and the shards disagree."""
-    merged.check(real, made)
-    pairs = zip(merged.synthetic, merged.position, strict=True)
-    return [Entry(made if synthetic else real, int(i), SOURCES[int(synthetic)]) for synthetic, i in pairs]
+    merged.check(real, synthetic)
+    shards = (real, synthetic)
+    pairs = zip(merged.synthetic.astype(int), merged.position, strict=True)
+    return [Entry(shards[source], int(i), SOURCES[source]) for source, i in pairs]
 
 
 def shard_entries(shards: Shards) -> list[Entry]:
@@ -74,11 +76,14 @@ def export(entries: Sequence[Entry], names: Names, real: Shards, folder: Path) -
     a complete one stays as it is. Raises InputError if the folder holds anything else.
     """
     for shards in {entry.shards.folder: entry.shards for entry in entries}.values():
-        if shards.labels.max() >= len(names.classes):
-            raise InputError(f"{shards.folder} has a class without a name; run `dvc repro` to prepare the data again")
-        groups = None if names.contexts is None else shards.contexts
-        if groups is not None and groups.max() >= len(names.contexts or ()):
-            raise InputError(f"{shards.folder} has a group without a name; run `dvc repro` to prepare the data again")
+        for kind, numbers, known in (
+            ("class", shards.labels, names.classes),
+            ("group", shards.contexts, names.contexts),
+        ):
+            if numbers is not None and known is not None and numbers.max() >= len(known):
+                raise InputError(
+                    f"{shards.folder} has a {kind} without a name; run `dvc repro` to prepare the data again"
+                )
     _claim(folder, _digest(entries, names))
     folders, column = folder_names(names.classes), _column(entries, names)
     rows, written = [], 0
@@ -106,11 +111,11 @@ def _column(entries: Sequence[Entry], names: Names) -> str | None:
 def _row(entry: Entry, names: Names, folders: Sequence[str], real: Shards, column: str | None) -> dict[str, Any]:
     meta = entry.shards.meta(entry.position)
     label, context, origin = int(meta["label"]), meta.get("context"), meta.get("source")
-    told = "" if context is None or names.contexts is None else names.contexts[context]
+    group = "" if context is None or names.contexts is None else names.contexts[context]
     return {
         "path": f"{folders[label]}/{entry.source}-{entry.position:08d}.{entry.shards.suffix(entry.position)}",
         "label": names.classes[label],
-        **({} if column is None else {column: told}),
+        **({} if column is None else {column: group}),
         "source": entry.source,
         "prompt": meta.get("prompt"),
         "seed": meta.get("seed"),
@@ -131,26 +136,21 @@ def _name(shards: Shards, position: int | None) -> str | None:
 
 def _digest(entries: Sequence[Entry], names: Names) -> str:
     """Names what is exported by its contents: the indexes hold the hash of every image."""
-    indexes = {entry.shards.folder: "" for entry in entries}
-    hashes = [hash_file(folder / "index.jsonl") for folder in indexes]
-    order = {folder: k for k, folder in enumerate(indexes)}
-    listed = [[order[entry.shards.folder], entry.position, entry.source] for entry in entries]
-    return hashlib.sha256(json.dumps([names.classes, names.contexts, hashes, listed]).encode()).hexdigest()
+    folders = list(dict.fromkeys(entry.shards.folder for entry in entries))
+    hashes = [hash_file(folder / INDEX) for folder in folders]
+    number = {folder: k for k, folder in enumerate(folders)}
+    rows = [[number[entry.shards.folder], entry.position, entry.source] for entry in entries]
+    return hashlib.sha256(json.dumps([names.classes, names.contexts, hashes, rows]).encode()).hexdigest()
 
 
 def _claim(folder: Path, digest: str) -> None:
     """Make the folder this export's, which is only possible where nothing or the same export lies."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; give the export a folder of its own")
-    present = next(_visible(folder), None)
+    present = next((path.name for path in folder.glob("[!.]*")), None)
     if present is None:
         write_json(folder / MARKER, {"sha256": digest})
     elif not (folder / MARKER).is_file():
         raise InputError(f"{folder} holds files of yours, such as {present}; give the export a new or empty folder")
     elif read_json(folder / MARKER) != {"sha256": digest}:
         raise InputError(f"{folder} holds the export of other images; delete it, or give this one another folder")
-
-
-def _visible(folder: Path) -> Iterator[str]:
-    paths = folder.iterdir() if folder.is_dir() else ()
-    return (path.name for path in paths if not path.name.startswith("."))

@@ -4,45 +4,42 @@ In the manner of NICO++ (rare and empty groups), Waterbirds (a spurious context)
 nothing is downloaded. Test and val have every combination of class and context equally often.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from src.data.digit_contexts import CONTEXTS, paint
-from src.data.digits import CLASS_NAMES, LARGEST, posed_digits
-from src.data.pose import PoseRange
+from src.data.digits import CLASS_NAMES, posed_digits
 from src.data.prepared_data import ImageSource, PreparedData
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
-from src.settings.checks import whole
-
-HELD_OUT = ("test", "val")
+from src.settings.dataset_settings import GroupedDigitsSettings
 
 Placed = tuple[np.ndarray, np.ndarray]
 """Numbers of real images (N,) and the context of each (N,)."""
 
 
-def load_grouped_digits(settings: Mapping[str, Any], seed: int) -> PreparedData:
+def load_grouped_digits(settings: GroupedDigitsSettings, seed: int) -> PreparedData:
     """scikit-learn's digits in one pose and one context each, no real image in two splits.
 
-    settings: `contexts`, a list of names of CONTEXTS; `train`, for each class its training images in each context;
-    `test_per_group` and `val_per_group`; `image_size` and `pose` as for the digits. `pool` is `train` with the images
-    that are left over, in the contexts that the class has fewest of. Raises InputError for what cannot be made.
+    `pool` is `train` with the images that are left over, in the contexts that the class has fewest of. Raises
+    InputError for a context that is not in CONTEXTS, a class that is no digit, or more images than there are.
     """
-    contexts, counts = _groups(settings)
-    held_out = [whole(f"{_name(settings)}.{part}_per_group", settings[f"{part}_per_group"], 1) for part in HELD_OUT]
-    size = whole(f"{_name(settings)}.image_size", settings["image_size"], 8, LARGEST)
-    images, digits = posed_digits(size, PoseRange.from_mapping(settings["pose"]), numpy_generator("pose", seed))
+    contexts, held_out = settings.contexts, (settings.test_per_group, settings.val_per_group)
+    for context in contexts:
+        choose("context", CONTEXTS, context)
+    images, digits = posed_digits(settings.image_size, settings.pose, numpy_generator("pose", seed))
     placed: dict[str, list[Placed]] = {name: [] for name in ("train", "val", "test", "pool")}
-    for name, row in counts.items():
+    for name, row in settings.train.items():
+        if name not in CLASS_NAMES:
+            raise InputError(f"{settings.preset}.train has the class {name!r}; known: {', '.join(CLASS_NAMES)}")
         label = CLASS_NAMES.index(name)
         members = numpy_generator("groups", seed, label).permutation(np.flatnonzero(digits == label))
         parts = _place(members, row, *held_out)
         if parts is None:
             raise InputError(
-                f"class '{name}' has {len(members)} real images, {_name(settings)} asks for "
+                f"class '{name}' has {len(members)} real images, {settings.preset} asks for "
                 f"{sum(row) + len(row) * sum(held_out)}; lower its training counts, val_per_group or test_per_group"
             )
         for split, part in parts.items():
@@ -50,46 +47,23 @@ def load_grouped_digits(settings: Mapping[str, Any], seed: int) -> PreparedData:
 
     def source(parts: Sequence[Placed]) -> ImageSource:
         labels = np.repeat(np.arange(len(parts)), [len(numbers) for numbers, _ in parts])
-        numbers, where = (np.concatenate(column) for column in zip(*parts, strict=True))
+        numbers, context = (np.concatenate(column) for column in zip(*parts, strict=True))
 
         def read(i: int) -> np.ndarray:
             generator = numpy_generator("paint", seed, int(numbers[i]))
-            return paint(images[numbers[i]], contexts[where[i]], generator)
+            return paint(images[numbers[i]], contexts[context[i]], generator)
 
-        ids = tuple(f"{number:04d}-{contexts[a]}" for number, a in zip(numbers, where, strict=True))
-        return ImageSource(ids, labels, read, where)
+        ids = tuple(f"{number:04d}-{contexts[a]}" for number, a in zip(numbers, context, strict=True))
+        return ImageSource(ids, labels, read, context)
 
-    return PreparedData({name: source(parts) for name, parts in placed.items()}, tuple(counts), contexts)
-
-
-def _name(settings: Mapping[str, Any]) -> str:
-    return f"datasets.{settings['name']}"
-
-
-def _groups(settings: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, list[int]]]:
-    """The names of the contexts, and the training counts by class and context; InputError unless they fit."""
-    where, contexts, train = _name(settings), settings["contexts"], settings["train"]
-    if not (isinstance(contexts, list) and contexts and all(contexts.count(c) == 1 for c in contexts)):
-        raise InputError(f"{where}.contexts must be a list of different contexts; known: {', '.join(CONTEXTS)}")
-    for context in contexts:
-        choose("context", CONTEXTS, str(context))
-    if not (isinstance(train, Mapping) and len(train) > 1):
-        raise InputError(f"{where}.train must give at least two classes, each with its images per context")
-    for name, row in train.items():
-        if name not in CLASS_NAMES:
-            raise InputError(f"{where}.train has the class {name!r}; known: {', '.join(CLASS_NAMES)}")
-        if not (isinstance(row, list) and len(row) == len(contexts)):
-            raise InputError(f"{where}.train.{name} must list {len(contexts)} counts, one for each context")
-        if sum(whole(f"{where}.train.{name}", count, 0) for count in row) == 0:
-            raise InputError(f"{where}.train.{name} leaves the class without a training image; raise one of its counts")
-    return tuple(contexts), {name: list(row) for name, row in train.items()}
+    return PreparedData({name: source(parts) for name, parts in placed.items()}, tuple(settings.train), contexts)
 
 
 def _place(members: np.ndarray, row: Sequence[int], test: int, val: int) -> dict[str, Placed] | None:
     """One class's images by split, each in a context, ordered by number; None if there are too few."""
-    every = np.arange(len(row))
-    wanted = {"test": np.repeat(every, test), "val": np.repeat(every, val), "train": np.repeat(every, row)}
-    ends = np.cumsum([len(where) for where in wanted.values()])
+    contexts = np.arange(len(row))
+    wanted = {"test": np.repeat(contexts, test), "val": np.repeat(contexts, val), "train": np.repeat(contexts, row)}
+    ends = np.cumsum([len(context) for context in wanted.values()])
     if ends[-1] > len(members):
         return None
     *taken, left = np.split(members, ends)
@@ -97,8 +71,8 @@ def _place(members: np.ndarray, row: Sequence[int], test: int, val: int) -> dict
     filled = list(row)
     for _ in left:
         filled[int(np.argmin(filled))] += 1
-    numbers, where = parts["train"]
-    extra = np.repeat(every, np.subtract(filled, row))
-    parts["pool"] = np.concatenate([numbers, left]), np.concatenate([where, extra])
+    numbers, context = parts["train"]
+    extra = np.repeat(contexts, np.subtract(filled, row))
+    parts["pool"] = np.concatenate([numbers, left]), np.concatenate([context, extra])
     orders = {name: np.argsort(numbers) for name, (numbers, _) in parts.items()}
-    return {name: (numbers[orders[name]], where[orders[name]]) for name, (numbers, where) in parts.items()}
+    return {name: (numbers[orders[name]], context[orders[name]]) for name, (numbers, context) in parts.items()}

@@ -52,7 +52,7 @@ def below(root: Path, relative: str) -> Path:
     return root / relative
 
 
-def is_there(path: Path) -> bool:
+def is_file(path: Path) -> bool:
     """Whether it is a file; a name too long for the file system is none."""
     try:
         return path.is_file()
@@ -69,27 +69,27 @@ def read_image(relative: str | Path, root: Path) -> np.ndarray:
     transparency is laid on white; greyscale, palettes and CMYK become RGB; 16-bit grey is scaled to 8 bits.
     Raises InputError naming the file if it leaves `root`, cannot be decoded whole, or claims too many pixels.
     """
-    path, shown = inside(root, relative), root / relative
-    if not is_there(path):
-        raise InputError(f"{shown} is missing; put it back, or take its entry out")
+    path, name = inside(root, relative), root / relative
+    if not is_file(path):
+        raise InputError(f"{name} is missing; put it back, or take its entry out")
     data = io.BytesIO(path.read_bytes())  # a fault of the disk is no fault of the image, and keeps its own error
     try:
         with Image.open(data, formats=FORMATS) as image:
             if image.width * image.height > max(BOMB_PIXELS, BOMB_RATIO * data.getbuffer().nbytes):
                 claim = f"{image.width * image.height // 10**6} megapixels in {data.getbuffer().nbytes} bytes"
-                raise InputError(f"{shown} claims {claim}, as no photograph does; take it out")
+                raise InputError(f"{name} claims {claim}, as no photograph does; take it out")
             image.load()
-            return np.array(_rgb(_upright(image), shown))
+            return np.array(_rgb(_upright(image), name))
     except (InputError, MemoryError):
         raise
     except Image.DecompressionBombError:
-        raise InputError(f"{shown} claims more than {LIMIT // 10**6} megapixels; shrink it or take it out") from None
+        raise InputError(f"{name} claims more than {LIMIT // 10**6} megapixels; shrink it or take it out") from None
     except Exception:  # damaged files make the decoders raise errors of every kind
-        raise InputError(f"{shown} cannot be read as an image; mend it or take it out") from None
+        raise InputError(f"{name} cannot be read as an image; mend it or take it out") from None
 
 
-def files(root: Path, relative_paths: Sequence[str]) -> Callable[[int], np.ndarray]:
-    """`Source.read` for images in files below `root`."""
+def reader(root: Path, relative_paths: Sequence[str]) -> Callable[[int], np.ndarray]:
+    """`ImageSource.read` for images in files below `root`."""
     return lambda i: read_image(relative_paths[i], root)
 
 
@@ -104,11 +104,11 @@ def unreadable(root: Path, relative_paths: Sequence[str]) -> dict[str, str]:
         return None
 
     with ThreadPoolExecutor() as pool:
-        found = tqdm(
+        problems = tqdm(
             pool.map(problem, relative_paths), "reading every image once", len(relative_paths), leave=False,
             disable=not is_main(), delay=2, mininterval=2, unit="image",
         )  # fmt: skip
-        return {path: said for path, said in zip(relative_paths, found, strict=True) if said is not None}
+        return {path: text for path, text in zip(relative_paths, problems, strict=True) if text is not None}
 
 
 def _upright(image: Image.Image) -> Image.Image:

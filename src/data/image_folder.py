@@ -1,13 +1,12 @@
 """An own folder of images: `<class>/<image>`, or `train/`, `val/`, `test/` with the class folders in them."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from src.data.labelled_files import SPLITS, LabelledFile, not_there, prepared
-from src.data.locations import raw_folder
+from src.data.labelled_files import SPLITS, LabelledFile, prepare_files
+from src.data.locations import missing_images, raw_folder
 from src.data.prepared_data import PreparedData
 from src.runtime.errors import InputError, listed
+from src.settings.dataset_settings import FolderSettings
 
 # What people call images. Formats that cannot be read (.heic, .svg) stand here too: they are refused by name, not lost.
 EXTENSIONS = {
@@ -16,20 +15,18 @@ EXTENSIONS = {
 }  # fmt: skip
 
 
-def load_folder(settings: Mapping[str, Any], seed: int) -> PreparedData:
+def load_folder(settings: FolderSettings, seed: int) -> PreparedData:
     """The folder's images, classes named by their folders; hidden files and files that are no images do not count.
 
-    settings: name, path, val_fraction and test_fraction (of each class, where that split is absent), skip_unreadable,
-    and long_tail {head_count, imbalance_factor} or nothing. Raises InputError naming what does not fit the layout: a
-    class folder without images, images outside a class folder, folders within a class folder, unreadable images, splits
-    under other names.
+    Raises InputError naming what does not fit the layout: a class folder without images, images outside a class folder,
+    folders within a class folder, unreadable images, splits under other names.
     """
     root = raw_folder(settings)
     if not root.is_dir() or not _folders(root):
-        raise not_there(root, "<class>/<image>", settings)
+        raise missing_images(root, "<class>/<image>", settings)
     splits = _folders(root) if _has_splits(root) else [None]
     images = [image for split in splits for image in _images(root, root / (split or ""), split)]
-    return prepared(root, images, settings, seed)
+    return prepare_files(root, images, settings, seed)
 
 
 def _has_splits(root: Path) -> bool:
@@ -56,10 +53,10 @@ def _images(root: Path, base: Path, split: str | None) -> list[LabelledFile]:
         folder = base / name
         if deeper := _folders(folder):
             raise InputError(f"{folder} holds folders ({listed(deeper)}); images must lie in the class folder itself")
-        found = _files(folder)
-        if not found and split in (None, "train"):
+        files = _files(folder)
+        if not files and split in (None, "train"):
             raise InputError(f"{folder} holds no image; add one, or remove the folder of this class")
-        images += [LabelledFile((folder / file).relative_to(root).as_posix(), name, split=split) for file in found]
+        images += [LabelledFile((folder / file).relative_to(root).as_posix(), name, split=split) for file in files]
     return images
 
 

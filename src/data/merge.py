@@ -1,164 +1,138 @@
-"""The balanced training set of an arm: an index into real and synthetic shards, no copies."""
+"""How real and synthetic images make the balanced training set of an arm: SYNAuG's way and feedback guidance's."""
 
-import re
-from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from src.data.grouping import BALANCE, first_of_each
+from src.data.merged_index import Merged
 from src.runtime.errors import InputError
-from src.runtime.files import atomic_write, read_bytes
-from src.settings.checks import number, whole
-from src.shards.lazy_images import Chosen, Images, ShardImages, in_memory
+from src.settings.sections import MergeSettings
 from src.shards.store import Shards
 
-SOURCES = ("real", "synthetic")
-BALANCE = ("class", "group")
-COLUMNS = ("source", "position", "label", "context")  # of the file, the last only where there are contexts
-# All lines of a sound file. Numbers fit int64; the possessive repeat keeps no place to come back to for each line.
-_ENTRIES = {
-    width: re.compile(rb"(?:(?:real|synthetic)(?:,(?:0|-?[1-9][0-9]{0,17})){%d}\n)*+" % (width - 1)) for width in (3, 4)
-}
+
+class Annotations(Protocol):
+    """Of the images of one source: labels, int64 (N,), and contexts, int64 (N,) or None. `Shards` have them."""
+
+    labels: np.ndarray
+    contexts: np.ndarray | None
 
 
-@dataclass(frozen=True)
-class Merged:
-    """Entries in order, real ones first: `synthetic` bool (N,), `position` in its shards (N,), `label` (N,), and
-    `context` (N,), None where an image has none."""
-
-    synthetic: np.ndarray
-    position: np.ndarray
-    label: np.ndarray
-    context: np.ndarray | None = None
-
-    def check(self, real: Shards, made: Shards) -> None:
-        """InputError if the index and the shards disagree."""
-        for shards, chosen in ((real, ~self.synthetic), (made, self.synthetic)):
-            position = self.position[chosen]
-            if len(position) and position.max() >= len(shards):
-                raise InputError(
-                    f"the merged index points beyond the {len(shards)} images of {shards.folder}; "
-                    "run `dvc repro` to merge again"
-                )
-            if not np.array_equal(shards.labels[position], self.label[chosen]):
-                raise InputError(
-                    f"the merged index and {shards.folder} disagree on labels; run `dvc repro` to merge again"
-                )
-
-    def images(self, real: Shards, made: Shards) -> Images:
-        """All entries' images, uint8 (N, H, W, 3): an array, or a lazy view of too many for one.
-
-        Raises InputError if the index and the shards disagree.
-        """
-        self.check(real, made)
-        return in_memory(Chosen([ShardImages(real), ShardImages(made)], self.synthetic, self.position))
-
-
-def merge(
-    real_labels: np.ndarray,
-    made_labels: np.ndarray,
-    uniformise: bool,
-    real_contexts: np.ndarray | None = None,
-    made_contexts: np.ndarray | None = None,
+def uniformise(
+    real: Annotations,
+    synthetic: Annotations,
     balance: str = "class",
-    replaced: np.ndarray | None = None,
+    kept: np.ndarray | None = None,
+    offered: np.ndarray | None = None,
 ) -> Merged:
-    """All real images, and all synthetic ones (feedback guidance) or, to `uniformise` (SYNAuG), as many of each class,
-    first ones first, as fill it up to the largest real class; with balance="group" of each group, to the largest.
+    """SYNAuG's first step (arXiv 2308.00994, section 3.2): all real images, and of every class as many synthetic ones,
+    first ones first, as fill it up to the largest real class; with balance="group" of every group, to the largest.
 
-    replaced: bool (N,), real images to leave out, whose places synthetic ones take; none of them by default. Contexts
-    are kept if both parts have them. Raises InputError for a class, or group, that stays empty or, where real images
-    are replaced, cannot be filled up, and for groups without contexts.
+    kept: bool (N,), real images that stay, the others' places being filled up; offered: bool (M,), synthetic images
+    that may be used; None: all. The result has contexts if both parts have them. Raises InputError for a class, or
+    group, that stays empty or, where real images are replaced, cannot be filled up, and for groups without contexts.
     """
-    if balance not in BALANCE:
-        raise InputError(f"unknown budget balance '{balance}'; known: {', '.join(BALANCE)}")
-    contexts = None if real_contexts is None or made_contexts is None else (real_contexts, made_contexts)
-    unit, groups = 1, [real_labels, made_labels]
-    if balance == "group":
-        if contexts is None:
-            raise InputError(
-                "the budget's balance=group needs real and synthetic images with contexts; set it to class"
-            )
-        unit = int(max(part.max() for part in contexts)) + 1
-        groups = [labels * unit + part for labels, part in zip(groups, contexts, strict=True)]
-    count = (int(max(real_labels.max(), made_labels.max())) + 1) * unit
-    kept = np.arange(len(real_labels)) if replaced is None else np.flatnonzero(~replaced)
-    largest, counts = np.bincount(groups[0]).max(), np.bincount(groups[0][kept], minlength=count)
-    chosen, available = np.arange(len(made_labels)), np.bincount(groups[1], minlength=count)
-    if uniformise:
-        chosen = _first_of_each(groups[1], largest - counts)
-        if len(kept) < len(real_labels) and (short := np.flatnonzero(available < largest - counts)).size:
-            raise InputError(
-                f"{_what(short[0], unit, balance)} has {largest - counts[short[0]]} places to fill, replaced real "
-                f"images' among them, and synthetic images for {available[short[0]]}; raise "
-                "budgets.<dataset>.per_class, or lower merge.replace_fraction and merge.replace_classes"
-            )
-    empty = np.flatnonzero(counts + np.bincount(groups[1][chosen], minlength=count) == 0)
-    if len(empty):
+    units = _units(real, synthetic, balance)
+    stays, offers = _positions(len(units.real), kept), _positions(len(units.synthetic), offered)
+    available = units.sizes(units.synthetic[offers])
+    places = units.sizes(units.real).max() - units.sizes(units.real[stays])
+    if len(stays) < len(units.real) and (short := np.flatnonzero(available < places)).size:
         raise InputError(
-            f"{_what(empty[0], unit, balance)} has neither real nor synthetic images; raise the budget's per_class"
+            f"{units.name(short[0])} has {places[short[0]]} places to fill, replaced real images' among them, and "
+            f"synthetic images for {available[short[0]]}; raise budgets.<dataset>.per_class, or lower "
+            "merge.replace_fraction and merge.replace_classes"
         )
-    return Merged(
-        np.repeat([False, True], [len(kept), len(chosen)]),
-        np.concatenate([kept, chosen]),
-        np.concatenate([real_labels[kept], made_labels[chosen]]),
-        None if contexts is None else np.concatenate([contexts[0][kept], contexts[1][chosen]]),
-    )
+    return _merged(real, synthetic, units, stays, offers[first_of_each(units.synthetic[offers], places)])
 
 
-def to_replace(labels: np.ndarray, fraction: float, classes: int) -> np.ndarray:
-    """Return which real images (N,) synthetic ones are to replace (SYNAuG's data perspective, arXiv 2308.00994).
-
-    The last `fraction` of every class, rounded, and all of the last `classes` classes. InputError for impossible ones.
+def union(
+    real: Annotations,
+    synthetic: Annotations,
+    balance: str = "class",
+    kept: np.ndarray | None = None,
+    offered: np.ndarray | None = None,
+) -> Merged:
+    """Feedback guidance's training set (arXiv 2310.00158): all real and all synthetic images, which the budget makes
+    balanced. Arguments and errors as for `uniformise`, but nothing need be filled up.
     """
-    count = int(labels.max()) + 1
-    if not 0 <= number("merge.replace_fraction", fraction) <= 1:
-        raise InputError(f"merge.replace_fraction={fraction} must lie in 0..1")
-    if not 0 <= whole("merge.replace_classes", classes) <= count:
+    units = _units(real, synthetic, balance)
+    return _merged(real, synthetic, units, _positions(len(units.real), kept), _positions(len(units.synthetic), offered))
+
+
+def kept_images(labels: np.ndarray, settings: MergeSettings) -> np.ndarray:
+    """Which real images (N,) synthetic ones do not replace (SYNAuG's data perspective, arXiv 2308.00994).
+
+    Replaced are the last `replace_fraction` of every class, rounded, and all of the last `replace_classes` classes.
+    Raises InputError for more classes than there are.
+    """
+    count, classes = int(labels.max()) + 1, settings.replace_classes
+    if classes > count:
         raise InputError(f"merge.replace_classes={classes} must lie in 0..{count}, the number of classes")
     sizes = np.bincount(labels, minlength=count)
-    stays = sizes - np.round(fraction * sizes).astype(int)
+    stays = sizes - np.round(settings.replace_fraction * sizes).astype(int)
     stays[count - classes :] = 0
-    replaced = np.ones(len(labels), bool)
-    replaced[_first_of_each(labels, stays)] = False
-    return replaced
+    kept = np.zeros(len(labels), bool)
+    kept[first_of_each(labels, stays)] = True
+    return kept
 
 
-def _what(group: int, unit: int, balance: str) -> str:
-    label, context = divmod(int(group), unit)
-    return f"class {label}" if balance == "class" else f"class {label} in context {context}"
+def within_budget(synthetic: Shards, per_class: int | None) -> np.ndarray | None:
+    """Which synthetic images (M,) are among the first `per_class` of their class, or group, as the plan numbered them.
+
+    A smaller budget's images are among a larger one's, so that budgets can be compared without new synthesis. None for
+    all. Raises InputError for images without a number.
+    """
+    if per_class is None:
+        return None
+    numbers = [synthetic.meta(i).get("index") for i in range(len(synthetic))]
+    if not all(type(number) is int for number in numbers):
+        raise InputError(f"{synthetic.folder} has images without an index, which merge.per_class needs; leave it empty")
+    return np.array(numbers) < per_class
 
 
-def _first_of_each(groups: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Ascending positions of the first wanted[g] members of every group g, or of all where it has fewer."""
-    order, sizes = np.argsort(groups, kind="stable"), np.bincount(groups, minlength=len(wanted))
-    rank = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # within its group, in sorted order
-    return np.sort(order[rank < np.repeat(wanted, sizes)])
+class _Units(NamedTuple):
+    """What is balanced: of each real and synthetic image its class, or its group label * contexts + context."""
+
+    real: np.ndarray
+    synthetic: np.ndarray
+    contexts: int | None  # None where classes are balanced
+
+    def sizes(self, units: np.ndarray) -> np.ndarray:
+        """Images of every unit that there may be, also of those without any."""
+        width, largest = self.contexts or 1, max(self.real.max(), self.synthetic.max())
+        return np.bincount(units, minlength=(int(largest) // width + 1) * width)
+
+    def name(self, unit: int) -> str:
+        label, context = divmod(int(unit), self.contexts or 1)
+        return f"class {label}" if self.contexts is None else f"class {label} in context {context}"
 
 
-def write_merged(path: Path, merged: Merged) -> None:
-    """One CSV line per entry: source, position, label, and context if there are any."""
-    sources = [SOURCES[synthetic] for synthetic in merged.synthetic.astype(int).tolist()]
-    columns = [sources, merged.position.tolist(), merged.label.tolist()]
-    if merged.context is not None:
-        columns.append(merged.context.tolist())
-    entry = ",".join(["%s"] * len(columns)) + "\n"
-    lines = "".join([entry % values for values in zip(*columns, strict=True)])
-    atomic_write(path, f"{','.join(COLUMNS[: len(columns)])}\n{lines}".encode())
+def _units(real: Annotations, synthetic: Annotations, balance: str) -> _Units:
+    if balance not in BALANCE:
+        raise InputError(f"unknown budget balance '{balance}'; known: {', '.join(BALANCE)}")
+    if balance == "class":
+        return _Units(real.labels, synthetic.labels, None)
+    if real.contexts is None or synthetic.contexts is None:
+        raise InputError("the budget's balance=group needs real and synthetic images with contexts; set it to class")
+    width = int(max(real.contexts.max(), synthetic.contexts.max())) + 1
+    return _Units(real.labels * width + real.contexts, synthetic.labels * width + synthetic.contexts, width)
 
 
-def read_merged(path: Path) -> Merged:
-    """What `write_merged` wrote, to the letter. Raises InputError for a missing or damaged file."""
-    header, _, lines = read_bytes(path).partition(b"\n")
-    if not lines:
-        raise InputError(f"{path} is empty; run `dvc repro` to merge again")
-    names = tuple(header.decode("latin-1").split(","))
-    if names not in (COLUMNS, COLUMNS[:-1]) or not _ENTRIES[len(names)].fullmatch(lines):
-        raise InputError(f"{path} is damaged; run `dvc repro` to merge again")
-    for digit, source in enumerate(SOURCES):
-        lines = lines.replace(source.encode(), b"%d" % digit)
-    table = np.fromstring(lines.replace(b",", b" "), np.int64, sep=" ").reshape(-1, len(names))
-    if (table < 0).any():
-        raise InputError(f"{path} holds negative numbers; run `dvc repro` to merge again")
-    synthetic, *numbers = table.T.copy()
-    return Merged(synthetic.astype(bool), *numbers)
+def _positions(count: int, mask: np.ndarray | None) -> np.ndarray:
+    return np.arange(count) if mask is None else np.flatnonzero(mask)
+
+
+def _merged(real: Annotations, synthetic: Annotations, units: _Units, kept: np.ndarray, used: np.ndarray) -> Merged:
+    """The real images kept and the synthetic ones used, by position; InputError if a unit stays empty."""
+    counts = units.sizes(np.concatenate([units.real[kept], units.synthetic[used]]))
+    if (empty := np.flatnonzero(counts == 0)).size:
+        raise InputError(f"{units.name(empty[0])} has neither real nor synthetic images; raise the budget's per_class")
+    contexts = None
+    if real.contexts is not None and synthetic.contexts is not None:
+        contexts = np.concatenate([real.contexts[kept], synthetic.contexts[used]])
+    return Merged(
+        np.repeat([False, True], [len(kept), len(used)]),
+        np.concatenate([kept, used]),
+        np.concatenate([real.labels[kept], synthetic.labels[used]]),
+        contexts,
+    )

@@ -39,8 +39,8 @@ def write_names(folder: Path | str, names: Names) -> None:
 def read_names(folder: Path | str) -> Names:
     """What `write_names` wrote; InputError if it is missing or damaged."""
     path = Path(folder) / NAMES
-    found = read_json(path)
-    classes, contexts = (found.get(key) if isinstance(found, dict) else None for key in ("classes", "contexts"))
+    content = read_json(path)
+    classes, contexts = (content.get(key) if isinstance(content, dict) else None for key in ("classes", "contexts"))
     if not (_texts(classes) and classes) or not (contexts is None or (_texts(contexts) and contexts)):
         raise InputError(f"{path} is damaged; run `dvc repro` to prepare the data again")
     return Names(tuple(classes), None if contexts is None else tuple(contexts))

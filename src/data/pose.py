@@ -1,6 +1,5 @@
 """A random pose (rotation, scale, shift, shear) per image: photographs have one, normalised scans do not."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,35 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.runtime.errors import InputError
-from src.settings.checks import number
-
-
-@dataclass(frozen=True)
-class PoseRange:
-    """Uniform ranges: rotation and shear in degrees (+-), scale as a factor, shift in pixels (+-)."""
-
-    rotation: float
-    scale_min: float
-    scale_max: float
-    shift: float
-    shear: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.scale_min <= self.scale_max:
-            raise InputError(
-                f"pose scale must satisfy 0 < scale_min <= scale_max, not {self.scale_min} and {self.scale_max}."
-            )
-        if min(self.rotation, self.shift, self.shear) < 0 or self.shear >= 80:
-            raise InputError(
-                "pose rotation, shift and shear are half-ranges: zero or positive, shear below 80 degrees."
-            )
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, float]) -> "PoseRange":
-        return cls(
-            *(number(f"pose {name}", values[name]) for name in ("rotation", "scale_min", "scale_max", "shift", "shear"))
-        )
+from src.settings.dataset_settings import PoseRange
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,14 @@
 """What a loader of a data set gives: labelled images in splits, read one at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from src.data.grouping import counts_by_group, group_ids
+from src.data.imbalance import shots
 from src.data.names import Names
 
 
@@ -28,11 +31,10 @@ class ImageSource:
 
     def subset(self, chosen: Sequence[int] | np.ndarray) -> "ImageSource":
         """The images at the chosen positions, in that order."""
-        places = [int(i) for i in chosen]
-        contexts = None if self.contexts is None else self.contexts[places]
-        return ImageSource(
-            tuple(self.ids[i] for i in places), self.labels[places], lambda i: self.read(places[i]), contexts
-        )
+        positions = [int(i) for i in chosen]
+        contexts = None if self.contexts is None else self.contexts[positions]
+        ids = tuple(self.ids[i] for i in positions)
+        return ImageSource(ids, self.labels[positions], lambda i: self.read(positions[i]), contexts)
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,39 @@ class PreparedData:
     skipped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        Names(self.class_names, self.context_names)  # what cannot serve as a name is refused before images are read
+        _ = self.names  # what cannot serve as a name is refused before images are read
 
     @cached_property
+    def names(self) -> Names:
+        """Of classes and contexts."""
+        return Names(self.class_names, self.context_names)
+
+    @property
     def counts(self) -> list[int]:
         """Training images per class."""
-        return np.bincount(self.splits["train"].labels, minlength=len(self.class_names)).tolist()
+        return self._counts[0]
 
-    @cached_property
+    @property
     def group_counts(self) -> list[int] | None:
         """Training images per group g = label * contexts + context; None without contexts."""
+        return self._counts[1]
+
+    @cached_property
+    def _counts(self) -> tuple[list[int], list[int] | None]:
         train = self.splits["train"]
-        if self.context_names is None or train.contexts is None:
-            return None
-        contexts = len(self.context_names)
-        groups = train.labels * contexts + train.contexts
-        return np.bincount(groups, minlength=len(self.class_names) * contexts).tolist()
+        return counts_by_group(train.labels, group_ids(train.labels, train.contexts, self.names), self.names)
+
+    def record(self, hashes: Mapping[str, str]) -> dict[str, Any]:
+        """What metrics/splits.json says: sizes, each split's hash, training images by class and group, shot groups."""
+        by_class = dict(zip(self.class_names, self.counts, strict=True))
+        rows = np.reshape(self.group_counts or [], (len(by_class), -1)).tolist()
+        contexts = self.context_names or ()
+        groups = {name: dict(zip(contexts, row, strict=True)) for name, row in zip(by_class, rows, strict=True)}
+        return {
+            "images": {name: len(source) for name, source in self.splits.items()},
+            "sha256": dict(hashes),
+            "train_counts": by_class,
+            "shots": {shot: [self.class_names[k] for k in classes] for shot, classes in shots(self.counts).items()},
+            **({"groups": groups} if self.context_names else {}),
+            **({"skipped": list(self.skipped)} if self.skipped else {}),
+        }

@@ -26,7 +26,7 @@ TOGETHER = 256  # images decoded at a time where a split is hashed
 def fingerprint(data: PreparedData, state: str) -> str:
     """Names what is to be written, before any image is read: which image stands where, with which label and context.
 
-    state: of the files that the images are read from, see `src.data.locations.state`.
+    state: of the files that the images are read from, see `src.data.locations.raw_state`.
     """
     digest = hashlib.sha256(state.encode())
     for name, source in data.splits.items():
@@ -42,7 +42,7 @@ def write_splits(data: PreparedData, size: int, folder: Path, with_ids: bool) ->
     the hash that `folder`/sums states, are kept, so that an interrupted run continues. Raises InputError for the first
     image that cannot be read, naming it.
     """
-    written: dict[int, str] = {}
+    written: dict[int, str] = {}  # by source: the split that its images were read for
     with (
         ThreadPoolExecutor() as pool,
         tqdm(total=sum(map(len, data.splits.values())), desc="images", unit="image", mininterval=2, delay=2,

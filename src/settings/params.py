@@ -8,7 +8,7 @@ from typing import Any
 
 from src.runtime.errors import InputError
 from src.runtime.pipeline import declared, read_mapping
-from src.settings.schema import build
+from src.settings.schema import Section, build
 from src.settings.sections import PRESETS, Params, section_kind
 
 # A family of presets and the parameter that chooses one, and which part of the preset is meant if not all of it.
@@ -26,27 +26,25 @@ def load(stage: str, arm: str | None = None, root: Path = Path(".")) -> Params:
 
 def resolve(stage: str, pipeline: Mapping[str, Any], everything: Mapping[str, Any], arm: str | None = None) -> Params:
     """`load` from the contents of dvc.yaml and params.yaml."""
-    values: dict[str, Any] = {}
-    whole: set[str] = set()  # sections that are declared with all that they hold
+    values: dict[str, Any] = {}  # by field of Params
+    sections: dict[str, tuple[type[Section], str]] = {}  # by field: its kind, and its name in params.yaml
+    whole: set[str] = set()  # dotted names that are declared with all that they hold
     for name in declared(stage, pipeline, arm):
-        match = _PRESET.fullmatch(name)
-        if match is None:
-            parents, value = name.split("."), _lookup(everything, name, stage)
-        else:
+        if match := _PRESET.fullmatch(name):
             family, selector, part = match.groups()
             chosen = preset(everything, family, selector)
-            parents = [PRESETS[family], *part.split(".")[1:]]
-            value = _lookup({PRESETS[family]: chosen}, ".".join(parents), stage)
-            if part:
-                _put(values, [PRESETS[family], "name"], chosen["name"])
-        _put(values, parents, value)
-        whole |= {name for name in parents[:1] if len(parents) == 1}
-    families = {field: family for family, field in PRESETS.items()}
-    for field, value in values.items():
-        if isinstance(value, dict):
-            path = f"{families[field]}.{value['name']}" if field in families else field
-            values[field] = build(section_kind(field, value, path), value, path, stage, partial=field not in whole)
-    return build(Params, values, "", stage, partial=True)
+            field, path, source = PRESETS[family], f"{family}.{chosen['name']}", chosen
+            values.setdefault(field, {})["name"] = chosen["name"]
+        else:
+            field, _, part = name.partition(".")
+            path, source, part = field, _lookup(everything, field, name, stage), f".{part}" if part else ""
+        if isinstance(source, dict):
+            sections[field] = section_kind(field, source, path), path
+        whole.add(path + part)
+        _put(values, [field, *part.split(".")[1:]], _lookup(source, part[1:], path + part, stage))
+    for field, (kind, path) in sections.items():
+        values[field] = build(kind, values[field], path, stage, frozenset(whole))
+    return build(Params, values, "", stage, frozenset(whole))
 
 
 def preset(everything: Mapping[str, Any], family: str, selector: str) -> dict[str, Any]:
@@ -59,15 +57,15 @@ def preset(everything: Mapping[str, Any], family: str, selector: str) -> dict[st
     chosen = {} if known[name] is None else known[name]
     if not isinstance(chosen, dict):
         raise InputError(f"{family}.{name} must hold `name: value` lines, not {chosen!r}; correct it in params.yaml")
-    return {"name": name, **chosen}
+    return {**chosen, "name": name}
 
 
-def _lookup(tree: Mapping[str, Any], name: str, stage: str) -> Any:
-    node: Any = tree
-    for part in name.split("."):
-        if not isinstance(node, dict) or part not in node:
+def _lookup(node: Any, part: str, name: str, stage: str) -> Any:
+    """What stands at `part`, a dotted name or nothing, below a node of params.yaml; name: of all of it, for errors."""
+    for key in part.split(".") if part else ():
+        if not isinstance(node, dict) or key not in node:
             raise InputError(f"dvc.yaml declares parameter '{name}' for stage '{stage}', but params.yaml lacks it")
-        node = node[part]
+        node = node[key]
     return copy.deepcopy(node)
 
 

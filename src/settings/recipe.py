@@ -2,10 +2,9 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated
 
 from src.runtime.errors import InputError
-from src.settings.schema import Range, Section
+from src.settings.schema import Count, NotNegative, Section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,24 +25,24 @@ class Recipe(Section):
     batch: int
     optimizer: str
     lr: float
-    weight_decay: Annotated[float, Range(0)]
+    weight_decay: NotNegative
     schedule: str
     augment: str
     precision: str
     selection: str
-    parts: Annotated[int, Range(1)]
+    parts: Count
     momentum: float
     nesterov: bool
     warmup: float
     milestones: tuple[float, ...]
-    factors: tuple[Annotated[float, Range(0)], ...]
+    factors: tuple[NotNegative, ...]
     decay: float
     label_smoothing: float
     ema: float
     epochs: float | None
     steps: int | None
     weights: str | None
-    image_size: Annotated[int, Range(1)] | None
+    image_size: Count | None
     name: str = ""
 
     def __post_init__(self) -> None:

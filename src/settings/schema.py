@@ -8,9 +8,8 @@ import dataclasses
 import math
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING
 from functools import cache
-from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -24,6 +23,12 @@ class Range(NamedTuple):
 
     least: float | None = None
     most: float | None = None
+
+
+Count = Annotated[int, Range(1)]
+Natural = Annotated[int, Range(0)]
+NotNegative = Annotated[float, Range(0)]
+Share = Annotated[float, Range(0, 1)]
 
 
 class Section:
@@ -58,23 +63,25 @@ class Section:
     def get(self, name: str, default: Any = None) -> Any:
         return plain(vars(self)[name]) if name in vars(self) else default
 
-    def __getattr__(self, name: str) -> Any:  # only asked for what is absent
-        fields: dict[str, Any] = getattr(type(self), "__dataclass_fields__", {})
-        if name not in fields:  # Python's own questions (copying, pickling), and misspelt code
-            raise AttributeError(f"{type(self).__name__} has no {name}")
-        where = vars(self).get("_path", "")
-        raise InputError(
-            f"stage '{vars(self).get('_stage', '')}' reads parameter '{where}.{name}', which dvc.yaml does not declare "
-            "for it; add it under params".replace("'.", "'")
-        )
+    if not TYPE_CHECKING:  # to a type checker there are the declared fields and no other
+
+        def __getattribute__(self, name: str) -> Any:
+            # A field that was left out must not be read from the class, where its default is an attribute.
+            values = object.__getattribute__(self, "__dict__")
+            if name in values or name not in getattr(type(self), "__dataclass_fields__", ()):
+                return object.__getattribute__(self, name)
+            raise InputError(
+                f"stage '{values.get('_stage', '')}' reads parameter '{_joined(values.get('_path', ''), name)}', which "
+                "dvc.yaml does not declare for it; add it under params"
+            )
 
 
-def build(kind: type[S], values: Any, path: str, stage: str = "", partial: bool = False) -> S:
+def build(kind: type[S], values: Any, path: str, stage: str = "", whole: frozenset[str] | None = None) -> S:
     """The section of this kind that the values of params.yaml under the dotted name `path` describe.
 
-    stage, partial: for whom it is read, and whether that stage declares parts of it alone; the others are then absent.
-    Raises InputError, naming the parameter, for a value of another kind or out of range, and for one that is missing
-    or that no field asks for.
+    stage, whole: for whom it is read, and the dotted names that this stage declares with all that they hold, None for
+    everything; what is not declared is then absent. Raises InputError, naming the parameter, for a value of another
+    kind or out of range, and for one that is missing or that no field asks for.
     """
     if isinstance(values, kind):
         return values
@@ -82,24 +89,23 @@ def build(kind: type[S], values: Any, path: str, stage: str = "", partial: bool 
         raise InputError(f"{path} must hold `name: value` lines, not {values!r}; correct it in params.yaml")
     hints = _hints(kind)  # type: ignore[arg-type]
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    prefix = f"{path}." if path else ""
+    partial = whole is not None and not any(f"{path}.".startswith(f"{name}.") for name in whole)
     for name in values:
         if not isinstance(name, str):
             raise InputError(f"{path} has the name {name!r}, which YAML does not read as text; put it in quotes")
         if name not in fields:
-            raise InputError(f"params.yaml has {prefix}{name}, which nothing reads; known: {', '.join(fields)}")
+            raise InputError(f"params.yaml has {_joined(path, name)}, which nothing reads; known: {', '.join(fields)}")
     section = object.__new__(kind)
     vars(section).update(_stage=stage, _path=path)
     for name, field in fields.items():
         if name in values:
-            value = _checked(f"{prefix}{name}", values[name], hints[name], stage, partial)
-        elif field.default is not MISSING:
-            value = field.default
+            vars(section)[name] = _checked(_joined(path, name), values[name], hints[name], stage, whole)
         elif partial:
             continue
+        elif field.default is dataclasses.MISSING:
+            raise InputError(f"params.yaml lacks {_joined(path, name)}; add it there")
         else:
-            raise InputError(f"params.yaml lacks {prefix}{name}; add it there")
-        vars(section)[name] = value
+            vars(section)[name] = field.default
     if not partial and hasattr(section, "__post_init__"):
         section.__post_init__()
     return section
@@ -115,30 +121,35 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
-def _checked(name: str, value: Any, hint: Any, stage: str, partial: bool) -> Any:
+def _checked(name: str, value: Any, hint: Any, stage: str, whole: frozenset[str] | None) -> Any:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _in_range(name, _checked(name, value, inner[0], stage, partial), inner[1])
+        return _in_range(name, _checked(name, value, inner[0], stage, whole), inner[1])
     if origin in (Union, types.UnionType):
         (kind,) = (part for part in inner if part is not type(None))
-        return None if value is None else _checked(name, value, kind, stage, partial)
+        empty = value is None or (value == {} and isinstance(kind, type) and issubclass(kind, Section))
+        return None if empty else _checked(name, value, kind, stage, whole)
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise InputError(f"{name} must be a list, not {value!r}; correct it in params.yaml")
-        return tuple(_checked(f"{name}.{k}", item, inner[0], stage, partial) for k, item in enumerate(value))
+        return tuple(_checked(f"{name}.{k}", item, inner[0], stage, whole) for k, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, Mapping):
             raise InputError(f"{name} must hold `name: value` lines, not {value!r}; correct it in params.yaml")
         if odd := [key for key in value if not isinstance(key, str)]:
             raise InputError(f"{name} has the name {odd[0]!r}, which YAML does not read as text; put it in quotes")
-        return {key: _checked(f"{name}.{key}", item, inner[1], stage, partial) for key, item in value.items()}
+        return {key: _checked(f"{name}.{key}", item, inner[1], stage, whole) for key, item in value.items()}
     if isinstance(hint, type) and issubclass(hint, Section):
-        return build(hint, value, name, stage, partial)
+        return build(hint, value, name, stage, whole)
     return _SCALARS[hint](name, value)
 
 
@@ -153,7 +164,7 @@ def _in_range(name: str, value: Any, limits: Range) -> Any:
 
 def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        _refuse_number_as_text(name, value)
+        _refuse_number_as_text(name, value, whole=True)
         raise InputError(f"{name} must be a whole number, not {value!r}; correct it in params.yaml")
     return value
 
@@ -171,14 +182,14 @@ def _number(name: str, value: Any) -> float | int:
     return value
 
 
-def _refuse_number_as_text(name: str, value: Any) -> None:
+def _refuse_number_as_text(name: str, value: Any, whole: bool = False) -> None:
     """InputError that says what to write for a text that was meant as a number, such as '1e-3'."""
     try:
         number = float(value) if isinstance(value, str) else math.nan
     except ValueError:
         return
     if math.isfinite(number):
-        written = np.format_float_positional(number, trim="0")
+        written = np.format_float_positional(number, trim="-" if whole else "0")
         raise InputError(f"{name} is the text '{value}', not a number; write {written} in params.yaml")
 
 

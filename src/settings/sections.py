@@ -10,150 +10,9 @@ from typing import Annotated, Any
 
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
+from src.settings.dataset_settings import DATASETS, DatasetSettings, PoseRange
 from src.settings.recipe import Recipe
-from src.settings.schema import Range, Section
-
-Count = Annotated[int, Range(1)]
-Natural = Annotated[int, Range(0)]
-NotNegative = Annotated[float, Range(0)]
-Share = Annotated[float, Range(0, 1)]
-
-
-@dataclass(frozen=True)
-class PoseRange(Section):
-    """Uniform ranges: rotation and shear in degrees (+-), scale as a factor, shift in pixels (+-)."""
-
-    rotation: float
-    scale_min: float
-    scale_max: float
-    shift: float
-    shear: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.scale_min <= self.scale_max:
-            raise InputError(
-                f"pose scale must satisfy 0 < scale_min <= scale_max, not {self.scale_min} and {self.scale_max}."
-            )
-        if min(self.rotation, self.shift, self.shear) < 0 or self.shear >= 80:
-            raise InputError(
-                "pose rotation, shift and shear are half-ranges: zero or positive, shear below 80 degrees."
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetSettings(Section):
-    """What all kinds of data sets have. name: the preset's; image_size: of stored images, pixels."""
-
-    kind: str
-    image_size: Annotated[int, Range(8, 4096)]
-    name: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DigitsSettings(DatasetSettings):
-    """See `src.data.long_tailed_digits`. All 1,797 images are held at once."""
-
-    image_size: Annotated[int, Range(8, 512)]
-    head_count: Count
-    imbalance_factor: float
-    test_per_class: Count
-    val_per_class: Count
-    pose: PoseRange
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupedDigitsSettings(DatasetSettings):
-    """See `src.data.grouped_digits`. train: of each class the training images in each context."""
-
-    image_size: Annotated[int, Range(8, 512)]
-    contexts: tuple[str, ...]
-    train: dict[str, tuple[int, ...]]
-    test_per_group: Count
-    val_per_group: Count
-    pose: PoseRange
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileDatasetSettings(DatasetSettings):
-    """Data that lie in files. path: of them; None is data/raw/<name>."""
-
-    path: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class LongTail(Section):
-    """An exponential profile to be cut from an own data set."""
-
-    head_count: Count
-    imbalance_factor: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class FolderSettings(FileDatasetSettings):
-    """An own folder of images. The fractions are of each class, where the folder has no such split."""
-
-    val_fraction: float
-    test_fraction: float
-    skip_unreadable: bool
-    long_tail: LongTail | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CsvSettings(FolderSettings):
-    """An own table of images. table: its file's name, where path is the folder that holds it."""
-
-    table: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListSettings(FileDatasetSettings):
-    """Published lists of images. images: their folder; None is where the lists are."""
-
-    images: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CifarSettings(FileDatasetSettings):
-    """CIFAR-LT. split_seed: of the published selection, apart from the run's seed."""
-
-    imbalance_factor: float
-    val_per_class: Count
-    split_seed: Natural
-
-
-@dataclass(frozen=True, kw_only=True)
-class NicoSettings(FileDatasetSettings):
-    """NICO++. held_out: images of each group for validation and test together."""
-
-    held_out: Annotated[int, Range(3)]
-    split_seed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class UtkFaceSettings(FileDatasetSettings):
-    """UTKFace. target, sensitive: two of age, gender and race; drop_races: numbers of those left out."""
-
-    target: str
-    sensitive: str
-    drop_races: tuple[Annotated[int, Range(0, 4)], ...] | None
-    val_fraction: float
-    test_fraction: float
-
-
-DATASETS: dict[str, type[DatasetSettings]] = {
-    "digits": DigitsSettings,
-    "grouped_digits": GroupedDigitsSettings,
-    "imagenet_lt": ListSettings,
-    "places_lt": ListSettings,
-    "imagenet100_lt": ListSettings,
-    "cifar10_lt": CifarSettings,
-    "cifar100_lt": CifarSettings,
-    "nico": NicoSettings,
-    "waterbirds": FileDatasetSettings,
-    "utkface": UtkFaceSettings,
-    "folder": FolderSettings,
-    "csv": CsvSettings,
-}
+from src.settings.schema import Count, Natural, NotNegative, Range, Section, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,10 +114,14 @@ class SynthSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class MergeSettings(Section):
-    """SYNAuG's data perspective: real images that synthetic ones replace, a share of each class or whole classes."""
+    """SYNAuG's data perspective: real images that synthetic ones replace, a share of each class or whole classes.
 
-    replace_fraction: float
-    replace_classes: int
+    per_class: how many synthetic images of each class, or group, are there to be used, the first; None: all.
+    """
+
+    replace_fraction: Share
+    replace_classes: Natural
+    per_class: Count | None = None
 
 
 def _check_alpha(section: str, alpha: float) -> None:

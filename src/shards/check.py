@@ -27,15 +27,15 @@ def damaged(folder: Path | str) -> dict[str, str]:
     bar = tqdm(total=len(index), desc=f"checking {folder}", unit="image", mininterval=2, delay=2, leave=False,
                disable=not is_main())  # fmt: skip
     with ThreadPoolExecutor() as pool, bar:
-        found = {}
-        for part, wrong in zip(parts, pool.map(lambda part: _wrong(index, part), parts), strict=True):
+        damages = {}
+        for part, damage in zip(parts, pool.map(lambda part: _damage(index, part), parts), strict=True):
             bar.update(len(part))
-            if wrong is not None:
-                found[index.names[index.shard[part[0]]]] = wrong
-    return found
+            if damage is not None:
+                damages[index.names[index.shard[part[0]]]] = damage
+    return damages
 
 
-def _wrong(index: Index, part: np.ndarray) -> str | None:
+def _damage(index: Index, part: np.ndarray) -> str | None:
     """What is wrong with the shard of these samples."""
     name, read = index.names[index.shard[part[0]]], index.files.read
     before, around = b"", []
@@ -55,14 +55,12 @@ def _wrong(index: Index, part: np.ndarray) -> str | None:
         return f"has {size} bytes instead of {total}"
     position = 0
     for i, expected in zip(part, around, strict=True):
-        shown, length = spelled(int(index.keys[i])), int(index.length[i])
-        found, position = read(name, position, len(expected)), position + len(expected)
-        if (
-            position != index.offset[i]
-            or hashlib.sha256(read(name, position, length)).digest() != index.sha256[i].tobytes()
-        ):
-            return f"is damaged at sample {shown}"
-        if found != expected:
-            return f"is damaged before the image of sample {shown}"
+        sample, length = spelled(int(index.keys[i])), int(index.length[i])
+        header_there, position = read(name, position, len(expected)), position + len(expected)
+        image_hash = hashlib.sha256(read(name, position, length)).digest()
+        if position != index.offset[i] or image_hash != index.sha256[i].tobytes():
+            return f"is damaged at sample {sample}"
+        if header_there != expected:
+            return f"is damaged before the image of sample {sample}"
         position += length
     return None if read(name, position, len(last)) == last else "is damaged at its end"

@@ -1,13 +1,13 @@
 """One image as shards store it: an exact PNG, or a JPEG where space matters; measured before it is decoded."""
 
 import io
-from typing import Any
 
 import numpy as np
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from src.runtime.choices import choose
 from src.runtime.errors import InputError
 
 SUFFIXES = {"png": "png", "jpeg": "jpg"}
@@ -16,11 +16,9 @@ MOST_PIXELS = 2**24
 MOST_BYTES = 4 * MOST_PIXELS  # noise of that size as a PNG has three quarters of this
 
 
-def suffix_of(image_format: Any) -> str:
+def suffix_of(image_format: str) -> str:
     """The extension of images in `image_format`; InputError for a format that is not known."""
-    if not isinstance(image_format, str) or image_format not in SUFFIXES:
-        raise InputError(f"unknown synth.image_format {image_format!r}; choose one of {', '.join(SUFFIXES)}")
-    return SUFFIXES[image_format]
+    return choose("synth.image_format", SUFFIXES, image_format)
 
 
 def encode(image: np.ndarray, image_format: str = "png") -> bytes:

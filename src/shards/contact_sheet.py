@@ -18,17 +18,12 @@ SHEET_ROWS, SHEET_PIXELS = 20, 96  # of a sheet by class: so many classes, and a
 
 
 def contact_sheet(
-    path: Path | str,
-    images: np.ndarray,
-    columns: int,
-    scale: int = 2,
-    row_labels: Sequence[str] | None = None,
+    path: Path | str, images: np.ndarray, columns: int, scale: int = 2, row_labels: Sequence[str] | None = None
 ) -> None:
     """Write images in rows of `columns`, each pixel enlarged `scale` times, as a PNG of deterministic bytes.
 
-    The PNG's text ROW tells a row's height in pixels, for `first_rows`.
-
-    images: uint8 (N, H, W, 3); row_labels: one text per row, drawn left of it. ValueError if they do not fit.
+    images: uint8 (N, H, W, 3); row_labels: one text per row, drawn left of it. ValueError if they do not fit. The
+    PNG's text ROW tells a row's height in pixels, for `first_rows`.
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or len(images) == 0:
         raise ValueError(f"expected uint8 (N, H, W, 3), got {images.dtype} {images.shape}")
@@ -48,10 +43,7 @@ def contact_sheet(
         sheet.paste(tile, (left + column * width, GAP + row * height))
     for row, label in enumerate(labels):
         draw.text((GAP, GAP + row * height + height // 2), label, fill="black", font=font, anchor="lm")
-    png, note = io.BytesIO(), PngInfo()
-    note.add_text(ROW, str(height))
-    sheet.save(png, "PNG", optimize=True, pnginfo=note)
-    atomic_write(path, png.getvalue())
+    atomic_write(path, _png(sheet, ROW, str(height)))
 
 
 def first_rows(sheet: bytes, rows: int, title: str) -> bytes:
@@ -61,10 +53,15 @@ def first_rows(sheet: bytes, rows: int, title: str) -> bytes:
             raise ValueError(f"a contact sheet tells its '{ROW}'")
         width, height = image.size
         top = image.crop((0, 0, width, min(height, GAP + rows * int(image.info[ROW]))))
-    png, note = io.BytesIO(), PngInfo()
-    note.add_text("Title", title)
-    top.save(png, "PNG", optimize=True, pnginfo=note)
-    return png.getvalue()
+    return _png(top, "Title", title)
+
+
+def _png(image: Image.Image, name: str, text: str) -> bytes:
+    """The image as a PNG with one text under its name."""
+    data, note = io.BytesIO(), PngInfo()
+    note.add_text(name, text)
+    image.save(data, "PNG", optimize=True, pnginfo=note)
+    return data.getvalue()
 
 
 def sheet_by_class(
@@ -77,12 +74,12 @@ def sheet_by_class(
     """
     counts = np.bincount(real_labels, minlength=len(class_names))
     present = [k for k in np.argsort(counts, kind="stable") if (shards.labels == k).any()]
-    places = np.unique(np.linspace(0, len(present) - 1, min(len(present), SHEET_ROWS)).round().astype(int))
-    chosen = [present[i] for i in places]
-    rows = [np.flatnonzero(shards.labels == k)[:columns] for k in chosen]
+    spaced = np.unique(np.linspace(0, len(present) - 1, min(len(present), SHEET_ROWS)).round().astype(int))
+    classes = [present[i] for i in spaced]
+    rows = [np.flatnonzero(shards.labels == k)[:columns] for k in classes]
     blank = np.full_like(shards.image(0), 255)
     images = [shards.image(int(row[i])) if i < len(row) else blank for row in rows for i in range(columns)]
     scale = 2 if len(blank) * 2 <= SHEET_PIXELS else 1
     if len(blank) > SHEET_PIXELS:
         images = [centre_square(image, SHEET_PIXELS) for image in images]
-    contact_sheet(path, np.stack(images), columns, scale, row_labels=[class_names[k] for k in chosen])
+    contact_sheet(path, np.stack(images), columns, scale, row_labels=[class_names[k] for k in classes])

@@ -125,8 +125,3 @@ def subset(images: Images, key: slice | np.ndarray) -> Images:
 def in_memory(images: Images, limit_bytes: int = LIMIT_BYTES) -> Images:
     """All of them as one array if that takes at most `limit_bytes`, otherwise as they are."""
     return images if isinstance(images, np.ndarray) or np.prod(images.shape) > limit_bytes else images[:]
-
-
-def images_of(shards: StoredImages, limit_bytes: int = LIMIT_BYTES) -> Images:
-    """The images of a shard folder: an array uint8 (N, H, W, 3) if it fits the limit, else a lazy view."""
-    return in_memory(ShardImages(shards), limit_bytes)

@@ -20,7 +20,7 @@ from src.runtime.files import atomic_write
 from src.runtime.processes import is_main
 from src.shards.codec import SUFFIXES, decode, encode
 from src.shards.index import INDEX, SHARD, Index
-from src.shards.lazy_images import LIMIT_BYTES, Images, images_of
+from src.shards.lazy_images import LIMIT_BYTES, Images, ShardImages, in_memory
 from src.shards.tar import REPAIR, pack, scan, spelled
 
 Sample = tuple[np.ndarray, dict[str, Any]]
@@ -125,7 +125,7 @@ class Shards:
 
         Raises InputError if they differ in size: here for an array, at the image in question for a view.
         """
-        return images_of(self, limit_bytes)
+        return in_memory(ShardImages(self), limit_bytes)
 
     def _format(self, i: int) -> str:
         return "jpeg" if self._index.jpeg[i] else "png"

@@ -94,23 +94,23 @@ def scan(path: Path) -> list[dict[str, Any]]:
 
     Raises InputError, naming the shard and where possible the sample, unless it holds whole samples and nothing else.
     """
-    found: dict[int, dict[str, Any]] = {}
+    samples: dict[int, dict[str, Any]] = {}
     try:
         with open(path, "rb") as file:
             for key, suffix, size in _members(file, path):
-                sample, part = found.setdefault(key, {}), _describe(suffix, file.tell(), file.read(size))
+                sample, part = samples.setdefault(key, {}), _describe(suffix, file.tell(), file.read(size))
                 if part.keys() & sample.keys():
                     raise InputError(f"{path} holds sample {spelled(key)} twice; {REPAIR}")
                 sample.update(part)
     except InputError:
         raise
     except (tarfile.TarError, ValueError):
-        after = f" after sample {spelled(list(found)[-1])}" if found else ""
+        after = f" after sample {spelled(list(samples)[-1])}" if samples else ""
         raise InputError(f"{path} is damaged{after}; {REPAIR}") from None
-    for key, sample in found.items():
+    for key, sample in samples.items():
         if "length" not in sample or not has_label(sample.get("meta")):
             raise InputError(f"{path} lacks the image or the label of sample {spelled(key)}; {REPAIR}")
-    return [{"key": spelled(key), "shard": path.name, **found[key]} for key in sorted(found)]
+    return [{"key": spelled(key), "shard": path.name, **samples[key]} for key in sorted(samples)]
 
 
 def _members(file: BinaryIO, path: Path) -> Iterator[tuple[int, str, int]]:

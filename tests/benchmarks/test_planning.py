@@ -21,16 +21,16 @@ def test_the_profile_has_the_published_sum_and_extremes() -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("planning")
-    planning.write_indices(500, path, 60)
+    planning.write_indices(500, path)
     return path
 
 
 def test_the_indices_are_sound_and_in_the_order_of_the_plan(folder) -> None:
     counts = planning.profile()[::500]
-    real, made = Shards(folder / "real"), Shards(folder / "made")
+    real, synthetic = Shards(folder / "real"), Shards(folder / "synthetic")
     assert np.bincount(real.labels).tolist() == counts.tolist()
-    assert np.bincount(made.labels).tolist() == (1300 - counts).tolist()
-    assert made.meta(0)["index"] == 0 and made.meta(len(made) - 1)["index"] == 1299 - counts.min()
+    assert np.bincount(synthetic.labels).tolist() == (1300 - counts).tolist()
+    assert synthetic.meta(0)["index"] == 0 and synthetic.meta(len(synthetic) - 1)["index"] == 1299 - counts.min()
 
 
 @pytest.mark.parametrize("arm", planning.ARMS)

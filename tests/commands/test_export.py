@@ -13,7 +13,8 @@ from PIL import Image
 import commands.export
 from src.data.csv_table import read_table
 from src.data.export import export, folder_names, merged_entries, shard_entries
-from src.data.merge import merge, write_merged
+from src.data.merge import union
+from src.data.merged_index import write_merged
 from src.data.names import Names, write_names
 from src.runtime.errors import InputError
 from src.runtime.files import atomic_write
@@ -44,7 +45,7 @@ def world(tmp_path, monkeypatch):
     write_all(tmp_path / "data/synth/guided", made)
     write_names(tmp_path / "data/real", NAMES)
     shards = Shards("data/real/train"), Shards("data/synth/guided")
-    index = merge(shards[0].labels, shards[1].labels, uniformise=False)
+    index = union(*shards)
     write_merged(tmp_path / "data/merged/guided.csv", index)
     return tmp_path
 
@@ -214,7 +215,7 @@ def test_what_cannot_be_exported_is_said_in_a_sentence(world, monkeypatch):
 
 def test_an_index_of_other_shards_is_refused(world):
     real, made = Shards("data/real/train"), Shards("data/synth/guided")
-    index = merge(real.labels, made.labels, uniformise=False)
+    index = union(real, made)
     with pytest.raises(InputError, match=r"merged index (points beyond|and) .*data/synth/guided.*; run `dvc repro`"):
         merged_entries(index, made, real)
     index.position[0] = 9

@@ -7,13 +7,15 @@ import pytest
 import yaml
 from sklearn.datasets import load_digits
 
-from src.data.datasets import DATASETS, prepare
+from src.data.datasets import DATASETS
 from src.data.imbalance import exponential_counts
 from src.data.prepared_data import PreparedData
 from src.data.splits import split_hash
 from src.runtime.errors import InputError
 from src.runtime.files import read_json
+from src.settings import dataset_settings
 from src.versions.import_closure import ROOT
+from tests.data.loading import load
 
 DIGITS = {
     "kind": "digits",
@@ -24,7 +26,7 @@ DIGITS = {
 
 @pytest.fixture(scope="module")
 def default() -> PreparedData:
-    return prepare(DIGITS, seed=0)
+    return load(DIGITS)
 
 
 def images(data: PreparedData, split: str) -> set[bytes]:
@@ -78,14 +80,14 @@ def test_the_shipped_hashes_are_those_of_the_default(default):
 
 
 def test_a_seed_names_the_data_and_another_seed_is_another_split_in_other_poses(default):
-    assert hashes(prepare(DIGITS, seed=0)) == hashes(default)
-    other = prepare(DIGITS, seed=1)
+    assert hashes(load(DIGITS)) == hashes(default)
+    other = load(DIGITS, seed=1)
     assert all(hashes(other)[name] != hashes(default)[name] for name in default.splits)
     assert images(other, "test").isdisjoint(images(default, "test"))
 
 
 def test_a_milder_tail_contains_a_harder_one_and_leaves_what_is_measured_on_alone(default):
-    mild = prepare({**DIGITS, "imbalance_factor": DIGITS["imbalance_factor"] / 6}, seed=0)
+    mild = load({**DIGITS, "imbalance_factor": DIGITS["imbalance_factor"] / 6})
     assert images(default, "train") < images(mild, "train")
     assert [hashes(mild)[name] == hashes(default)[name] for name in ("train", "val", "test", "pool")] == [
         False, True, True, True,
@@ -95,9 +97,9 @@ def test_a_milder_tail_contains_a_harder_one_and_leaves_what_is_measured_on_alon
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"kind": "imagenet"}, "dataset 'digits' is of kind 'imagenet', which has no loader; known: digits"),
+        ({"kind": "imagenet"}, "unknown kind of data set for datasets.digits 'imagenet'; choose one of: digits"),
         ({"image_size": 7}, "datasets.digits.image_size must be at least 8"),
-        ({"image_size": "32"}, "datasets.digits.image_size must be a whole number"),
+        ({"image_size": "32"}, "datasets.digits.image_size is the text '32', not a number; write 32 in"),
         ({"head_count": 60, "imbalance_factor": 61}, "leaves class 9 without a training image"),
         ({"head_count": 100, "imbalance_factor": 10}, "lower the head count"),
         ({"test_per_class": 170}, "lower test_per_class or val_per_class"),
@@ -106,7 +108,7 @@ def test_a_milder_tail_contains_a_harder_one_and_leaves_what_is_measured_on_alon
 )
 def test_settings_that_the_data_cannot_meet_are_refused(change, problem):
     with pytest.raises(InputError, match=problem):
-        prepare({**DIGITS, **change}, seed=0)
+        load({**DIGITS, **change})
 
 
 @pytest.mark.parametrize(
@@ -115,9 +117,8 @@ def test_settings_that_the_data_cannot_meet_are_refused(change, problem):
 )
 def test_a_setting_that_the_preset_lacks_is_named(absent, problem):
     with pytest.raises(InputError, match=problem):
-        prepare({name: value for name, value in DIGITS.items() if name != absent}, seed=0)
+        load({name: value for name, value in DIGITS.items() if name != absent})
 
 
-def test_every_preset_has_a_loader():
-    presets = yaml.safe_load((ROOT / "params.yaml").read_text())["datasets"]
-    assert {preset["kind"] for preset in presets.values() if "kind" in preset} <= set(DATASETS)
+def test_every_kind_that_has_settings_has_a_loader_and_no_other():
+    assert set(DATASETS) == set(dataset_settings.DATASETS)

@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from src.data.digits import CLASS_NAMES, posed_digits, upsample
-from src.data.pose import PoseRange
+from src.settings.dataset_settings import PoseRange
 
 POSE = PoseRange(rotation=20, scale_min=0.7, scale_max=1.05, shift=3, shear=5)
 NEUTRAL = PoseRange(rotation=0, scale_min=1, scale_max=1, shift=0, shear=0)

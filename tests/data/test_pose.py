@@ -1,13 +1,16 @@
 """Poses against what they mean: identity, quarter turns, whole-pixel shifts, zoom; and ranges that make no sense."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.data.pose import PoseRange, Poses, apply_poses, draw_poses
+from src.data.pose import Poses, apply_poses, draw_poses
 from src.runtime.errors import InputError
+from src.settings.dataset_settings import PoseRange
 
 RANGE = PoseRange(rotation=20, scale_min=0.7, scale_max=1.05, shift=3, shear=5)
 
@@ -87,4 +90,4 @@ def test_poses_lie_in_their_range_and_repeat_with_their_seed(seed: int, count: i
 )
 def test_a_range_that_makes_no_sense_is_refused(change: dict[str, float]) -> None:
     with pytest.raises(InputError, match="pose"):
-        PoseRange.from_mapping({**vars(RANGE), **change})
+        dataclasses.replace(RANGE, **change)

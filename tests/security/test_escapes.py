@@ -10,16 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.data.csv_table import load_csv
-from src.data.image_folder import load_folder
-from src.data.published.cifar import load_cifar10_lt, load_cifar100_lt
-from src.data.published.lists import load_imagenet_lt, load_places_lt, read_list
-from src.data.published.nico import load_nico
-from src.data.published.utkface import load_utkface
-from src.data.published.waterbirds import load_waterbirds
+from src.data.published.lists import read_list
 from src.data.split_writer import write_splits
 from src.runtime.errors import InputError
 from src.shards.store import Shards, write_all, write_index
+from tests.data.loading import load
 from tests.data.pictures import noise, photographs, save
 from tests.data.published import miniatures
 
@@ -51,7 +46,7 @@ def test_no_row_of_a_table_leads_out_of_its_folder(entry, root, outside):
     rows.append(f'"{entry.format(outside=outside)}",a')
     (root / "images.csv").write_text("\n".join(["path,label", *rows]))
     with pytest.raises(InputError, match="line 14"):
-        load_csv({**OWN, "name": "csv", "path": str(root), "table": "images.csv"}, 0)
+        load({**OWN, "name": "csv", "kind": "csv", "path": str(root), "table": "images.csv"})
 
 
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.startswith(("..", "a/..", "./..", "{", "/", "C:"))])
@@ -76,7 +71,7 @@ def test_a_link_in_a_folder_of_classes_is_not_followed_outwards(link, root, outs
         (root.with_name("made") / "test").symlink_to(outside.with_name("elsewhere"))
         root = root.with_name("made")
     with pytest.raises(InputError, match="leads out of"):
-        load_folder({**OWN, "name": "folder", "path": str(root)}, 0)
+        load({**OWN, "name": "folder", "kind": "folder", "path": str(root)})
 
 
 def test_links_that_stay_inside_and_a_linked_data_folder_are_the_users_own(root, tmp_path):
@@ -84,7 +79,7 @@ def test_links_that_stay_inside_and_a_linked_data_folder_are_the_users_own(root,
         (root / name).unlink()
     (root / "a/9.png").symlink_to(root / "a/0.png")
     (tmp_path / "mine").symlink_to(root)
-    data = load_folder({**OWN, "name": "folder", "path": str(tmp_path / "mine")}, 0)
+    data = load({**OWN, "name": "folder", "kind": "folder", "path": str(tmp_path / "mine")})
     assert sum(len(data.splits[name]) for name in ("train", "val", "test")) == 13
 
 
@@ -97,7 +92,7 @@ def test_a_published_table_that_leads_out_ends_before_anything_is_published(entr
     with open(folder / "metadata.csv", "a") as table:
         table.write(f"99,{entry.format(outside=outside)},0,0,0,x\n")
     with pytest.raises(InputError, match="leads out of"):
-        write_splits(load_waterbirds(settings, 0), 16, tmp_path / "made", with_ids=True)
+        write_splits(load(settings), 16, tmp_path / "made", with_ids=True)
     assert not list((tmp_path / "made").rglob("index.jsonl"))
 
 
@@ -106,32 +101,32 @@ def test_a_face_that_is_a_link_outwards_is_refused(tmp_path, outside):
     (place,) = {path.parent for path in (tmp_path / "faces").rglob("*.jpg")}
     (place / "30_0_0_20170101.jpg").symlink_to(outside / "secret.png")
     with pytest.raises(InputError, match="leads out of"):
-        write_splits(load_utkface(settings, 0), 16, tmp_path / "made", with_ids=True)
+        write_splits(load(settings), 16, tmp_path / "made", with_ids=True)
 
 
 BINARY10 = partial(miniatures.cifar10_lt, binary=True)
 BINARY100 = partial(miniatures.cifar100_lt, binary=True)
 BIRDS = "waterbird_complete95_forest2water2"
 PLACES = {  # every file and folder that a loader opens by its name, before it reads the first image
-    "cifar-10-batches-py": (load_cifar10_lt, miniatures.cifar10_lt),
-    "cifar-10-batches-py/batches.meta": (load_cifar10_lt, miniatures.cifar10_lt),
-    "cifar-10-batches-py/data_batch_2": (load_cifar10_lt, miniatures.cifar10_lt),
-    "cifar-10-batches-bin": (load_cifar10_lt, BINARY10),
-    "cifar-10-batches-bin/test_batch.bin": (load_cifar10_lt, BINARY10),
-    "cifar-100-python": (load_cifar100_lt, miniatures.cifar100_lt),
-    "cifar-100-binary/fine_label_names.txt": (load_cifar100_lt, BINARY100),
-    "ImageNet_LT_val.txt": (load_imagenet_lt, miniatures.imagenet_lt),
-    "classes.txt": (load_imagenet_lt, miniatures.imagenet_lt),
-    "train": (load_imagenet_lt, miniatures.imagenet_lt),
-    "val": (load_places_lt, miniatures.places_lt),
-    "dg_label_id_mapping.json": (load_nico, miniatures.nico),
-    "public_dg_0416": (load_nico, miniatures.nico),
-    "public_dg_0416/train": (load_nico, miniatures.nico),
-    "public_dg_0416/train/dim": (load_nico, miniatures.nico),
-    "public_dg_0416/train/dim/dog": (load_nico, miniatures.nico),
-    "UTKFace": (load_utkface, miniatures.utkface),
-    BIRDS: (load_waterbirds, miniatures.waterbirds),
-    f"{BIRDS}/metadata.csv": (load_waterbirds, miniatures.waterbirds),
+    "cifar-10-batches-py": miniatures.cifar10_lt,
+    "cifar-10-batches-py/batches.meta": miniatures.cifar10_lt,
+    "cifar-10-batches-py/data_batch_2": miniatures.cifar10_lt,
+    "cifar-10-batches-bin": BINARY10,
+    "cifar-10-batches-bin/test_batch.bin": BINARY10,
+    "cifar-100-python": miniatures.cifar100_lt,
+    "cifar-100-binary/fine_label_names.txt": BINARY100,
+    "ImageNet_LT_val.txt": miniatures.imagenet_lt,
+    "classes.txt": miniatures.imagenet_lt,
+    "train": miniatures.imagenet_lt,
+    "val": miniatures.places_lt,
+    "dg_label_id_mapping.json": miniatures.nico,
+    "public_dg_0416": miniatures.nico,
+    "public_dg_0416/train": miniatures.nico,
+    "public_dg_0416/train/dim": miniatures.nico,
+    "public_dg_0416/train/dim/dog": miniatures.nico,
+    "UTKFace": miniatures.utkface,
+    BIRDS: miniatures.waterbirds,
+    f"{BIRDS}/metadata.csv": miniatures.waterbirds,
 }
 
 
@@ -143,26 +138,24 @@ def relocate(path: Path, target: Path) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_no_file_or_folder_of_a_published_data_set_is_followed_outwards(place, tmp_path):
-    load, write = PLACES[place]
-    settings = write(tmp_path / "data")
+    settings = PLACES[place](tmp_path / "data")
     (tmp_path / "data/classes.txt").write_text("n01440764 tench\n")
-    load(settings, 0)
+    load(settings)
     relocate(tmp_path / "data" / place, tmp_path / "beside")
     with pytest.raises(InputError, match=rf"'{place}.*' leads out of .*data; copy"):
-        load(settings, 0)
+        load(settings)
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_published_data_set_may_hold_links_within_and_be_one(place, tmp_path):
-    load, write = PLACES[place]
-    settings = write(tmp_path / "data")
+    settings = PLACES[place](tmp_path / "data")
     (tmp_path / "data/classes.txt").write_text("n01440764 tench\n")
-    before = load(settings, 0)
+    before = load(settings)
     relocate(tmp_path / "data" / place, tmp_path / "data/kept")
     relocate(tmp_path / "data", tmp_path / "bigger disk")
     (tmp_path / "bigger disk" / place).unlink()
     (tmp_path / "bigger disk" / place).symlink_to(tmp_path / "bigger disk/kept")
-    after = load(settings, 0)
+    after = load(settings)
     assert after.class_names == before.class_names
     for name, split in after.splits.items():
         assert split.ids == before.splits[name].ids and split.read(0).shape[2] == 3
@@ -174,7 +167,7 @@ def test_a_mapping_of_classes_to_folders_names_no_other_folder(name, tmp_path, o
     mapping = {"dog": 0, "hot_air_balloon": 1, name.format(outside=outside): 2}
     (tmp_path / "nico/dg_label_id_mapping.json").write_text(json.dumps(mapping))
     with pytest.raises(InputError, match="has the class"):
-        load_nico(settings, 0)
+        load(settings)
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, to: str = "", **pax: str) -> tarfile.TarInfo:

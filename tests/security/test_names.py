@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from src.data.csv_table import read_table
-from src.data.datasets import prepare
 from src.data.export import export, shard_entries
 from src.data.names import Names, read_names, write_names
 from src.data.split_writer import write_splits
@@ -20,6 +19,7 @@ from src.runtime.markdown import markdown_table
 from src.shards.contact_sheet import contact_sheet
 from src.shards.store import Shards
 from src.synthesis.prompts import Prompts
+from tests.data.loading import load
 from tests.data.pictures import photographs
 
 # What a folder's name may hold, and some of it means something elsewhere.
@@ -37,7 +37,7 @@ def test_names_of_classes_are_words_to_all_that_writes_them(tmp_path, outside, m
     for k, name in enumerate(HOSTILE):
         photographs(tmp_path / "data" / name, 3, seed=k)
     own = {"val_fraction": 0.3, "test_fraction": 0.3, "skip_unreadable": False, "long_tail": None, "image_size": 8}
-    data = prepare({**own, "name": "folder", "kind": "folder", "path": str(tmp_path / "data")}, 0)
+    data = load({**own, "name": "folder", "kind": "folder", "path": str(tmp_path / "data")})
     write_splits(data, 8, tmp_path / "real", with_ids=True)
     write_names(tmp_path / "real", Names(data.class_names))
     names = read_names(tmp_path / "real")
@@ -91,7 +91,7 @@ def test_a_folder_with_such_a_name_is_refused_before_its_images_are_read(tmp_pat
         photographs(tmp_path / "data" / name, 6)
     own = {"val_fraction": 0.2, "test_fraction": 0.2, "skip_unreadable": False, "long_tail": None, "image_size": 8}
     with pytest.raises(InputError, match="control characters"):
-        prepare({**own, "name": "folder", "kind": "folder", "path": str(tmp_path / "data")}, 0)
+        load({**own, "name": "folder", "kind": "folder", "path": str(tmp_path / "data")})
 
 
 def test_an_error_is_one_line_whatever_the_file_is_called(capsys):

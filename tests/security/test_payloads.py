@@ -83,7 +83,7 @@ def test_a_cifar_batch_that_forges_memory_is_refused_and_crashes_nothing(body):
     """In a process of its own, because numpy's own arrays would crash it."""
     code = (
         "import sys\nfrom src.data.published.cifar_files import pickled_batch\n"
-        "try: pickled_batch('labels')(sys.stdin.buffer.read())\nexcept ValueError: print('refused')"
+        "try: pickled_batch('labels', sys.stdin.buffer.read())\nexcept ValueError: print('refused')"
     )
     data = b"\x80\x02}(U\x04data" + body + b"U\x06labels](K\x00eu."
     done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, cwd=ROOT)
@@ -105,7 +105,7 @@ def test_yaml_makes_no_objects(text, tmp_path, payload):
     (tmp_path / "params.yaml").write_text(f"seed: {text.format(canary=payload.canary)}\n")
     (tmp_path / "prompts.yaml").write_text(f"template: {text.format(canary=payload.canary)}\n")
     with pytest.raises(InputError, match="not valid YAML"):
-        load_params("prepare_lt", tmp_path)
+        load_params("prepare_lt", root=tmp_path)
     with pytest.raises(InputError, match="not valid YAML"):
         Prompts(tmp_path / "prompts.yaml")
 

@@ -1,240 +1,190 @@
-"""A stage sees exactly the parameters that dvc.yaml declares for it. Names are made up: kinds are another matter."""
+"""A stage sees exactly the parameters that dvc.yaml declares for it, from the presets that are chosen."""
 
 import copy
-import json
-import pickle
+from typing import Any
 
 import pytest
 import yaml
 
 from src.runtime.errors import InputError
-from src.settings import checks, params
+from src.runtime.pipeline import arms_of, declared
+from src.settings import params
+from src.settings.dataset_settings import DATASETS
+from src.settings.schema import build, plain
+from src.settings.sections import PRESETS, section_kind
 from src.versions.import_closure import ROOT
 
-DVC = """
+PIPELINE = yaml.safe_load("""
 stages:
-  plain:
-    cmd: python -m stages.plain
-    params: [seed, fitting.lr, fitting.loss]
+  plain: {params: [seed, train.loss, synaug.last_layer.steps]}
+  whole: {params: [train, train.loss, 'datasets.${dataset}', dataset, 'recipes.${dataset}', synth]}
+  parts: {params: ['budgets.${dataset}.balance', 'datasets.${dataset}.image_size', 'datasets.${dataset}.pose']}
   arms:
+    foreach: {synaug: {part: synaug}, guided: {part: retrain}}
+    do: {params: [seed, '${item.part}']}
+  matrix:
     matrix: {arm: [synaug, guided]}
-    cmd: python -m stages.arms ${item.arm}
-    params: ['subjects.${subject}', 'subject', 'fitting', "menus.${synth.menu}"]
-  family:
-    cmd: python -m stages.family
-    params: ['purses.${subject}', 'subjects.${subject}']
-  each:
-    foreach: [a, b]
-    do:
-      cmd: python -m stages.each ${item}
-      params: [fitting, fitting.lr]
-  none:
-    cmd: python -m stages.none
-  other:
-    cmd: python -m stages.other
-    params: [{other.yaml: [a]}]
-  typo:
-    cmd: python -m stages.typo
-    params: [fitting.rate]
-"""
-PARAMS = """
-seed: 3
-subject: digits
-subjects:
-  digits: {classes: 10, pose: {rotation: 20.0, scale: [0.7, 1.05]}}
-  cifar: {classes: 100}
-fitting: {lr: 0.05, loss: cross_entropy, decay: 0.0001, mixing: null}
-synth: {menu: short}
-menus: {short: {steps: 5}, long: {steps: 50}}
-purses: {digits: {per_class: 5}}
-"""
+    params: [seed]
+  none: {}
+  other: {params: [{other.yaml: [a]}]}
+  typo: {params: [train.rate]}
+  absent: {params: ['budgets.${dataset}.rate']}
+""")
+PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+DIGITS = PARAMS["datasets"]["digits"]
 
 
-@pytest.fixture
-def root(tmp_path):
-    (tmp_path / "dvc.yaml").write_text(DVC)
-    (tmp_path / "params.yaml").write_text(PARAMS)
-    return tmp_path
+def resolve(stage: str, arm: str | None = None, **change: Any) -> params.Params:
+    """`change`: dotted names, with two underscores for each dot."""
+    everything = copy.deepcopy(PARAMS)
+    for name, value in change.items():
+        *parents, last = name.split("__")
+        node = everything
+        for parent in parents:
+            node = node[parent]
+        node[last] = value
+    return params.resolve(stage, PIPELINE, everything, arm)
 
 
-def replace(root, old: str, new: str) -> None:
-    assert old in PARAMS
-    (root / "params.yaml").write_text(PARAMS.replace(old, new))
-
-
-def test_declared_parameters_are_read_by_attribute_or_name(root):
-    p = params.load("plain", root)
-    assert (p.seed, p.fitting.lr, p["fitting"]["loss"]) == (3, 0.05, "cross_entropy")
-    assert p.as_dict() == {"seed": 3, "fitting": {"lr": 0.05, "loss": "cross_entropy"}}
-
-
-def test_an_undeclared_parameter_is_an_error_that_says_where_to_add_it(root):
-    p = params.load("plain", root)
-    for read in (lambda: p.fitting.decay, lambda: p["fitting"]["decay"]):
-        with pytest.raises(InputError) as error:
+def test_declared_parameters_are_there_and_no_other():
+    section = resolve("plain")
+    expected = {"seed": PARAMS["seed"], "train": {"loss": PARAMS["train"]["loss"]}}
+    assert plain(section) == {**expected, "synaug": {"last_layer": {"steps": PARAMS["synaug"]["last_layer"]["steps"]}}}
+    for read, name in (
+        (lambda: section.dataset, "dataset"), (lambda: section.train.sampler, "train.sampler"),
+        (lambda: section.synaug.last_layer.lr, "synaug.last_layer.lr"), (lambda: resolve("none").seed, "seed"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"reads parameter '{name}', which dvc.yaml does not declare for it; add"):
             read()
-        assert str(error.value) == (
-            "stage 'plain' reads parameter 'fitting.decay', which dvc.yaml does not declare for it; add it under params"
-        )
-    with pytest.raises(InputError, match="'subject'"):
-        _ = p.subject
-    with pytest.raises(InputError, match="'seed'"):
-        _ = params.load("none", root).seed
 
 
-def test_the_chosen_preset_stands_under_its_selector(root):
-    p = params.load("arms", root)
-    assert (p.subject.name, p.subject.classes, p.subject.pose.rotation, p.subject.pose.scale) == (
-        "digits",
-        10,
-        20.0,
-        (0.7, 1.05),
-    )
-    assert p.fitting.mixing is None
-    replace(root, "subject: digits", "subject: cifar")
-    assert params.load("arms", root).subject.as_dict() == {"name": "cifar", "classes": 100}
+def test_the_chosen_preset_stands_under_one_name_with_its_own():
+    section = resolve("whole")
+    assert section.dataset == section.data.name == section.recipe.name == PARAMS["dataset"] == "digits"
+    assert section.data.pose.rotation == DIGITS["pose"]["rotation"] and type(section.data) is DATASETS["digits"]
+    other = resolve("whole", dataset="cifar10_lt")
+    assert plain(other.data) == {**PARAMS["datasets"]["cifar10_lt"], "name": "cifar10_lt"}
+    assert type(other.data) is DATASETS["cifar10_lt"]
 
 
-def test_a_field_that_the_preset_lacks_names_the_preset(root):
-    replace(root, "subject: digits", "subject: cifar")
-    with pytest.raises(InputError, match=r"'subject.pose', which 'subjects.cifar' in params.yaml lacks; add it there"):
-        _ = params.load("arms", root).subject.pose
+def test_a_preset_may_be_declared_in_parts_of_which_no_other_is_there():
+    section = resolve("parts")
+    assert plain(section.budget) == {"name": "digits", "balance": PARAMS["budgets"]["digits"]["balance"]}
+    assert section.data.image_size == DIGITS["image_size"] and plain(section.data.pose) == DIGITS["pose"]
+    with pytest.raises(InputError, match=r"'budgets\.digits\.fill', which dvc\.yaml does not declare"):
+        _ = section.budget.fill
+    with pytest.raises(InputError, match=r"'datasets\.digits\.head_count', which dvc\.yaml does not declare"):
+        _ = section.data.head_count
 
 
-def test_a_selector_chooses_from_every_family_that_names_it(root):
-    p = params.load("family", root)
-    assert p.purse.as_dict() == {"name": "digits", "per_class": 5} and p.subject.classes == 10
-    with pytest.raises(InputError, match=r"'purse.fill', which 'purses.digits' in params.yaml lacks; add it there"):
-        _ = p.purse.fill
-    replace(root, "subject: digits", "subject: cifar")
-    with pytest.raises(InputError, match=r"unknown purse 'cifar'; params.yaml knows digits"):
-        params.load("family", root)
+def test_a_whole_contains_its_parts():
+    assert plain(resolve("whole").train) == PARAMS["train"]
 
 
-def test_any_other_template_is_resolved_where_it_stands(root):
-    assert params.load("arms", root).menus.as_dict() == {"short": {"steps": 5}}
-
-
-def test_a_whole_contains_its_parts_in_a_foreach_stage(root):
-    assert params.load("each", root).fitting.as_dict() == params.load("arms", root).fitting.as_dict()
-
-
-def test_an_unknown_preset_lists_the_known_ones(root):
-    replace(root, "subject: digits", "subject: imagenet")
-    with pytest.raises(InputError, match=r"unknown subject 'imagenet'; params.yaml knows digits, cifar"):
-        params.load("arms", root)
-
-
-@pytest.mark.parametrize(
-    ("new", "problem"),
-    [
-        ("lr: '1e-4'", "'fitting.lr' is the text '1e-4', not a number; write 0.0001"),
-        ("lr: '2.5e5'", "'fitting.lr' is the text '2.5e5', not a number; write 250000.0"),
-        ("lr: .nan", "'fitting.lr' is nan; give it a finite number"),
-        ("lr: nan", "'fitting.lr' is nan; give it a finite number"),
-        ("lr: -.inf", "'fitting.lr' is -inf; give it a finite number"),
-        ("lr: [0.1, .nan]", "'fitting.lr.1' is nan"),
-    ],
-)
-def test_a_number_that_is_none_is_refused_by_name(root, new, problem):
-    replace(root, "lr: 0.05", new)
-    for stage in ("plain", "arms", "each"):
-        with pytest.raises(InputError, match=problem):
-            params.load(stage, root)
-
-
-def test_a_bad_number_in_the_chosen_preset_is_refused_and_elsewhere_ignored(root):
-    replace(root, "rotation: 20.0", "rotation: .nan")
-    with pytest.raises(InputError, match=r"'subjects.digits.pose.rotation' is nan"):
-        params.load("arms", root)
-    params.load("plain", root)
-
-
-@pytest.mark.parametrize(
-    ("stage", "problem"),
-    [
-        ("absent", "has no stage 'absent'; it has plain, arms"),
-        ("other", "declares parameters of another file"),
-        ("typo", "declares parameter 'fitting.rate' for stage 'typo', but params.yaml lacks it"),
-    ],
-)
-def test_a_declaration_that_cannot_be_met_is_one_sentence(root, stage, problem):
-    with pytest.raises(InputError, match=problem):
-        params.load(stage, root)
-
-
-@pytest.mark.parametrize(("text", "problem"), [("a: [", "not valid YAML near line 1"), ("", "holds no")])
-def test_an_unreadable_file_is_one_sentence(root, text, problem):
-    (root / "params.yaml").write_text(text)
-    with pytest.raises(InputError, match=problem):
-        params.load("plain", root)
-    (root / "params.yaml").unlink()
-    with pytest.raises(InputError, match="is missing"):
-        params.load("plain", root)
-
-
-def test_parameters_cannot_be_changed(root):
-    p = params.load("plain", root)
-    with pytest.raises(TypeError, match="read-only"):
-        p.fitting.lr = 1.0
-    p.as_dict()["fitting"]["lr"] = 1.0
-    assert p.fitting.lr == 0.05
-
-
-def test_parameters_can_be_hashed_copied_and_sent_to_workers(root):
-    p = params.load("arms", root)
-    assert json.dumps(p.as_dict()) == json.dumps(copy.deepcopy(p).as_dict())
-    assert pickle.loads(pickle.dumps(p)).subject.name == "digits"
-    assert sorted(p) == ["fitting", "menus", "subject"] and "seed" not in p
-
-
-def test_a_subclass_sees_every_read(root, monkeypatch):
-    seen = set()
-
-    class Recording(params.Params):
-        def __getitem__(self, name):
-            seen.add(f"{self._path}.{name}".lstrip("."))
-            return super().__getitem__(name)
-
-    monkeypatch.setattr(params, "Params", Recording)
-    p = params.load("arms", root)
-    assert (p.subject.pose.rotation, p["fitting"].lr) == (20.0, 0.05)
-    assert seen == {"subject", "subject.pose", "subject.pose.rotation", "fitting", "fitting.lr"}
-
-
-def test_every_parameter_of_this_repository_has_a_kind_and_agrees_with_it():
-    everything = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for name, value in everything.items():
-        presets = value.values() if name in ("datasets", "generators", "feedbacks", "budgets", "recipes") else [value]
-        for preset in presets:
-            checks.check_declared(name, preset)
-            assert unknown(preset, checks.KINDS[name]) <= {"train"}  # whose names are those of classes
-
-
-def unknown(value, kinds) -> set[str]:
-    """Names in `value` of which `kinds` knows nothing."""
-    if not isinstance(value, dict) or callable(kinds):
-        return set()
-    known = {name.removesuffix("?"): kind for name, kind in kinds.items()}
-    return (set(value) - set(known)).union(*(unknown(value[name], known[name]) for name in set(value) & set(known)))
+def test_an_arm_sees_its_own_parameters_and_without_one_a_stage_those_of_all():
+    seed, synaug, retrain = ({name: PARAMS[name]} for name in ("seed", "synaug", "retrain"))
+    assert plain(resolve("arms", "synaug")) == seed | synaug and plain(resolve("arms", "guided")) == seed | retrain
+    assert plain(resolve("arms")) == seed | synaug | retrain
+    assert plain(resolve("matrix", "guided")) == seed
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"scale": "high"}, "feedbacks.entropy.scale must be a number, not 'high'"),
-        ({"every": True}, "feedbacks.entropy.every must be a whole number, not True"),
-        ({"every": 2.5}, "feedbacks.entropy.every must be a whole number, not 2.5"),
-        ({"mix": "off"}, "feedbacks.entropy.mix must be true or false, not 'off'"),
-        ({"rule": ["latent"]}, r"feedbacks.entropy.rule must be text, not \['latent'\]"),
-        ({"scale": 10**400}, "feedbacks.entropy.scale must be finite"),
+        ({"dataset": "imagenet"}, "unknown dataset 'imagenet'; params.yaml knows digits, digits_nico"),
+        ({"dataset": ["digits"]}, r"unknown dataset '\['digits'\]'; params.yaml knows"),
+        ({"datasets": ["digits"]}, "datasets in params.yaml must hold presets by name"),
+        ({"datasets__digits": "default"}, "datasets.digits must hold `name: value` lines, not 'default'"),
+        ({"datasets__digits": {}}, "params.yaml lacks datasets.digits.kind; add it there"),
+        ({"datasets__digits__kind": "digit"}, "unknown kind of data set for datasets.digits 'digit'; choose one of"),
+        ({"datasets__digits__image_size": 7}, "datasets.digits.image_size must be at least 8, not 7"),
+        ({"datasets__digits__image_size": "1e2"}, "datasets.digits.image_size is the text '1e2', not a number; write"),
+        ({"datasets__digits__pose__shear": float("nan")}, "datasets.digits.pose.shear must be finite, not nan"),
+        ({"datasets__digits__pose__scale_min": 2}, "pose scale must satisfy 0 < scale_min <= scale_max, not 2 and"),
+        ({"datasets__digits__head_cont": 60}, "params.yaml has datasets.digits.head_cont, which nothing reads; known"),
+        ({"recipes__digits__batch": 1e2}, "recipes.digits.batch must be a whole number, not 100.0"),
+        ({"synth": 5}, "synth must hold `name: value` lines, not 5"),
+        ({"train__loss": 5}, "train.loss must be text, not 5"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_named_with_its_preset(change, sentence):
-    preset = yaml.safe_load((ROOT / "params.yaml").read_text())["feedbacks"]["entropy"]
-    checks.check_declared("feedbacks", preset, "feedbacks.entropy")
-    with pytest.raises(InputError, match=sentence):
-        checks.check_declared("feedbacks", {**preset, **change}, "feedbacks.entropy")
-    name = next(iter(change))
-    with pytest.raises(InputError, match=rf"params.yaml lacks feedbacks.entropy.{name}; add it there"):
-        checks.check_declared("feedbacks", {key: preset[key] for key in preset if key != name}, "feedbacks.entropy")
+def test_a_value_that_cannot_be_used_is_named_with_its_preset(change, sentence):
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        resolve("whole", **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"seed": 1.5}, "seed must be a whole number, not 1.5"),
+        ({"seed": {"a": 1}}, "params.yaml must give seed as one value, not as `name: value` lines"),
+        ({"synaug__last_layer__steps": -1}, "synaug.last_layer.steps must be at least 0, not -1"),
+        ({"train": {}}, "dvc.yaml declares parameter 'train.loss' for stage 'plain', but params.yaml lacks it"),
+    ],
+)
+def test_parameters_outside_of_presets_are_named_too(change, sentence):
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        resolve("plain", **change)
+
+
+def test_what_is_wrong_in_a_preset_that_is_not_chosen_or_a_part_not_declared_is_ignored():
+    resolve("whole", datasets__cifar10_lt={"kind": 5}, synaug=None)
+    resolve("parts", datasets__digits__head_count="many")
+
+
+@pytest.mark.parametrize(
+    ("stage", "sentence"),
+    [
+        ("nowhere", "dvc.yaml has no stage 'nowhere'; it has plain, whole"),
+        ("other", "stage 'other' declares parameters of another file"),
+        ("typo", "dvc.yaml declares parameter 'train.rate' for stage 'typo', but params.yaml lacks it"),
+        ("absent", "dvc.yaml declares parameter 'budgets.digits.rate' for stage 'absent', but params.yaml lacks it"),
+    ],
+)
+def test_a_declaration_that_cannot_be_met_is_one_sentence(stage, sentence):
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        resolve(stage)
+
+
+def test_parameters_are_read_from_the_two_files_of_a_folder(tmp_path):
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(PIPELINE))
+    (tmp_path / "params.yaml").write_text("seed: 3\nretrain: 5\n")
+    assert params.load("matrix", "guided", root=tmp_path).seed == 3
+    for text, problem in (("a: [", "not valid YAML near line 1"), ("", "holds no"), (None, "is missing")):
+        (tmp_path / "params.yaml").unlink()
+        if text is not None:
+            (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(InputError, match=problem):
+            params.load("matrix", root=tmp_path)
+        (tmp_path / "params.yaml").touch()
+
+
+@pytest.mark.parametrize("family", PRESETS)
+def test_every_preset_of_this_repository_fits_the_schema(family):
+    for name, values in PARAMS[family].items():
+        path = f"{family}.{name}"
+        assert holds(plain(build(section_kind(PRESETS[family], values, path), values, path)), values), path
+
+
+def holds(section: Any, values: Any) -> bool:
+    """Whether a section as plain values has these, and beyond them defaults alone."""
+    if not isinstance(values, dict):
+        return section == values
+    return all(name in section and holds(section[name], value) for name, value in values.items())
+
+
+def test_every_other_parameter_of_this_repository_fits_the_schema():
+    selectors = {"dataset", "generator", "feedback"}
+    for name in set(PARAMS) - set(PRESETS) - selectors:
+        if isinstance(PARAMS[name], dict):
+            assert holds(plain(build(section_kind(name, PARAMS[name], name), PARAMS[name], name)), PARAMS[name]), name
+        else:
+            assert plain(build(params.Params, {name: PARAMS[name]}, "", whole=frozenset())) == {name: PARAMS[name]}
+    assert {name for name in PARAMS if not isinstance(PARAMS[name], dict)} == selectors | {"seed"}
+
+
+def test_every_stage_of_this_repository_gets_its_parameters():
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    for name, entry in pipeline["stages"].items():
+        for arm in [None, *arms_of(entry)]:
+            shown = plain(params.resolve(name, pipeline, PARAMS, arm))
+            assert bool(shown) == bool(declared(name, pipeline, arm)), name

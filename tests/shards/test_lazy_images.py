@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from src.runtime.errors import InputError
 from src.shards import lazy_images as module
-from src.shards.lazy_images import Chosen, ShardImages, images_of, in_memory, subset
+from src.shards.lazy_images import Chosen, ShardImages, in_memory, subset
 from src.shards.store import Shards, write_all
 
 N = 40
@@ -53,7 +53,7 @@ def test_the_lazy_view_ends_where_it_ends(folder):
 
 def test_a_limit_decides_between_the_two(folder):
     shards, size = Shards(folder), int(np.prod((N, *SIZE)))
-    assert isinstance(images_of(shards, size), np.ndarray) and isinstance(images_of(shards, size - 1), ShardImages)
+    assert isinstance(shards.images(size), np.ndarray) and isinstance(shards.images(size - 1), ShardImages)
     assert isinstance(shards.images(), np.ndarray) and isinstance(shards.images(limit_bytes=0), ShardImages)
     assert np.array_equal(shards.images(), shards.images(limit_bytes=0)[:])
     assert np.array_equal(shards.images(), pixels(0))

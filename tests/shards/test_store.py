@@ -131,8 +131,8 @@ def test_a_jpeg_is_close_and_smaller_and_told_by_its_extension(tmp_path):
 
 
 def test_an_unknown_format_is_refused_by_its_parameter(tmp_path):
-    for image_format in ("webp", "PNG", 3, None, ["png"]):
-        with pytest.raises(InputError, match=r"synth\.image_format .*choose one of png, jpeg"):
+    for image_format in ("webp", "PNG", 3, None):
+        with pytest.raises(InputError, match=r"synth\.image_format .*choose one of: png, jpeg"):
             write_shard(tmp_path / "shard", 0, samples(1), image_format)
     assert not any(tmp_path.iterdir())
 

@@ -7,25 +7,22 @@ has no such images to spare do the two meet, and the tail gives way: the head, w
 images, loses val_per_class, and every other class keeps its published images exactly.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from src.data.imbalance import exponential_counts
-from src.data.locations import missing, raw_folder
+from src.data.locations import missing_data, raw_folder
 from src.data.prepared_data import ImageSource, PreparedData
 from src.data.published.cifar_files import CIFAR10, CIFAR100, Batch, Layout, read_cifar
 from src.runtime.errors import InputError
-from src.settings.checks import number, whole
+from src.settings.dataset_settings import CifarSettings
 
 
-def load_cifar10_lt(settings: Mapping[str, Any], seed: int) -> PreparedData:
+def load_cifar10_lt(settings: CifarSettings, seed: int) -> PreparedData:
     """CIFAR-10 with a long tail, from cifar-10-batches-py or cifar-10-batches-bin."""
     return _load(settings, CIFAR10)
 
 
-def load_cifar100_lt(settings: Mapping[str, Any], seed: int) -> PreparedData:
+def load_cifar100_lt(settings: CifarSettings, seed: int) -> PreparedData:
     """CIFAR-100 with a long tail over its fine classes, from cifar-100-python or cifar-100-binary."""
     return _load(settings, CIFAR100)
 
@@ -55,20 +52,18 @@ def long_tail_and_validation(
     return {name: np.sort(np.concatenate(part)) for name, part in (("train", train), ("val", val), ("pool", pool))}
 
 
-def _load(settings: Mapping[str, Any], layouts: tuple[Layout, ...]) -> PreparedData:
-    where = f"datasets.{settings['name']}"
-    factor = number(f"{where}.imbalance_factor", settings["imbalance_factor"])
-    val_per_class = whole(f"{where}.val_per_class", settings["val_per_class"], 1)
-    split_seed = whole(f"{where}.split_seed", settings["split_seed"], 0)
+def _load(settings: CifarSettings, layouts: tuple[Layout, ...]) -> PreparedData:
     root = raw_folder(settings)
     data = read_cifar(root, layouts)
     if data is None:
-        raise missing(root, [" or ".join(f"{layout.folder}/" for layout in layouts)], settings)
-    parts = long_tail_and_validation(data.train[1], factor, val_per_class, split_seed)
+        raise missing_data(root, [" or ".join(f"{layout.folder}/" for layout in layouts)], settings)
+    _, labels = data.train
+    parts = long_tail_and_validation(labels, settings.imbalance_factor, settings.val_per_class, settings.split_seed)
     official = _source(data.train, "train")
-    splits = {name: official.subset(parts[name]) for name in ("train", "val")}
+    splits = {name: official.subset(part) for name, part in parts.items()}
+    test = _source(data.test, "test")
     return PreparedData(
-        {**splits, "test": _source(data.test, "test"), "pool": official.subset(parts["pool"])}, data.names
+        {"train": splits["train"], "val": splits["val"], "test": test, "pool": splits["pool"]}, data.names
     )
 
 

@@ -9,6 +9,7 @@ import pickle
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,49 +118,37 @@ def _check_memo(data: bytes) -> None:
             raise ValueError("it asks for more memory than it can need")
 
 
-def pickled_batch(labels_key: str) -> Callable[[bytes], Batch]:
-    """A reader of pickled batches whose labels have this key: `labels`, or `fine_labels`."""
-
-    def read(data: bytes) -> Batch:
-        content = unpickle(data)
-        pixels, labels = content.get("data"), content.get(labels_key)
-        if not isinstance(pixels, np.ndarray) or not isinstance(labels, list) or pixels.dtype != np.uint8:
-            raise ValueError(f"it holds no `data` and `{labels_key}`")
-        if pixels.shape != (len(labels), PIXELS):
-            raise ValueError(f"its `data` is {pixels.shape}, not {(len(labels), PIXELS)}")
-        if not all(isinstance(label, int) for label in labels):
-            raise ValueError("a label is no whole number")
-        try:
-            return pixels.reshape(-1, 3, 32, 32), np.array(labels, np.int64)
-        except OverflowError:
-            raise ValueError("a label has more than 63 bits") from None
-
-    return read
+def pickled_batch(key: str, data: bytes) -> Batch:
+    """Images and labels of a pickled batch whose labels have this key: `labels`, or `fine_labels`."""
+    content = unpickle(data)
+    pixels, labels = content.get("data"), content.get(key)
+    if not isinstance(pixels, np.ndarray) or not isinstance(labels, list) or pixels.dtype != np.uint8:
+        raise ValueError(f"it holds no `data` and `{key}`")
+    if pixels.shape != (len(labels), PIXELS):
+        raise ValueError(f"its `data` is {pixels.shape}, not {(len(labels), PIXELS)}")
+    if not all(isinstance(label, int) for label in labels):
+        raise ValueError("a label is no whole number")
+    try:
+        return pixels.reshape(-1, 3, 32, 32), np.array(labels, np.int64)
+    except OverflowError:
+        raise ValueError("a label has more than 63 bits") from None
 
 
-def binary_batch(label_bytes: int) -> Callable[[bytes], Batch]:
-    """A reader of binary batches: each image after so many bytes of labels, the last of which is the fine one."""
-
-    def read(data: bytes) -> Batch:
-        length = label_bytes + PIXELS
-        if len(data) % length:
-            raise ValueError(f"its {len(data)} bytes are no whole number of {length}-byte images")
-        records = np.frombuffer(data, np.uint8).reshape(-1, length)
-        return records[:, label_bytes:].reshape(-1, 3, 32, 32), records[:, label_bytes - 1].astype(np.int64)
-
-    return read
+def binary_batch(label_bytes: int, data: bytes) -> Batch:
+    """Images and labels of a binary batch: each image after so many bytes of labels, the last one the fine label."""
+    length = label_bytes + PIXELS
+    if len(data) % length:
+        raise ValueError(f"its {len(data)} bytes are no whole number of {length}-byte images")
+    records = np.frombuffer(data, np.uint8).reshape(-1, length)
+    return records[:, label_bytes:].reshape(-1, 3, 32, 32), records[:, label_bytes - 1].astype(np.int64)
 
 
-def pickled_names(key: str) -> Callable[[bytes], list[str]]:
-    """A reader of the class names in the pickled `meta`."""
-
-    def read(data: bytes) -> list[str]:
-        names = unpickle(data).get(key)
-        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-            raise ValueError(f"it holds no list `{key}`")
-        return names
-
-    return read
+def pickled_names(key: str, data: bytes) -> list[str]:
+    """The class names under this key of the pickled `meta`."""
+    names = unpickle(data).get(key)
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"it holds no list `{key}`")
+    return names
 
 
 def text_names(data: bytes) -> list[str]:
@@ -195,32 +184,15 @@ def _join(batches: list[Batch], folder: Path, classes: int) -> Batch:
 
 
 _TEN = tuple(f"data_batch_{k}" for k in range(1, 6))
+_TEN_BIN = tuple(f"{name}.bin" for name in _TEN)
+_LABELS, _FINE = (partial(pickled_batch, key) for key in ("labels", "fine_labels"))
+_LABEL_NAMES, _FINE_NAMES = (partial(pickled_names, key) for key in ("label_names", "fine_label_names"))
+_BINARY, _BINARY_FINE = (partial(binary_batch, label_bytes) for label_bytes in (1, 2))
 CIFAR10 = (
-    Layout(
-        "cifar-10-batches-py",
-        _TEN,
-        ("test_batch",),
-        "batches.meta",
-        pickled_names("label_names"),
-        pickled_batch("labels"),
-    ),
-    Layout(
-        "cifar-10-batches-bin",
-        tuple(f"{name}.bin" for name in _TEN),
-        ("test_batch.bin",),
-        "batches.meta.txt",
-        text_names,
-        binary_batch(1),
-    ),
+    Layout("cifar-10-batches-py", _TEN, ("test_batch",), "batches.meta", _LABEL_NAMES, _LABELS),
+    Layout("cifar-10-batches-bin", _TEN_BIN, ("test_batch.bin",), "batches.meta.txt", text_names, _BINARY),
 )
 CIFAR100 = (
-    Layout(
-        "cifar-100-python",
-        ("train",),
-        ("test",),
-        "meta",
-        pickled_names("fine_label_names"),
-        pickled_batch("fine_labels"),
-    ),
-    Layout("cifar-100-binary", ("train.bin",), ("test.bin",), "fine_label_names.txt", text_names, binary_batch(2)),
+    Layout("cifar-100-python", ("train",), ("test",), "meta", _FINE_NAMES, _FINE),
+    Layout("cifar-100-binary", ("train.bin",), ("test.bin",), "fine_label_names.txt", text_names, _BINARY_FINE),
 )

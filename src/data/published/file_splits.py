@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.image_files import files
+from src.data.image_files import reader
 from src.data.prepared_data import ImageSource
 from src.runtime.errors import InputError
 
@@ -18,12 +18,12 @@ def require_disjoint(source: str, splits: Mapping[str, Sequence[str]]) -> None:
         if not ids:
             raise InputError(f"{source} leaves the {name} split empty; complete the data")
         if len(set(ids)) < len(ids):
-            twice = next(one for one, other in pairwise(sorted(ids)) if one == other)
+            twice = next(first for first, second in pairwise(sorted(ids)) if first == second)
             raise InputError(f"{source} has {twice} twice in the {name} split; take one out")
-    for one, other in combinations(splits, 2):
-        if shared := set(splits[one]) & set(splits[other]):
+    for first, second in combinations(splits, 2):
+        if shared := set(splits[first]) & set(splits[second]):
             raise InputError(
-                f"{source} has {min(shared)} in both the {one} and the {other} split ({len(shared)} such images); "
+                f"{source} has {min(shared)} in both the {first} and the {second} split ({len(shared)} such images); "
                 "what is trained on must not be judged by: take it out of one"
             )
 
@@ -32,4 +32,4 @@ def grouped_source(root: Path, images: Sequence[tuple[str, int, int]]) -> ImageS
     """A split of image files below `root`: (path, label, context) each, in that order."""
     paths = tuple(path for path, _, _ in images)
     labels, contexts = (np.array([image[k] for image in images], np.int64) for k in (1, 2))
-    return ImageSource(paths, labels, files(root, paths), contexts)
+    return ImageSource(paths, labels, reader(root, paths), contexts)

@@ -9,20 +9,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
-from src.data.image_files import below, inside, is_there, read_image
-from src.data.locations import missing, raw_folder
+from src.data.image_files import below, inside, is_file, read_image
+from src.data.locations import missing_data, raw_folder
 from src.data.prepared_data import ImageSource, PreparedData
 from src.data.published.class_names import imagenet_names, overrides, place_names, unique
 from src.data.published.file_splits import require_disjoint
 from src.runtime.errors import InputError
 from src.runtime.files import read_bytes
+from src.settings.dataset_settings import ListSettings
 
 SUFFIXES = (".JPEG", ".jpeg", ".jpg", ".JPG")
-Names = Callable[[Sequence[str], Path], list[str]]
+ClassNamer = Callable[[Sequence[str], Path], list[str]]
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class Line:
     label: int
 
 
-def load_imagenet_lt(settings: Mapping[str, Any], seed: int) -> PreparedData:
+def load_imagenet_lt(settings: ListSettings, seed: int) -> PreparedData:
     """ImageNet-LT: 115,846 / 20,000 / 50,000 images of 1,000 classes, labels in the order of the sorted WordNet ids."""
     return _load(settings, {split: (f"ImageNet_LT_{split}.txt",) for split in ("train", "val", "test")}, imagenet_names)
 
 
-def load_places_lt(settings: Mapping[str, Any], seed: int) -> PreparedData:
+def load_places_lt(settings: ListSettings, seed: int) -> PreparedData:
     """Places-LT: 62,500 / 7,300 / 36,500 images of 365 classes, named by their folders."""
     return _load(settings, {split: (f"Places_LT_{split}.txt",) for split in ("train", "val", "test")}, place_names)
 
 
-def load_imagenet100_lt(settings: Mapping[str, Any], seed: int) -> PreparedData:
+def load_imagenet100_lt(settings: ListSettings, seed: int) -> PreparedData:
     """ImageNet100-LT: 12,205 / 2,000 / 5,000 images of 100 classes in an order of their own."""
     lists = {split: (f"imageNet_100_LT_{split}.txt", f"ImageNet_100_{split}.txt") for split in ("train", "val", "test")}
     return _load(settings, lists, imagenet_names)
@@ -84,34 +84,34 @@ def find_image(root: Path, path: str) -> str:
     listed = PurePosixPath(path)
     places = [listed, PurePosixPath(listed.parts[0]) / listed.name] if len(listed.parts) > 2 else [listed]
     candidates = [str(place.with_suffix(suffix)) for place in places for suffix in (listed.suffix, *SUFFIXES)]
-    return next((name for name in candidates if is_there(root / name)), path)
+    return next((name for name in candidates if is_file(root / name)), path)
 
 
-def _load(settings: Mapping[str, Any], lists: Mapping[str, Sequence[str]], names: Names) -> PreparedData:
+def _load(settings: ListSettings, lists: Mapping[str, Sequence[str]], name_classes: ClassNamer) -> PreparedData:
     root = raw_folder(settings)
     paths = _list_files(root, lists, settings)
     lines = {split: read_list(path) for split, path in paths.items()}
     folders = _classes(lines, paths)
     require_disjoint(str(root), {split: [line.path for line in part] for split, part in lines.items()})
-    images = raw_folder({**settings, "path": settings["images"]}) if settings.get("images") else root
+    images = raw_folder(settings, "images") if settings.images else root
     firsts = [part[0].path for part in lines.values()]
-    if absent := [path for path in firsts if not is_there(inside(images, find_image(images, path)))]:
-        raise missing(images, absent, settings, "images")
+    if absent := [path for path in firsts if not is_file(inside(images, find_image(images, path)))]:
+        raise missing_data(images, absent, settings, "images")
     sources = {split: _source(part, images) for split, part in lines.items()}
-    given = overrides(root)
-    called = [given.get(folder, name) for folder, name in zip(folders, names(folders, images), strict=True)]
-    return PreparedData({**sources, "pool": sources["train"]}, unique(called, folders))
+    own = overrides(root)
+    names = [own.get(folder, name) for folder, name in zip(folders, name_classes(folders, images), strict=True)]
+    return PreparedData({**sources, "pool": sources["train"]}, unique(names, folders))
 
 
-def _list_files(root: Path, lists: Mapping[str, Sequence[str]], settings: Mapping[str, Any]) -> dict[str, Path]:
+def _list_files(root: Path, lists: Mapping[str, Sequence[str]], settings: ListSettings) -> dict[str, Path]:
     present = {path.name.lower(): path for path in sorted(root.glob("*.txt"), reverse=True)}
-    found = {
+    paths = {
         split: next((present[name.lower()] for name in names if name.lower() in present), None)
         for split, names in lists.items()
     }
-    if absent := [" or ".join(lists[split]) for split, path in found.items() if path is None]:
-        raise missing(root, absent, settings)
-    return {split: below(root, path.name) for split, path in found.items() if path is not None}
+    if absent := [" or ".join(lists[split]) for split, path in paths.items() if path is None]:
+        raise missing_data(root, absent, settings)
+    return {split: below(root, path.name) for split, path in paths.items() if path is not None}
 
 
 def _classes(lines: Mapping[str, Sequence[Line]], paths: Mapping[str, Path]) -> list[str]:

@@ -10,15 +10,14 @@ import json
 import random
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from src.data.image_files import below
-from src.data.locations import missing, raw_folder
+from src.data.locations import missing_data, raw_folder
 from src.data.prepared_data import PreparedData
 from src.data.published.file_splits import grouped_source, require_disjoint
 from src.runtime.errors import InputError
 from src.runtime.files import read_bytes
-from src.settings.checks import whole
+from src.settings.dataset_settings import NicoSettings
 
 CONTEXTS = ("autumn", "dim", "grass", "outdoor", "rock", "water")
 MAPPING = "dg_label_id_mapping.json"
@@ -28,31 +27,27 @@ SPLITS = ("train", "val", "test")
 Image = tuple[str, int, int]  # path, label, context
 
 
-def load_nico(settings: Mapping[str, Any], seed: int) -> PreparedData:
+def load_nico(settings: NicoSettings, seed: int) -> PreparedData:
     """NICO++, group = 6 * class + context. Groups of at most held_out images have none to train on, and those of none
-    may lack their folder.
+    may lack their folder. SubpopBench's held_out is 75, its split_seed 666.
 
-    settings: held_out, images per group for validation and test together (75); split_seed (666).
     Raises InputError for a mapping that is no list of classes, a folder that it does not know, or a context without
     class folders.
     """
-    where = f"datasets.{settings['name']}"
-    held_out = whole(f"{where}.held_out", settings["held_out"], 3)
-    split_seed = whole(f"{where}.split_seed", settings["split_seed"])
     root = raw_folder(settings)
     if absent := [name for name in (MAPPING, f"{IMAGES}/") if not below(root, name).exists()]:
-        raise missing(root, absent, settings)
+        raise missing_data(root, absent, settings)
     mapping = _mapping(root / MAPPING)
     _refuse_unknown(root, mapping)
     _refuse_absent(root)
     parts: dict[str, list[Image]] = {split: [] for split in SPLITS}
-    shuffle = random.Random(split_seed).shuffle
+    shuffle = random.Random(settings.split_seed).shuffle
     for context, context_name in enumerate(CONTEXTS):
         for class_name, label in mapping.items():
-            found = _images(root, f"{IMAGES}/{context_name}/{class_name}")
-            shuffle(found)
-            held = min(len(found), held_out)
-            for split, part in zip(SPLITS, (found[held:], found[: held // 3], found[held // 3 : held]), strict=True):
+            paths = _images(root, f"{IMAGES}/{context_name}/{class_name}")
+            shuffle(paths)
+            held = min(len(paths), settings.held_out)
+            for split, part in zip(SPLITS, (paths[held:], paths[: held // 3], paths[held // 3 : held]), strict=True):
                 parts[split] += [(path, label, context) for path in part]
     require_disjoint(str(root), {split: [path for path, _, _ in part] for split, part in parts.items()})
     sources = {split: grouped_source(root, sorted(part)) for split, part in parts.items()}

@@ -6,17 +6,14 @@ the race, which shifts the timestamp into its place: a name without four fields 
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from src.data.image_files import below
-from src.data.locations import missing, raw_folder
+from src.data.locations import missing_data, raw_folder
 from src.data.prepared_data import PreparedData
 from src.data.published.file_splits import grouped_source, require_disjoint
 from src.data.splits import split_fractions
 from src.runtime.choices import choose
-from src.runtime.errors import InputError
-from src.settings.checks import number, whole
+from src.settings.dataset_settings import UtkFaceSettings
 
 FOLDER = "UTKFace"
 # One published name has a space before .jpg, another has no dot there.
@@ -38,45 +35,36 @@ def attributes(name: str) -> dict[str, int] | None:
     return {"age": age, "gender": int(fields[2]), "race": int(fields[3])}
 
 
-def load_utkface(settings: Mapping[str, Any], seed: int) -> PreparedData:
+def load_utkface(settings: UtkFaceSettings, seed: int) -> PreparedData:
     """UTKFace: label = target, context = sensitive attribute, each of age, gender and race; stratified by both.
 
-    settings: target, sensitive; drop_races, numbers of the races left out; val_fraction and test_fraction of the
-    images of each group. Images lie in UTKFace/ or directly in the data set's folder.
+    Images lie in UTKFace/ or directly in the data set's folder.
     """
-    where = f"datasets.{settings['name']}"
-    pair = _attributes(settings, where)
-    dropped = {whole(f"{where}.drop_races", race, 0, len(VALUES["race"]) - 1) for race in settings["drop_races"] or ()}
-    val, test = (number(f"{where}.{name}_fraction", settings[f"{name}_fraction"]) for name in ("val", "test"))
+    pair, dropped = (settings.target, settings.sensitive), set(settings.drop_races or ())
+    for attribute in pair:
+        choose("attribute of UTKFace", VALUES, attribute)
     root = raw_folder(settings)
     folder = below(root, FOLDER)
     folder = folder if folder.is_dir() else root
-    told = {path.name: attributes(path.name) for path in sorted(folder.glob("*")) if path.suffix.lower() == ".jpg"}
-    if not told:
-        raise missing(root, [f"{FOLDER}/*.jpg"], settings)
-    kept = {name: each for name, each in told.items() if each is not None and each["race"] not in dropped}
-    values = [_remaining(attribute, dropped) for attribute in pair]
-    faces = grouped_source(
+    faces = {path.name: attributes(path.name) for path in sorted(folder.glob("*")) if path.suffix.lower() == ".jpg"}
+    if not faces:
+        raise missing_data(root, [f"{FOLDER}/*.jpg"], settings)
+    kept = {name: face for name, face in faces.items() if face is not None and face["race"] not in dropped}
+    labels, contexts = (_remaining(attribute, dropped) for attribute in pair)
+    source = grouped_source(
         folder,
-        [(name, values[0].index(each[pair[0]]), values[1].index(each[pair[1]])) for name, each in kept.items()],
+        [(name, labels.index(face[pair[0]]), contexts.index(face[pair[1]])) for name, face in kept.items()],
     )
-    assert faces.contexts is not None
-    groups = [(str(label), str(context)) for label, context in zip(faces.labels, faces.contexts, strict=True)]
-    splits = {name: faces.subset(part) for name, part in split_fractions(groups, val, test, seed).items()}
+    assert source.contexts is not None
+    groups = [(str(label), str(context)) for label, context in zip(source.labels, source.contexts, strict=True)]
+    parts = split_fractions(groups, settings.val_fraction, settings.test_fraction, seed)
+    splits = {name: source.subset(part) for name, part in parts.items()}
     require_disjoint(str(folder), {name: split.ids for name, split in splits.items()})
-    classes, contexts = (tuple(VALUES[name][k] for k in left) for name, left in zip(pair, values, strict=True))
-    skipped = tuple(name for name, each in told.items() if each is None)
-    return PreparedData({**splits, "pool": splits["train"]}, classes, contexts, skipped)
-
-
-def _attributes(settings: Mapping[str, Any], where: str) -> tuple[str, str]:
-    """The target and the sensitive attribute."""
-    pair = settings["target"], settings["sensitive"]
-    for attribute in pair:
-        choose("attribute of UTKFace", VALUES, attribute)
-    if pair[0] == pair[1]:
-        raise InputError(f"{where}.target and {where}.sensitive are both {pair[0]}; choose two attributes")
-    return pair
+    class_names, context_names = (
+        tuple(VALUES[attribute][k] for k in left) for attribute, left in zip(pair, (labels, contexts), strict=True)
+    )
+    skipped = tuple(name for name, face in faces.items() if face is None)
+    return PreparedData({**splits, "pool": splits["train"]}, class_names, context_names, skipped)
 
 
 def _remaining(attribute: str, dropped_races: set[int]) -> list[int]:

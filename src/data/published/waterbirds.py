@@ -4,13 +4,13 @@ or water, where the place tells the class in 95 % of the training images and in 
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from src.data.image_files import below
-from src.data.locations import missing, raw_folder
+from src.data.locations import missing_data, raw_folder
 from src.data.prepared_data import PreparedData
 from src.data.published.file_splits import grouped_source, require_disjoint
 from src.runtime.errors import InputError
+from src.settings.dataset_settings import FileDatasetSettings
 
 FOLDER = "waterbird_complete95_forest2water2"
 TABLE = "metadata.csv"
@@ -20,13 +20,13 @@ SPLITS = {"0": "train", "1": "val", "2": "test"}
 COLUMNS = ("img_filename", "y", "split", "place")
 
 
-def load_waterbirds(settings: Mapping[str, Any], seed: int) -> PreparedData:
+def load_waterbirds(settings: FileDatasetSettings, seed: int) -> PreparedData:
     """Waterbirds in its published splits, group = 2 * y + place. Raises InputError naming the line of metadata.csv that
     lacks a value or has another than 0 and 1 (0, 1 and 2 for the split)."""
     root = raw_folder(settings)
     table = next((path for name in (f"{FOLDER}/{TABLE}", TABLE) if (path := below(root, name)).is_file()), None)
     if table is None:
-        raise missing(root, [f"{FOLDER}/{TABLE}"], settings)
+        raise missing_data(root, [f"{FOLDER}/{TABLE}"], settings)
     rows = _rows(table)
     parts = {split: sorted(row[1:] for row in rows if row[0] == split) for split in SPLITS.values()}
     require_disjoint(str(table), {split: [path for path, _, _ in part] for split, part in parts.items()})

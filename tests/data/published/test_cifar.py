@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from src.data.imbalance import exponential_counts, shots
-from src.data.published.cifar import load_cifar10_lt, load_cifar100_lt, long_tail_and_validation
+from src.data.published.cifar import long_tail_and_validation
 from src.data.published.cifar_files import unpickle
 from src.runtime.errors import InputError
+from tests.data.loading import load
 from tests.data.published import miniatures
 from tests.data.published.cifar_writing import python2_pickle
 
@@ -65,9 +66,9 @@ def test_validation_is_uniform_and_disjoint_and_the_pool_is_all_the_rest():
     assert set(other["train"]) != set(parts["train"])
 
 
-@pytest.mark.parametrize(("load", "write"), [(load_cifar10_lt, "cifar10_lt"), (load_cifar100_lt, "cifar100_lt")])
-def test_the_pickled_and_the_binary_version_are_the_same_data(load, write, tmp_path):
-    data = [load(getattr(miniatures, write)(tmp_path / str(binary), binary=binary), 0) for binary in (False, True)]
+@pytest.mark.parametrize("write", [miniatures.cifar10_lt, miniatures.cifar100_lt])
+def test_the_pickled_and_the_binary_version_are_the_same_data(write, tmp_path):
+    data = [load(write(tmp_path / str(binary), binary=binary)) for binary in (False, True)]
     for name in ("train", "val", "test", "pool"):
         one, other = (prepared.splits[name] for prepared in data)
         assert one.ids == other.ids and one.labels.tolist() == other.labels.tolist()
@@ -77,7 +78,7 @@ def test_the_pickled_and_the_binary_version_are_the_same_data(load, write, tmp_p
 
 
 def test_images_keep_their_pixels_labels_and_names(tmp_path):
-    data = load_cifar100_lt(miniatures.cifar100_lt(tmp_path), 0)
+    data = load(miniatures.cifar100_lt(tmp_path))
     assert data.class_names == ("apple", "aquarium fish", "baby", "bear")
     test = data.splits["test"]
     assert test.ids[5] == "test/00005" and test.labels[5] == 5 % 4
@@ -98,7 +99,7 @@ def test_a_pickle_that_calls_a_program_is_refused_before_it_does(tmp_path, monke
     batch = tmp_path / "data" / "cifar-10-batches-py" / "data_batch_2"
     batch.write_bytes(pickle.dumps({"labels": [0], "data": Burglar()}, protocol))
     with pytest.raises(InputError, match=r"data_batch_2 is no CIFAR file .*asks for"):
-        load_cifar10_lt(settings, 0)
+        load(settings)
     assert not (tmp_path / "opened").exists()
 
 
@@ -127,7 +128,7 @@ def test_a_damaged_batch_is_refused_by_its_name(tmp_path, batch, problem):
     if batch is not None:
         path.write_bytes(batch)
     with pytest.raises(InputError, match=problem):
-        load_cifar10_lt(settings, 0)
+        load(settings)
 
 
 def test_a_truncated_binary_batch_is_refused_by_its_name(tmp_path):
@@ -135,7 +136,7 @@ def test_a_truncated_binary_batch_is_refused_by_its_name(tmp_path):
     path = tmp_path / "cifar-100-binary" / "train.bin"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match=r"train\.bin is no CIFAR file .*3074-byte images"):
-        load_cifar100_lt(settings, 0)
+        load(settings)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_a_truncated_binary_batch_is_refused_by_its_name(tmp_path):
 )
 def test_settings_that_the_data_cannot_meet_are_refused(tmp_path, change, problem):
     with pytest.raises(InputError, match=problem):
-        load_cifar10_lt({**miniatures.cifar10_lt(tmp_path), **change}, 0)
+        load({**miniatures.cifar10_lt(tmp_path), **change})
 
 
 def test_a_pickle_that_numbers_its_objects_in_billions_is_refused_before_room_is_made_for_them():

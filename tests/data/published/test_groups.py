@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from src.data.prepared_data import PreparedData
-from src.data.published.nico import CONTEXTS, load_nico
-from src.data.published.utkface import load_utkface
-from src.data.published.waterbirds import load_waterbirds
+from src.data.published.nico import CONTEXTS
 from src.runtime.errors import InputError
+from tests.data.loading import load
 from tests.data.published import miniatures
 
-LOADERS = [(load_nico, miniatures.nico), (load_waterbirds, miniatures.waterbirds), (load_utkface, miniatures.utkface)]
+WRITERS = [miniatures.nico, miniatures.waterbirds, miniatures.utkface]
 
 
 def groups(data: PreparedData, split: str) -> list[int]:
@@ -24,9 +23,9 @@ def groups(data: PreparedData, split: str) -> list[int]:
     return np.bincount(source.labels * len(data.context_names) + source.contexts, minlength=number).tolist()
 
 
-@pytest.mark.parametrize(("load", "write"), LOADERS)
-def test_splits_are_disjoint_readable_and_the_same_from_the_same_files(load, write, tmp_path):
-    data, again = load(write(tmp_path / "one"), 0), load(write(tmp_path / "two"), 0)
+@pytest.mark.parametrize("write", WRITERS)
+def test_splits_are_disjoint_readable_and_the_same_from_the_same_files(write, tmp_path):
+    data, again = load(write(tmp_path / "one")), load(write(tmp_path / "two"))
     for one, other in combinations(("train", "val", "test"), 2):
         assert set(data.splits[one].ids).isdisjoint(data.splits[other].ids)
     for name, source in data.splits.items():
@@ -36,12 +35,12 @@ def test_splits_are_disjoint_readable_and_the_same_from_the_same_files(load, wri
     assert data.group_counts == groups(data, "train")
 
 
-@pytest.mark.parametrize(("load", "write"), LOADERS)
-def test_missing_data_are_one_sentence_and_so_is_a_file_that_vanishes(load, write, tmp_path):
+@pytest.mark.parametrize("write", WRITERS)
+def test_missing_data_are_one_sentence_and_so_is_a_file_that_vanishes(write, tmp_path):
     settings = write(tmp_path)
     with pytest.raises(InputError, match=rf"'{settings['name']}' lacks .*, looked for in .*nowhere; .*SOURCE\.md says"):
-        load({**settings, "path": str(tmp_path / "nowhere")}, 0)
-    source = load(settings, 0).splits["test"]
+        load({**settings, "path": str(tmp_path / "nowhere")})
+    source = load(settings).splits["test"]
     next(path for path in tmp_path.rglob("*.jpg") if path.as_posix().endswith(source.ids[0])).unlink()
     with pytest.raises(InputError, match="is missing"):
         source.read(0)
@@ -65,7 +64,7 @@ def reference_split(names: dict[str, dict[str, list[str]]], held_out: int) -> di
 def test_nico_is_split_as_in_subpopbench_with_no_training_image_in_groups_of_at_most_75(tmp_path):
     sizes = {"hot_air_balloon": (80, 75, 10, 76, 3, 0), "dog": (0, 74, 2, 90, 0, 1)}
     settings = miniatures.nico(tmp_path, sizes, held_out=75)
-    data = load_nico(settings, seed=5)
+    data = load(settings, seed=5)
     assert data.class_names == ("dog", "hot air balloon") and data.context_names == CONTEXTS
     assert groups(data, "train") == [0, 0, 0, 15, 0, 0, 5, 0, 0, 1, 0, 0]
     assert groups(data, "val") == [0, 24, 0, 25, 0, 0, 25, 25, 3, 25, 1, 0]
@@ -94,30 +93,30 @@ def test_a_nico_mapping_that_does_not_fit_is_refused(tmp_path, mapping, problem)
     settings = miniatures.nico(tmp_path)
     (tmp_path / "dg_label_id_mapping.json").write_text(mapping)
     with pytest.raises(InputError, match=problem):
-        load_nico(settings, 0)
+        load(settings)
 
 
 def test_a_nico_folder_that_no_context_claims_is_refused_rather_than_lost(tmp_path):
     settings = miniatures.nico(tmp_path)
     (tmp_path / "public_dg_0416/train/snow").mkdir()
     with pytest.raises(InputError, match=r"snow is none of the contexts autumn, dim"):
-        load_nico(settings, 0)
+        load(settings)
 
 
 def test_contexts_of_nico_that_are_absent_or_empty_are_named_rather_than_counted_as_no_images(tmp_path):
     settings, root = miniatures.nico(tmp_path), tmp_path / "public_dg_0416/train"
     shutil.rmtree(root / "dim/dog")  # a group may be empty
-    assert len(load_nico(settings, 0).splits["train"]) > 0
+    assert len(load(settings).splits["train"]) > 0
     shutil.rmtree(root / "rock")
     for name in ("dog", "hot_air_balloon"):
         shutil.rmtree(root / "water" / name)
     with pytest.raises(InputError, match=r"train holds no classes in the contexts rock, water; unpack .* again$"):
-        load_nico(settings, 0)
+        load(settings)
 
 
 def test_waterbirds_groups_are_the_published_ones_and_need_no_image_to_be_counted(tmp_path):
     published = {0: (3498, 184, 56, 1057), 1: (467, 466, 133, 133), 2: (2255, 2255, 642, 642)}
-    data = load_waterbirds(miniatures.waterbirds(tmp_path, published, images=False), 0)
+    data = load(miniatures.waterbirds(tmp_path, published, images=False))
     assert data.group_counts == [3498, 184, 56, 1057]
     assert [groups(data, name) for name in ("train", "val", "test")] == [list(counts) for counts in published.values()]
     assert [len(data.splits[name]) for name in ("train", "val", "test")] == [4795, 1199, 5794]
@@ -141,4 +140,4 @@ def test_a_damaged_waterbirds_table_is_refused(tmp_path, old, new, problem):
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(InputError, match=problem):
-        load_waterbirds(settings, 0)
+        load(settings)

@@ -12,9 +12,10 @@ from torchvision.models import ResNet50_Weights
 from src.data.imbalance import shots
 from src.data.published.class_names import imagenet_names, unique
 from src.data.published.file_splits import require_disjoint
-from src.data.published.lists import class_folder, load_imagenet100_lt, load_imagenet_lt, load_places_lt, read_list
+from src.data.published.lists import class_folder, read_list
 from src.runtime.errors import InputError
 from src.synthesis import plan
+from tests.data.loading import load
 from tests.data.published import miniatures
 
 
@@ -28,16 +29,9 @@ def edit(path: Path, number: int, line: str) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-@pytest.mark.parametrize(
-    ("load", "write"),
-    [
-        (load_imagenet_lt, miniatures.imagenet_lt),
-        (load_places_lt, miniatures.places_lt),
-        (load_imagenet100_lt, miniatures.imagenet100_lt),
-    ],
-)
-def test_each_list_gives_its_images_in_its_order_and_training_is_the_pool(load, write, tmp_path):
-    data = load(write(tmp_path), seed=0)
+@pytest.mark.parametrize("write", [miniatures.imagenet_lt, miniatures.places_lt, miniatures.imagenet100_lt])
+def test_each_list_gives_its_images_in_its_order_and_training_is_the_pool(write, tmp_path):
+    data = load(write(tmp_path))
     assert total(data) == {"train": 42, "val": 12, "test": 15, "pool": 42}
     assert data.counts == [24, 12, 6] and data.group_counts is None
     assert all(name.startswith("train/") for name in data.splits["val"].ids)
@@ -49,8 +43,8 @@ def test_each_list_gives_its_images_in_its_order_and_training_is_the_pool(load, 
 
 
 def test_lower_case_list_names_and_a_flat_val_folder_give_the_same_data(tmp_path):
-    usual = load_imagenet_lt(miniatures.imagenet_lt(tmp_path / "usual"), 0)
-    wild = load_imagenet_lt(miniatures.imagenet_lt(tmp_path / "wild", lower=True, flat=True), 0)
+    usual = load(miniatures.imagenet_lt(tmp_path / "usual"))
+    wild = load(miniatures.imagenet_lt(tmp_path / "wild", lower=True, flat=True))
     assert not (tmp_path / "wild" / "val" / "n01440764").exists()
     for name in usual.splits:
         one, other = usual.splits[name], wild.splits[name]
@@ -63,13 +57,13 @@ def test_images_may_lie_elsewhere_and_in_another_case_of_their_extension(tmp_pat
         shutil.move(tmp_path / "lists" / folder, tmp_path / "images" / folder)
     moved = next((tmp_path / "images" / "train").rglob("n01440764_0.JPEG"))
     moved.rename(moved.with_suffix(".jpeg"))
-    data = load_imagenet_lt({**settings, "images": str(tmp_path / "images")}, 0)
+    data = load({**settings, "images": str(tmp_path / "images")})
     assert data.splits["train"].ids[0].endswith("n01440764_0.JPEG")
     assert data.splits["train"].read(0).shape == (40, 40, 3)
 
 
 def test_an_image_that_is_missing_or_unreadable_is_named_when_it_is_read(tmp_path):
-    data = load_places_lt(miniatures.places_lt(tmp_path), 0)
+    data = load(miniatures.places_lt(tmp_path))
     (tmp_path / data.splits["train"].ids[1]).unlink()
     (tmp_path / data.splits["train"].ids[2]).write_bytes(b"no image")
     with pytest.raises(InputError, match=r"airfield/00000001\.jpg is missing"):
@@ -102,28 +96,28 @@ def test_a_damaged_list_is_refused_with_its_line(tmp_path, line, problem):
     settings = miniatures.imagenet_lt(tmp_path)
     edit(tmp_path / "ImageNet_LT_train.txt", 5, line)
     with pytest.raises(InputError, match=problem):
-        load_imagenet_lt(settings, 0)
+        load(settings)
 
 
 def test_a_label_that_training_lacks_an_empty_list_and_bytes_are_refused(tmp_path):
     settings = miniatures.places_lt(tmp_path)
     edit(tmp_path / "Places_LT_val.txt", 2, "train/alcove/00000001.jpg 3")
     with pytest.raises(InputError, match=r"Places_LT_val\.txt line 2 has label 3, which .*_train\.txt lacks"):
-        load_places_lt(settings, 0)
+        load(settings)
     (tmp_path / "Places_LT_val.txt").write_text("\n")
     with pytest.raises(InputError, match="leaves the val split empty"):
-        load_places_lt(settings, 0)
+        load(settings)
     (tmp_path / "Places_LT_val.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="is not text"):
-        load_places_lt(settings, 0)
+        load(settings)
 
 
 def test_absent_lists_or_images_are_one_sentence_with_what_was_looked_for_and_the_guide(tmp_path):
     settings = miniatures.imagenet_lt(tmp_path)
     with pytest.raises(InputError, match=r"lacks ImageNet_LT_train\.txt, .*SOURCE\.md says where"):
-        load_imagenet_lt({**settings, "path": str(tmp_path / "nowhere")}, 0)
+        load({**settings, "path": str(tmp_path / "nowhere")})
     with pytest.raises(InputError, match=r"lacks train/n01440764/n01440764_0\.JPEG, .* looked for in .*elsewhere"):
-        load_imagenet_lt({**settings, "images": str(tmp_path / "elsewhere")}, 0)
+        load({**settings, "images": str(tmp_path / "elsewhere")})
 
 
 @pytest.mark.parametrize("images", [None, "elsewhere"])
@@ -131,10 +125,10 @@ def test_absent_images_ask_for_the_setting_that_names_their_folder_and_absent_li
     settings = {**miniatures.places_lt(tmp_path), "images": images and str(tmp_path / images)}
     shutil.rmtree(tmp_path / "train")
     with pytest.raises(InputError, match=r"or set datasets\.places_lt\.images in params\.yaml to where"):
-        load_places_lt(settings, 0)
+        load(settings)
     (tmp_path / "Places_LT_val.txt").unlink()
     with pytest.raises(InputError, match=r"or set datasets\.places_lt\.path in params\.yaml to where"):
-        load_places_lt(settings, 0)
+        load(settings)
 
 
 @given(st.lists(st.tuples(st.from_regex(r"[a-z][a-z ]{0,8}/[a-z0-9]{1,8}\.jpg", fullmatch=True), st.integers(0, 999))))
@@ -157,12 +151,12 @@ def test_the_thousand_categories_stand_in_the_order_of_the_sorted_wordnet_ids(tm
 
 def test_where_a_wordnet_id_cannot_be_told_it_is_the_name_unless_a_file_beside_the_lists_says(tmp_path):
     settings = miniatures.imagenet100_lt(tmp_path)
-    assert load_imagenet100_lt(settings, 0).class_names == ("n02869837", "n01749939", "n02488291")
+    assert load(settings).class_names == ("n02869837", "n01749939", "n02488291")
     (tmp_path / "classes.txt").write_text("n02488291 langur\nn02869837 bonnet, poke bonnet\n\nn09999999 other\n")
-    assert load_imagenet100_lt(settings, 0).class_names == ("bonnet", "n01749939", "langur")
+    assert load(settings).class_names == ("bonnet", "n01749939", "langur")
     (tmp_path / "classes.txt").write_text("n02488291 langur\nn02869837\n")
     with pytest.raises(InputError, match=r"classes\.txt line 2 is not"):
-        load_imagenet100_lt(settings, 0)
+        load(settings)
 
 
 def test_equal_names_get_their_folder_in_brackets():
@@ -172,7 +166,7 @@ def test_equal_names_get_their_folder_in_brackets():
 
 
 def test_places_are_named_by_their_folders_in_words(tmp_path):
-    data = load_places_lt(miniatures.places_lt(tmp_path), 0)
+    data = load(miniatures.places_lt(tmp_path))
     assert data.class_names == ("airfield", "airplane cabin", "apartment building outdoor")
     assert class_folder("train/a/airfield/00000001.jpg") == "airfield"
     assert class_folder("train/a/apartment_building/outdoor/1.jpg") == "apartment_building/outdoor"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.data.published.utkface import VALUES, attributes, load_utkface
+from src.data.published.utkface import VALUES, attributes
 from src.runtime.errors import InputError
+from tests.data.loading import load
 from tests.data.published import miniatures
 
 
@@ -41,7 +42,7 @@ def test_a_name_without_four_fields_in_their_ranges_tells_nothing(name):
 
 
 def test_faces_without_a_race_are_listed_and_the_fifth_race_is_dropped(tmp_path):
-    data = load_utkface(miniatures.utkface(tmp_path), 0)
+    data = load(miniatures.utkface(tmp_path))
     assert data.skipped == (
         "39_1_20170116174525125.jpg.chip.jpg",
         "61_1_20170109142408075.jpg.chip.jpg",
@@ -60,7 +61,7 @@ def test_faces_without_a_race_are_listed_and_the_fifth_race_is_dropped(tmp_path)
 
 @pytest.mark.parametrize(("target", "sensitive"), [(a, b) for a, b in product(VALUES, VALUES) if a != b])
 def test_any_attribute_can_be_the_target_and_any_other_the_sensitive_one(tmp_path, target, sensitive):
-    data = load_utkface({**miniatures.utkface(tmp_path), "target": target, "sensitive": sensitive}, 0)
+    data = load({**miniatures.utkface(tmp_path), "target": target, "sensitive": sensitive})
     for names, attribute in ((data.class_names, target), (data.context_names, sensitive)):
         assert names == VALUES[attribute][: 4 if attribute == "race" else None]
     name, label = data.splits["train"].ids[0], data.splits["train"].labels[0]
@@ -68,7 +69,7 @@ def test_any_attribute_can_be_the_target_and_any_other_the_sensitive_one(tmp_pat
 
 
 def test_each_group_is_split_in_the_same_shares(tmp_path):
-    data = load_utkface(miniatures.utkface(tmp_path), 0)
+    data = load(miniatures.utkface(tmp_path))
     count = {
         name: Counter(zip(data.splits[name].labels.tolist(), data.splits[name].contexts.tolist(), strict=True))
         for name in ("train", "val", "test")
@@ -80,7 +81,7 @@ def test_each_group_is_split_in_the_same_shares(tmp_path):
 
 def test_another_seed_is_another_split_of_the_faces(tmp_path):
     settings = miniatures.utkface(tmp_path)
-    assert load_utkface(settings, 0).splits["test"].ids != load_utkface(settings, 1).splits["test"].ids
+    assert load(settings).splits["test"].ids != load(settings, 1).splits["test"].ids
 
 
 @pytest.mark.parametrize(
@@ -90,9 +91,9 @@ def test_another_seed_is_another_split_of_the_faces(tmp_path):
         ({"target": "race"}, "are both race"),
         ({"val_fraction": 0.6, "test_fraction": 0.4}, "leave nothing to train on"),
         ({"test_fraction": 0}, "leaves the test split empty"),
-        ({"drop_races": ["other"]}, "drop_races must be a whole number"),
+        ({"drop_races": ["other"]}, "drop_races.0 must be a whole number"),
     ],
 )
 def test_settings_that_the_faces_cannot_meet_are_refused(tmp_path, change, problem):
     with pytest.raises(InputError, match=problem):
-        load_utkface({**miniatures.utkface(tmp_path), **change}, 0)
+        load({**miniatures.utkface(tmp_path), **change})

@@ -9,11 +9,13 @@ from safetensors.torch import load_file
 
 from src.data.digit_contexts import CONTEXTS, FAINT, INKS, paint
 from src.data.digits import CLASS_NAMES, posed_digits
-from src.data.pose import PoseRange
 from src.generators.loading import load
 from src.generators.tiny.corpus import INKS as GENERATOR_INKS
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
+from src.settings.dataset_settings import PoseRange
+from src.settings.schema import build
+from src.settings.sections import GeneratorSettings
 from src.synthesis.prompts import Prompts
 from src.versions.import_closure import ROOT
 
@@ -78,15 +80,15 @@ def test_the_shipped_generator_reads_the_contexts_of_real_digits():
     """Zero-shot, its own CLIP, each digit's class given; guessing would read a sixth."""
     preset = yaml.safe_load((ROOT / "params.yaml").read_text())["generators"]["tiny_unclip"]
     folder = ROOT / preset["path"]
-    generator = load({**preset, "path": str(folder)}, torch.device("cpu"))
+    generator = load(build(GeneratorSettings, {**preset, "path": str(folder)}, "generator"), torch.device("cpu"))
     prompts = Prompts(ROOT / "prompts" / "digits_nico.yaml", CLASS_NAMES, list(CONTEXTS))
     tokenizer = generator.pipeline.tokenizer
-    told = [prompts.plain(k, a) for k in range(len(CLASS_NAMES)) for a in range(len(CONTEXTS))]
-    tokens = tokenizer(told, padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt")
+    captions = [prompts.plain(k, a) for k in range(len(CLASS_NAMES)) for a in range(len(CONTEXTS))]
+    tokens = tokenizer(captions, padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt")
     projection = load_file(folder / "zero_shot" / "text_projection.safetensors")["weight"].float()
     texts = F.normalize(generator.pipeline.text_encoder(tokens.input_ids).pooler_output.float() @ projection.T, dim=1)
     texts = texts.reshape(len(CLASS_NAMES), len(CONTEXTS), -1)
-    pose = PoseRange.from_mapping({"rotation": 22, "scale_min": 0.68, "scale_max": 1.08, "shift": 3.2, "shear": 6})
+    pose = PoseRange(rotation=22, scale_min=0.68, scale_max=1.08, shift=3.2, shear=6)
     digits, labels = (part[:300] for part in posed_digits(32, pose, numpy_generator("pose", 0)))
     for a, context in enumerate(CONTEXTS):
         painted = np.stack([paint(image, context, numpy_generator("paint", 0, i)) for i, image in enumerate(digits)])

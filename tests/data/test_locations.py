@@ -4,7 +4,12 @@ import os
 
 import pytest
 
-from src.data.locations import missing, raw_folder, state
+from src.data.locations import missing_data, raw_folder, raw_state
+from src.settings.dataset_settings import DatasetSettings, ListSettings
+
+
+def birds(**where: str | None) -> ListSettings:
+    return ListSettings(kind="imagenet_lt", image_size=8, name="birds", **where)
 
 
 @pytest.fixture
@@ -20,53 +25,53 @@ def two(tmp_path, monkeypatch):
 
 
 def test_the_folder_is_named_after_the_preset_unless_it_has_a_path(two):
-    assert str(raw_folder({"name": "birds"})) == "data/raw/birds"
-    assert str(raw_folder({"name": "birds", "path": None})) == "data/raw/birds"
-    assert str(raw_folder({"name": "birds", "path": "elsewhere/birds"})) == "elsewhere/birds"
+    assert str(raw_folder(birds())) == "data/raw/birds"
+    assert str(raw_folder(birds(path=None))) == "data/raw/birds"
+    assert str(raw_folder(birds(path="elsewhere/birds"))) == "elsewhere/birds"
 
 
 def test_an_experiments_copy_falls_back_to_the_main_repository(two, monkeypatch):
     main, copy = two
     monkeypatch.setenv("DVC_ROOT", str(main))
-    assert str(raw_folder({"name": "birds"})) == "data/raw/birds"  # neither holds more than its guide
+    assert str(raw_folder(birds())) == "data/raw/birds"  # neither holds more than its guide
     (main / "data/raw/birds/metadata.csv").touch()
-    assert raw_folder({"name": "birds"}) == main / "data/raw/birds"
+    assert raw_folder(birds()) == main / "data/raw/birds"
     (copy / "data/raw/birds/.hidden").touch()
-    assert raw_folder({"name": "birds"}) == main / "data/raw/birds"
+    assert raw_folder(birds()) == main / "data/raw/birds"
     (copy / "data/raw/birds/metadata.csv").touch()
-    assert str(raw_folder({"name": "birds"})) == "data/raw/birds"
+    assert str(raw_folder(birds())) == "data/raw/birds"
 
 
 def test_an_absolute_path_is_taken_as_it_is(two, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(two[0]))
-    assert raw_folder({"name": "birds", "path": str(tmp_path / "x")}) == tmp_path / "x"
+    assert raw_folder(birds(path=str(tmp_path / "x"))) == tmp_path / "x"
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert raw_folder({"name": "birds", "path": "~/x"}) == tmp_path / "x"
+    assert raw_folder(birds(path="~/x")) == tmp_path / "x"
 
 
 def test_what_is_missing_is_said_with_where_it_belongs_and_where_to_get_it(two):
-    said = str(missing(raw_folder({"name": "birds"}), ["metadata.csv", "forest/"], {"name": "birds"}))
+    message = str(missing_data(raw_folder(birds()), ["metadata.csv", "forest/"], birds()))
     for part in ("metadata.csv, forest/", "data/raw/birds;", "data/raw/birds/SOURCE.md", "datasets.birds.path"):
-        assert part in said
-    said = str(missing(raw_folder({"name": "birds"}), ["forest/1.jpg"], {"name": "birds"}, "images"))
-    assert "datasets.birds.images" in said and "birds.path" not in said
+        assert part in message
+    message = str(missing_data(raw_folder(birds()), ["forest/1.jpg"], birds(), "images"))
+    assert "datasets.birds.images" in message and "birds.path" not in message
 
 
 def test_the_state_changes_with_any_file_and_with_nothing_else(two, tmp_path):
     folder, images = two[1] / "data/raw/birds", tmp_path / "elsewhere"
     (images / "a").mkdir(parents=True)
-    settings = {"name": "birds", "images": str(images)}
-    found = [state(settings)]
-    assert state(settings) == found[0]
+    settings = birds(images=str(images))
+    states = [raw_state(settings)]
+    assert raw_state(settings) == states[0]
     (images / "a/one.png").write_bytes(b"1234")
-    found.append(state(settings))
+    states.append(raw_state(settings))
     stood = (images / "a/one.png").stat()
     (images / "a/one.png").write_bytes(b"4321")  # the same name and size
     os.utime(images / "a/one.png", ns=(stood.st_atime_ns, stood.st_mtime_ns + 1000))
-    found.append(state(settings))
+    states.append(raw_state(settings))
     (folder / "list.txt").touch()
-    found.append(state(settings))
+    states.append(raw_state(settings))
     os.symlink("nowhere", folder / "broken")
-    assert state(settings) == found[-1]
-    assert len(set(found)) == 4
-    assert state({"name": "digits"}) == ""
+    assert raw_state(settings) == states[-1]
+    assert len(set(states)) == 4
+    assert raw_state(DatasetSettings(kind="digits", image_size=8, name="digits")) == ""

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.data.csv_table import load_csv
 from src.data.prepared_data import PreparedData
 from src.runtime.errors import InputError
+from tests.data import loading
 from tests.data.pictures import noise, save, text
 
 SETTINGS = {
@@ -37,7 +37,7 @@ def name(i: int) -> str:
 def load(root: Path, lines: list[str] | None = None, seed: int = 0, **change) -> PreparedData:
     if lines is not None:
         (root / "images.csv").write_text("\n".join(lines) + "\n")
-    return load_csv({**SETTINGS, "path": str(root), **change}, seed)
+    return loading.load({**SETTINGS, "path": str(root), **change}, seed)
 
 
 def rows(root: Path) -> list[str]:
@@ -73,7 +73,7 @@ def test_columns_may_stand_in_any_order_among_others_with_quotes_spaces_and_a_by
 def test_the_path_may_be_the_csv_itself(root):
     load(root, rows(root))
     (root / "images.csv").rename(root / "other.csv")
-    assert len(load_csv({**SETTINGS, "path": str(root / "other.csv")}, 0).splits["train"]) == 24
+    assert len(load(root / "other.csv").splits["train"]) == 24
 
 
 def test_absent_splits_are_stratified_by_label_and_group(root):

@@ -1,4 +1,4 @@
-"""The merged CSV: the bytes of a dictionary per line, and nothing read that was not written so."""
+"""The merged index: no copies, the bytes of a dictionary per line, and nothing read that was not written so."""
 
 import csv
 import io
@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.data.merge import SOURCES, Merged, read_merged, write_merged
+from src.data.merged_index import SOURCES, Merged, read_merged, write_merged
 from src.runtime.errors import InputError
+from src.runtime.files import write_csv
+from src.shards.store import Shards, write_all
 
 entries = st.lists(
     st.tuples(st.booleans(), *[st.integers(0, 10**18 - 1) | st.integers(0, 99)] * 3), min_size=1, max_size=20
@@ -108,3 +110,74 @@ def test_a_long_damaged_file_is_refused_as_fast_as_a_sound_one_is_read(tmp_path)
     (tmp_path / "arm.csv").write_text("source,position,label\n" + 100_000 * "synthetic,123456,789\n" + "synth")
     with pytest.raises(InputError, match="damaged"):
         read_merged(tmp_path / "arm.csv")
+
+
+def shards(folder: Path, labels: list[int], shade: int) -> Shards:
+    """Image i is uniformly `shade + i`, so that an image says where it comes from."""
+    write_all(folder, [(np.full((2, 2, 3), shade + i, np.uint8), {"label": y}) for i, y in enumerate(labels)])
+    return Shards(folder)
+
+
+@pytest.fixture
+def both(tmp_path) -> tuple[Shards, Shards]:
+    return shards(tmp_path / "real", [0, 0, 0, 1], 0), shards(tmp_path / "synthetic", [0, 1, 1, 0, 1], 100)
+
+
+def everything() -> Merged:
+    return Merged(
+        np.repeat([False, True], [4, 5]), np.array([*range(4), *range(5)]), np.array([0, 0, 0, 1, 0, 1, 1, 0, 1])
+    )
+
+
+def test_the_images_are_those_of_the_shards_in_the_order_of_the_index(both):
+    assert everything().images(*both)[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 100, 101, 102, 103, 104]
+
+
+def test_too_many_images_for_memory_are_read_when_they_are_asked_for(both, monkeypatch):
+    whole = everything().images(*both)
+    monkeypatch.setattr("src.data.merged_index.in_memory", lambda images: images)
+    view = everything().images(*both)
+    assert isinstance(whole, np.ndarray) and not isinstance(view, np.ndarray)
+    assert view.shape == whole.shape and np.array_equal(view[np.array([8, 0, 5])], whole[[8, 0, 5]])
+
+
+def test_an_index_that_does_not_fit_its_shards_is_refused(both):
+    for position, label, problem in [([4], [1], "points beyond the 4 images"), ([3], [0], "disagree on labels")]:
+        with pytest.raises(InputError, match=problem):
+            Merged(np.array([False]), np.array(position), np.array(label)).images(*both)
+
+
+def test_the_file_has_a_context_only_if_the_images_have(tmp_path):
+    synthetic, position, label = np.array([False, False, True]), np.array([0, 1, 0]), np.array([0, 1, 1])
+    write_merged(tmp_path / "plain.csv", Merged(synthetic, position, label))
+    write_merged(tmp_path / "grouped.csv", Merged(synthetic, position, label, np.array([1, 0, 1])))
+    plain, grouped = ((tmp_path / f"{name}.csv").read_text().splitlines() for name in ("plain", "grouped"))
+    assert plain == ["source,position,label", "real,0,0", "real,1,1", "synthetic,0,1"]
+    assert grouped == ["source,position,label,context", "real,0,0,1", "real,1,1,0", "synthetic,0,1,1"]
+    assert read_merged(tmp_path / "plain.csv").context is None
+    assert read_merged(tmp_path / "grouped.csv").context.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"source": "dreamt", "position": 0, "label": 0}, "damaged"),
+        ({"source": "real", "position": "first", "label": 0}, "damaged"),
+        ({"source": "real", "position": 0}, "damaged"),
+        ({"source": "real", "position": -1, "label": 0}, "negative"),
+        ({"source": "real", "position": 0, "label": 0, "context": ""}, "damaged"),
+        ({"source": "real", "position": 0, "label": 0, "context": -1}, "negative"),
+    ],
+)
+def test_a_damaged_file_is_one_sentence(row, problem, tmp_path):
+    write_csv(tmp_path / "arm.csv", [row])
+    with pytest.raises(InputError, match=problem):
+        read_merged(tmp_path / "arm.csv")
+
+
+def test_an_empty_or_missing_file_is_one_sentence(tmp_path):
+    (tmp_path / "arm.csv").write_text("source,position,label\n")
+    with pytest.raises(InputError, match="is empty"):
+        read_merged(tmp_path / "arm.csv")
+    with pytest.raises(InputError, match="is missing"):
+        read_merged(tmp_path / "other.csv")

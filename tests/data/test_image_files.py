@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from src.data.image_files import FORMATS, files, inside, read_image, unreadable
+from src.data.image_files import FORMATS, inside, read_image, reader, unreadable
 from src.runtime.errors import InputError, listed
 from src.shards.pixels import centre_square
 from tests.data.pictures import BLUE, GREEN, RED, claims, corners, noise, rotated, save, text, truncated
@@ -188,16 +188,16 @@ def test_an_extreme_strip_costs_no_more_than_its_square():
 def test_a_reader_of_files_reads_by_position(tmp_path):
     for i in range(3):
         save(tmp_path / f"{i}.png", noise(seed=i))
-    read = files(tmp_path, ["2.png", "0.png"])
+    read = reader(tmp_path, ["2.png", "0.png"])
     assert np.array_equal(read(0), noise(seed=2)) and np.array_equal(read(1), noise(seed=0))
 
 
 def test_all_unreadable_files_are_found_in_one_pass(tmp_path):
     save(tmp_path / "good.png", noise())
     text(tmp_path / "text.png")
-    found = unreadable(tmp_path, ["good.png", "text.png", "absent.png"])
-    assert list(found) == ["text.png", "absent.png"]
-    assert found["text.png"] == f"{tmp_path}/text.png cannot be read as an image"
+    problems = unreadable(tmp_path, ["good.png", "text.png", "absent.png"])
+    assert list(problems) == ["text.png", "absent.png"]
+    assert problems["text.png"] == f"{tmp_path}/text.png cannot be read as an image"
 
 
 def test_a_long_list_is_cut_and_counted():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data.image_folder import load_folder
 from src.data.prepared_data import PreparedData
 from src.runtime.errors import InputError
+from tests.data import loading
 from tests.data.pictures import claims, corners, noise, photographs, rotated, save, text, truncated
 
 SETTINGS = {
@@ -31,7 +31,7 @@ def root(tmp_path) -> Path:
 
 
 def load(root: Path, seed: int = 0, **change) -> PreparedData:
-    return load_folder({**SETTINGS, "path": str(root), **change}, seed)
+    return loading.load({**SETTINGS, "path": str(root), **change}, seed)
 
 
 def sizes(data: PreparedData) -> dict[str, list[int]]:

@@ -6,16 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.data.grouping import indices_by_key
-from src.data.merge import merge
+from src.data.merge import uniformise, union
 from src.training.samplers import balanced_minibatches, class_uniform, minority_sampler
+from tests.data.known import Known
 
 
 @given(st.lists(st.integers(-3, 300), min_size=1, max_size=60).map(np.array))
 def test_every_key_has_its_positions_in_order(keys):
     distinct, positions = indices_by_key(keys)
     assert distinct.tolist() == sorted(set(keys.tolist()))
-    for key, found in zip(distinct, positions, strict=True):
-        assert found.dtype == np.int64 and found.tolist() == np.flatnonzero(keys == key).tolist()
+    for key, indices in zip(distinct, positions, strict=True):
+        assert indices.dtype == np.int64 and indices.tolist() == np.flatnonzero(keys == key).tolist()
 
 
 class Touched(np.ndarray):
@@ -33,8 +34,8 @@ class Touched(np.ndarray):
     lambda keys: class_uniform(keys, 8, 0),
     lambda keys: minority_sampler(keys, 8, 0),
     lambda keys: balanced_minibatches(keys, keys, 8, 0.5, 0),
-    lambda keys: merge(keys, keys, uniformise=False),
-    lambda keys: merge(keys, keys, uniformise=True),
+    lambda keys: union(Known(keys), Known(keys)),
+    lambda keys: uniformise(Known(keys), Known(keys)),
 ])  # fmt: skip
 def test_what_is_built_from_keys_touches_each_a_few_times_however_many_distinct_ones_there_are(build):
     for classes in (4, 400):
