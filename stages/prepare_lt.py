@@ -44,7 +44,7 @@ def write(params: Params, data: PreparedData, scratch: Scratch) -> None:
     train = Shards(scratch.path / "train")
     sheet_by_class("metrics/sheets/real.png", train, data.class_names, train.labels)
     write_json(
-        "metrics/splits.json",
+        "data/results/splits.json",
         {
             "images": {name: len(source) for name, source in data.splits.items()},
             "sha256": hashes,

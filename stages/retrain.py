@@ -21,7 +21,7 @@ from src.training.arms import Setting, optimisation, train_guided, train_synaug
 
 def main() -> None:
     arm = arm_of("retrain", sys.argv[1:])
-    params = load("retrain")
+    params = load("retrain", arm)
     processes = workers(optimisation(params.recipe.as_dict()).parts)
     if rank() >= processes:
         return
@@ -46,7 +46,7 @@ def main() -> None:
             model, curve = train_synaug(*common, params.synaug.as_dict(), balance, scratch)
     if is_main():
         save(model, scratch.path / "model")
-        write_csv(f"metrics/curves/{arm}.csv", curve)
+        write_csv(f"data/results/curves/{arm}.csv", curve)
         scratch.publish("model", Path(f"data/retrained/{arm}"))
 
 

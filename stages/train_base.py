@@ -37,7 +37,7 @@ def main() -> None:
             model, curve = train_real(setting, data, how, scratch, name)
         if is_main():
             save(model, scratch.path / "model")
-            write_csv(f"metrics/curves/{name}.csv", curve)
+            write_csv(f"data/results/curves/{name}.csv", curve)
             scratch.publish("model", Path("data") / name)
 
 

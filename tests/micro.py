@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from src.runtime.pipeline import arms_of
 from src.versions.import_closure import ROOT
 
 RESULTS = ("data", "metrics", "models")  # the folders that stages write
@@ -85,16 +86,16 @@ def copy_repository(target: Path, without: tuple[str, ...] = ()) -> Path:
 
 def arms(stage: Mapping[str, Any]) -> list[str]:
     """The arms that a stage of dvc.yaml runs for; one empty name if it runs once."""
-    return stage.get("matrix", {}).get("arm", [""])
+    return list(arms_of(stage)) or [""]
 
 
 def outputs(stage: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     """(kind, path, whether it is cached) of every output of a stage of dvc.yaml, in all its arms."""
     for kind in ("outs", "metrics", "plots"):
-        for entry in stage.get(kind, []):
+        for entry in stage.get("do", stage).get(kind, []):
             ((path, options),) = entry.items() if isinstance(entry, dict) else [(entry, {})]
             for arm in arms(stage):
-                yield kind, path.replace("${item.arm}", arm), options.get("cache", True)
+                yield kind, path.replace("${item.arm}", arm).replace("${key}", arm), options.get("cache", True)
 
 
 def commit(repository: Path) -> None:

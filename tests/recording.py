@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from src.runtime.pipeline import arms_of
 from src.settings import params
 
 READS: dict[str, set[str]] = defaultdict(set)
@@ -48,7 +49,7 @@ def main() -> None:
     stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
     for name, stage in stages.items():
         script = importlib.import_module(f"stages.{name}")
-        for arguments in [[arm] for arm in stage.get("matrix", {}).get("arm", [])] or [[]]:
+        for arguments in [[arm] for arm in arms_of(stage)] or [[]]:
             sys.argv[1:], out = arguments, sys.argv[1:]
             script.main()
             sys.argv[1:] = out
