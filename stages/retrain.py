@@ -3,15 +3,14 @@
 import sys
 from pathlib import Path
 
-from src.runtime.entry import run_stage
-from src.runtime.pipeline import arm_of
-
 from src.classifiers.models import save
 from src.classifiers.pretrained import weights_digest
 from src.data.labelled_images import LabelledImages, group_ids, image_counts, labelled
 from src.data.merge import read_merged
 from src.data.names import read_names
+from src.runtime.entry import run_stage
 from src.runtime.files import hash_tree, write_csv
+from src.runtime.pipeline import arm_of
 from src.runtime.processes import device, is_main, rank, together, workers
 from src.runtime.scratch import Scratch
 from src.settings.params import load

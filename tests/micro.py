@@ -51,6 +51,9 @@ SETTINGS: dict[str, Any] = {
     "synaug.last_layer.batch": 4,
     "evaluation.nearest_k": 2,
     "tiny.images": 48,
+    "tiny_decoder.images": 48,
+    "tiny_decoder.steps": 2,
+    "tiny_decoder.batch": 4,
     "tiny.sizes": {
         "text_width": 16,
         "text_layers": 1,

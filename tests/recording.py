@@ -1,9 +1,9 @@
-"""Run all stages in this one process and note which parameters each of them reads.
+"""Run all stages in this one process and note which parameters each of them reads, arms apart.
 
 python -m tests.recording reads.json        # in the repository that is to be run
 
-A read is a value taken by name, or a part taken whole with `as_dict()`. `as_dict()` of everything is no read: it names
-the scratch folder.
+A read is a value taken from a section by name; of a section that is copied with changes, all are. What names the
+scratch folder (`schema.plain`) is no read.
 """
 
 import importlib
@@ -16,44 +16,53 @@ from typing import Any
 import yaml
 
 from src.runtime.pipeline import arms_of
-from src.settings import params
-
-READS: dict[str, set[str]] = defaultdict(set)
-
-
-class Recording(params.Params):
-    def __getitem__(self, name: str) -> Any:
-        value = super().__getitem__(name)
-        if not isinstance(value, params.Params):
-            READS[self._stage].add(f"{self._path}.{name}".lstrip("."))
-        return value
-
-    def as_dict(self) -> dict[str, Any]:
-        values = super().as_dict()
-        if self._path:
-            READS[self._stage] |= leaves(values, self._path)
-        return values
+from src.settings.schema import Section, plain
+from src.settings.sections import PRESETS
 
 
 def leaves(values: dict[str, Any], path: str = "") -> set[str]:
     """Dotted names of all values that are not themselves parts."""
-    found: set[str] = set()
+    names: set[str] = set()
     for name, value in values.items():
         here = f"{path}.{name}".lstrip(".")
-        found |= leaves(value, here) if isinstance(value, dict) else {here}
-    return found
+        names |= leaves(value, here) if isinstance(value, dict) else {here}
+    return names
+
+
+class Reads:
+    """What has been read, by stage. While a stage is set, reads of all sections are noted under its name."""
+
+    def __init__(self) -> None:
+        self.stage = ""
+        self.names: dict[str, set[str]] = defaultdict(set)
+        ordinary = Section.__getattribute__
+
+        def noting(section: Section, name: str) -> Any:
+            value = ordinary(section, name)
+            own = ordinary(section, "__dict__")
+            if name in type(section).__dataclass_fields__ and "_path" in own and not isinstance(value, Section):  # type: ignore[attr-defined]
+                self.names[self.stage] |= leaves({name: plain(value)}, _field(own["_path"]))
+            return value
+
+        Section.__getattribute__ = noting  # type: ignore[method-assign, assignment]
+
+
+def _field(path: str) -> str:
+    """`recipe` for recipes.digits: what stages call the chosen preset."""
+    family, _, rest = path.partition(".")
+    return ".".join([PRESETS[family], *rest.split(".")[1:]]) if family in PRESETS else path
 
 
 def main() -> None:
-    params.Params = Recording  # type: ignore[misc]
-    stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
-    for name, stage in stages.items():
+    out, reads = Path(sys.argv[1]), Reads()
+    for name, entry in yaml.safe_load(Path("dvc.yaml").read_text())["stages"].items():
         script = importlib.import_module(f"stages.{name}")
-        for arguments in [[arm] for arm in arms_of(stage)] or [[]]:
-            sys.argv[1:], out = arguments, sys.argv[1:]
+        for arm in list(arms_of(entry)) or [""]:
+            reads.stage = f"{name}@{arm}".rstrip("@")
+            reads.names[reads.stage] = set()
+            sys.argv[1:] = filter(None, [arm])
             script.main()
-            sys.argv[1:] = out
-    Path(sys.argv[1]).write_text(json.dumps({name: sorted(READS[name]) for name in stages}))
+    out.write_text(json.dumps({stage: sorted(names) for stage, names in reads.names.items()}))
 
 
 if __name__ == "__main__":
