@@ -35,7 +35,9 @@ def with_code(pipeline: bytes, root: Path = ROOT) -> bytes:
         script, deps = root / "stages" / f"{name}.py", entry.get("do", entry)["deps"]
         if not script.is_file():
             raise InputError(f"dvc.yaml has the stage '{name}', but stages/{name}.py is missing; write it first")
-        deps[:] = [path for path in deps if not path.endswith(".py")] + sorted(import_closure(script, root))
+        for place in reversed([k for k, path in enumerate(deps) if path.endswith(".py")]):
+            del deps[place]  # one by one, so that comments stay at the others
+        deps.extend(sorted(import_closure(script, root)))
     text = io.BytesIO()
     yaml.dump(content, text)
     return text.getvalue()

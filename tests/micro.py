@@ -16,6 +16,7 @@ from src.versions.import_closure import ROOT
 
 RESULTS = ("data", "metrics", "models")  # the folders that stages write
 GENERATOR = "models/tiny_unclip"
+MODELS = (GENERATOR, "models/tiny_decoder")  # of the frozen stages, in git
 SETTINGS: dict[str, Any] = {
     "seed": 0,
     "dataset": "digits",

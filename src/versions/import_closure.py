@@ -9,7 +9,7 @@ PACKAGES = ("src", "stages")  # whose files are a stage's code
 
 
 def import_closure(script: Path, root: Path = ROOT) -> set[str]:
-    """Paths relative to `root` of the script and of all it imports, but for empty package files, which hold no code.
+    """Paths relative to `root` of the script and of all it imports, but for package files, which hold no code here.
 
     Imports are those of absolute names, wherever in a file they stand; `src` knows no others.
     """
@@ -21,7 +21,7 @@ def import_closure(script: Path, root: Path = ROOT) -> set[str]:
             seen.add(path)
             files = (_file_of(module, root) for module in _imports(path) if module.split(".")[0] in PACKAGES)
             todo += [file for file in files if file is not None]
-    return {path.relative_to(root.resolve()).as_posix() for path in seen if path.read_text().strip()}
+    return {path.relative_to(root.resolve()).as_posix() for path in seen if path.name != "__init__.py"}
 
 
 @cache
