@@ -48,7 +48,7 @@ dag: env ## print the stages' graph as Mermaid
 	$(BIN)/dvc dag --mermaid
 
 exp-table: env ## compare the experiments by the parameters and numbers that differ between them
-	$(BIN)/dvc exp show --only-changed --drop 'Created|State|Executor|(data|metrics|models|prompts|src|stages)/.*' --no-pager
+	$(BIN)/dvc exp show --only-changed --drop 'Created|State|Executor|(data|metrics|models|prompts|src|stages)/.*' --precision 3 --no-pager
 
 generator: env ## train the shipped generator anew (hours on a CPU; continues after an interruption)
 	$${LAUNCH:-python} -m stages.train_generator

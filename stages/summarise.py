@@ -14,7 +14,7 @@ from src.runtime.files import atomic_write, read_bytes, read_json, write_json
 from src.runtime.pipeline import inputs_of
 
 RESULTS, METRICS = Path("data/results"), Path("metrics")
-PREFIXES = {"guided": "", "synaug": "synaug.", "base": "base."}  # short, so that twelve fit on a line
+PREFIXES = {"guided": "", "synaug": "syn.", "base": "base."}  # short, so that twelve fit on a line
 DECIMALS = 4
 
 
@@ -40,7 +40,7 @@ def summary(accuracy: Mapping[str, Any], quality: Mapping[str, Any]) -> dict[str
         if "groups" in report:
             numbers[f"{prefix}worst"] = report["groups"]["worst"]
     numbers["real.acc"] = accuracy["all_real"]["overall"]
-    numbers["synaug.fid"] = main_space["synaug"]["fid"]
+    numbers["syn.fid"] = main_space["synaug"]["fid"]
     numbers |= {name: main_space["guided"][name] for name in ("fid", "density", "coverage")}
     numbers["agreement"] = quality["guided"]["class_agreement"]["overall"]
     return {name: None if value is None else round(value, DECIMALS) for name, value in numbers.items()}

@@ -94,11 +94,11 @@ def test_dvc_shows_a_dozen_numbers_on_a_line_and_they_are_those_of_the_files(rep
         read_json(reproduced / f"metrics/{name}.json") for name in ("accuracy", "fid_density_coverage")
     )
     expected = {"real.acc": accuracy["all_real"]["overall"]}
-    for prefix, arm in (("", "guided"), ("synaug.", "synaug"), ("base.", "base")):
+    for prefix, arm in (("", "guided"), ("syn.", "synaug"), ("base.", "base")):
         expected |= {f"{prefix}acc": accuracy[arm]["overall"], f"{prefix}few": accuracy[arm]["few"]}
     guided, synaug = (quality[arm]["reference_classifier"]["overall"] for arm in ("guided", "synaug"))
     expected |= {name: guided[name] for name in ("fid", "density", "coverage")}
-    expected |= {"synaug.fid": synaug["fid"], "agreement": quality["guided"]["class_agreement"]["overall"]}
+    expected |= {"syn.fid": synaug["fid"], "agreement": quality["guided"]["class_agreement"]["overall"]}
     assert path == "metrics/summary.json" and len(content["data"]) == 12
     assert content["data"] == {name: round(value, 4) for name, value in expected.items()}
     assert max(map(len, dvc(reproduced, "metrics", "show").splitlines())) <= 160
