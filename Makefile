@@ -1,6 +1,7 @@
 # Two commands are enough: `make repro` and `make test`. Both set up the environment first, once.
 PYTHON ?= python3.11
 ARM ?= guided
+DROP ?= (base|real)\.
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -47,8 +48,9 @@ audit: env ## look the locked requirements up for known vulnerabilities (needs a
 dag: env ## print the stages' graph as Mermaid
 	$(BIN)/dvc dag --mermaid
 
-exp-table: env ## compare the experiments by the parameters and numbers that differ between them
-	$(BIN)/dvc exp show --only-changed --drop 'Created|State|Executor|(data|metrics|models|prompts|src|stages)/.*' --precision 3 --no-pager
+exp-table: env ## compare experiments by what differs, 160 characters wide: make exp-table [DROP='more|columns']
+	$(BIN)/dvc exp show --only-changed --hide-workspace --no-pager \
+		--drop '$(DROP)|Created|State|Executor|(data|metrics|models|prompts|src|stages)/.*'
 
 generator: env ## train the shipped generator anew (hours on a CPU; continues after an interruption)
 	$${LAUNCH:-python} -m stages.train_generator
