@@ -161,7 +161,8 @@ def stages() -> dict[str, dict]:
 def test_the_commands_that_dvc_hands_to_a_shell_hold_no_parameter(name):
     """Only the launcher, which is the user's own variable, and an arm, which stands in dvc.yaml."""
     stage = stages()[name]
-    assert re.fullmatch(r"\\\$\{LAUNCH:-python\} -m stages\.\w+( \$\{(item\.arm|key)\})?", stage.get("do", stage)["cmd"])
+    command = stage.get("do", stage)["cmd"]
+    assert re.fullmatch(r"\\\$\{LAUNCH:-python\} -m stages\.\w+( \$\{(item\.arm|key)\})?", command)
     assert all(re.fullmatch(r"\w+", arm) for arm in arms_of(stage))
 
 
