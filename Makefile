@@ -1,12 +1,13 @@
 # Two commands are enough: `make repro` and `make test`. Both set up the environment first, once.
 PYTHON ?= python3.11
 ARM ?= guided
+DROP ?= (base|real)\.
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test format lock audit dag exp-table clean-scratch generator bars evidence approximations \
-	groups baselines benchmarks tiny-decoder export improvement push repair report screenshots studies planted fuzz chaos slurm
+.PHONY: help env repro test format lock deps audit dag exp-table clean-scratch generator tiny-decoder bars benchmarks \
+	export improvement push repair report screenshots studies planted fuzz chaos slurm
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +37,9 @@ lock: env ## resolve requirements.in to requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" requirements.in --output-file requirements.txt
 
+deps: env ## write into dvc.yaml which files of code each stage imports
+	$(BIN)/python -m commands.deps
+
 audit: env ## look the locked requirements up for known vulnerabilities (needs a network; fails if it cannot)
 	$(PYTHON) -m venv .venv/audit
 	.venv/audit/bin/pip install --quiet pip-audit
@@ -44,38 +48,20 @@ audit: env ## look the locked requirements up for known vulnerabilities (needs a
 dag: env ## print the stages' graph as Mermaid
 	$(BIN)/dvc dag --mermaid
 
-exp-table: env ## compare the experiments by what differs between them
-	$(BIN)/dvc exp show --only-changed --no-pager
+exp-table: env ## compare experiments by what differs, 160 characters wide: make exp-table [DROP='more|columns']
+	$(BIN)/dvc exp show --only-changed --hide-workspace --no-pager \
+		--drop '$(DROP)|Created|State|Executor|(data|metrics|models|prompts|src|stages)/.*'
 
 generator: env ## train the shipped generator anew (hours on a CPU; continues after an interruption)
 	$${LAUNCH:-python} -m stages.train_generator
 	$(BIN)/dvc commit --force train_generator
 
+tiny-decoder: env ## distil the shipped generator's decoder anew, for feedback decoder=tiny (minutes)
+	$${LAUNCH:-python} -m stages.train_tiny_decoder
+	$(BIN)/dvc commit --force train_tiny_decoder
+
 bars: env ## measure the shipped generator's bars on the development splits
 	$(BIN)/python -m benchmarks.generator_bars
-
-evidence: env ## all arms on ten fresh seeds at full and half budget; writes the README's table (resumable)
-	$(BIN)/python -m benchmarks.evidence --seeds 100-109 --split test --out metrics/evidence.json
-	$(BIN)/python -m benchmarks.table metrics/evidence.json --readme README.md
-
-approximations: env ## what approximate feedback does to criterion, FID and accuracy on development seeds (resumable)
-	$(BIN)/python -m benchmarks.evidence --seeds 0-4 --split val --out metrics/approximations.json \
-		--arms dropout,entropy,entropy_stop_gradient,entropy_half_decoder,entropy_tiny_decoder
-
-baselines: env ## long-tail baselines on five fresh seeds of the digits; writes the README's table (resumable)
-	$(BIN)/python -m benchmarks.evidence --arms baselines --seeds 300-304 --split test --out metrics/baselines.json
-	$(BIN)/python -m benchmarks.method_table metrics/baselines.json --readme README.md --name baselines
-
-groups: env ## group methods on five fresh seeds of the three group benchmarks; writes the README's tables (resumable)
-	for name in digits_waterbirds digits_fair; do \
-		$(BIN)/python -m benchmarks.evidence --arms groups --seeds 300-304 --split test --set dataset=$$name \
-			--out metrics/groups/$$name.json || exit; \
-	done
-	$(BIN)/python -m benchmarks.evidence --arms erm,group_dro,dfr,g_synaug,g_entropy,g_entropy_dro --seeds 300-304 \
-		--split test --set dataset=digits_nico --out metrics/groups/digits_nico.json
-	$(BIN)/python -m benchmarks.method_table metrics/groups/digits_waterbirds.json --readme README.md --name groups
-	$(BIN)/python -m benchmarks.method_table metrics/groups/digits_waterbirds.json metrics/groups/digits_fair.json \
-		metrics/groups/digits_nico.json --readme metrics/groups/README.md --name groups
 
 benchmarks: env ## measure sampling and metrics on this machine (half an hour, leave it alone); writes benchmarks/results
 	$(BIN)/python -m benchmarks.metrics --large --out benchmarks/results/metrics.json
@@ -85,9 +71,6 @@ benchmarks: env ## measure sampling and metrics on this machine (half an hour, l
 	$(BIN)/python -m benchmarks.shards --out benchmarks/results/shards.json
 	$(BIN)/python -m benchmarks.counted --out benchmarks/results/counted.json
 	$(BIN)/python -m benchmarks.plot
-
-tiny-decoder: env ## distil the shipped generator's decoder, for feedback decoder=tiny
-	$(BIN)/python -m benchmarks.tiny_decoder
 
 improvement: env ## write metrics/improvement.md: what balancing improved, class by class, and what is beyond noise
 	$(BIN)/python -m commands.improvement
@@ -101,7 +84,7 @@ report: env ## one page about a run: make report [REVISION=commit-or-experiment]
 screenshots: env report ## pictures of the report for the README (needs Chromium)
 	$(BIN)/python -m tests.reporting.screenshots report/index.html docs
 
-studies: env ## run studies and write their tables: make studies [STUDY="conditioning criteria"] (resumable, hours)
+studies: env ## run studies and write their tables: make studies [STUDY="evidence criteria"] (resumable, hours)
 	$(BIN)/python -m commands.study $(STUDY)
 
 planted: env ## spoil runs on purpose and see whether the diagnosis names each failure (ten minutes)

@@ -27,14 +27,14 @@ def verdict(answer: str, reason: str) -> str:
     except (ValueError, KeyError, TypeError):
         last = (reason.strip().splitlines() or ["no answer"])[-1][-160:]
         raise InputError(f"nothing was audited ({last}); {OFFLINE}") from None
-    found = [
+    flaws = [
         f"{package['name']} {package['version']} {flaw['id']} (mended in {', '.join(flaw['fix_versions']) or '-'})"
         for package in packages
         for flaw in package.get("vulns", ())
     ]
-    if found:
+    if flaws:
         raise InputError(
-            f"{len(found)} known vulnerabilities: {'; '.join(found)}; ask for a mended version in requirements.in and "
+            f"{len(flaws)} known vulnerabilities: {'; '.join(flaws)}; ask for a mended version in requirements.in and "
             "run `make lock`"
         )
     skipped = [package for package in packages if "vulns" not in package]

@@ -25,13 +25,9 @@ from benchmarks.measure import digest_of, machine
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
 from src.runtime.files import read_json, write_json
-from tests.micro import SETTINGS, copy_repository, dvc, set_parameters
 
-SMALL = {
-    name: value for name, value in SETTINGS.items() if not name.startswith("tiny.")
-}  # the generator is the shipped
 RERUNS = 5  # that may fail; each failure is told
-CODE = ("src", "stages", "params.yaml", "dvc.yaml", "prompts", "models/tiny_unclip")
+CODE = ("src", "stages", "params.yaml", "dvc.yaml", "prompts", "models")
 
 
 def main() -> None:
@@ -58,7 +54,7 @@ class Chaos:
     """The trials, their report, and how they are run."""
 
     def __init__(self, work: Path, out: Path, jobs: int, small: bool, seed: int) -> None:
-        self.work, self.out, self.jobs, self.changes, self.seed = work, out, jobs, SMALL if small else {}, seed
+        self.work, self.out, self.jobs, self.changes, self.seed = work, out, jobs, killing.SMALL if small else {}, seed
         self.threads = max(1, (os.cpu_count() or 1) // jobs)
         self.lock, self.base = threading.Lock(), work / "base"
         settings = {"small": small, "jobs": jobs, "threads": self.threads, "seed": seed, "code": digest_of(*CODE)}
@@ -88,7 +84,7 @@ class Chaos:
         def work(number: int) -> None:
             trial = self._trial(number)
             with self.lock:
-                self.report["trials"] = sorted([*self.report["trials"], trial], key=lambda one: one["trial"])
+                self.report["trials"] = sorted([*self.report["trials"], trial], key=lambda row: row["trial"])
                 write_json(self.out, self.report)
                 here = len(self.report["trials"]) - len(done)
                 left = (time.monotonic() - start) / here * (len(missing) - here)
@@ -122,7 +118,7 @@ class Chaos:
         repository, start = self._copy(f"plain-{number}"), time.monotonic()
         process = killing.repro(repository, self.threads)
         if process.wait():
-            raise InputError(f"dvc repro failed without any kill; it said:\n{killing.said(repository)}")
+            raise InputError(f"dvc repro failed without any kill; it said:\n{killing.log_of(repository)}")
         seconds, hashes = time.monotonic() - start, killing.outputs(repository)
         shutil.rmtree(repository.parent)
         return seconds, hashes
@@ -139,11 +135,11 @@ class Chaos:
             if stage:
                 break
             shutil.rmtree(repository.parent)
-        before = killing.made(repository)
+        before = killing.finished_shards(repository)
         trial = {"trial": number, "killed": whom, "moment": moment, "stage": stage, "finished": len(before)}
         trial |= {"in_hand": killing.in_hand(repository), "published": killing.published(repository, stage)}
         failures, locks = self._rerun(repository)
-        after = killing.made(repository)
+        after = killing.finished_shards(repository)
         trial |= {
             "remade": sorted(name for name, stamp in before.items() if after.get(name) != stamp),
             "different": killing.differences(self.report["uninterrupted"]["outputs"], killing.outputs(repository)),
@@ -161,7 +157,7 @@ class Chaos:
         while killing.repro(repository, self.threads).wait():
             if len(failures) == RERUNS:
                 break
-            failures.append(killing.said(repository)[-2000:])
+            failures.append(killing.log_of(repository)[-2000:])
             if "rwlock' and try again" in failures[-1]:  # as the README says
                 (repository / ".dvc/tmp/rwlock").unlink(missing_ok=True)
                 locks += 1
@@ -173,9 +169,7 @@ class Chaos:
         """A fresh copy of the repository as it was when the first was asked for."""
         with self.lock:
             if not self.base.exists():
-                copy_repository(self.base, without=("dvc.lock", "metrics"))
-                set_parameters(self.base, self.changes)
-                dvc(self.base, "commit", "--force", "train_generator")  # shipped in git, and frozen
+                killing.fresh_copy(self.base, self.changes)
         shutil.rmtree(self.work / name, ignore_errors=True)
         return Path(shutil.copytree(self.base, self.work / name / "repository", symlinks=True))
 

@@ -1,4 +1,4 @@
-"""What benchmarks.chaos does to a running `dvc repro`, and what it reads of a repository before and after."""
+"""What benchmarks.chaos and benchmarks.slurm share: copies of this repository, how to kill in them, what they hold."""
 
 import hashlib
 import os
@@ -13,11 +13,22 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.micro import RESULTS, environment
+from tests.micro import RESULTS, SETTINGS, copy_repository, dvc, environment, set_parameters
 
+# The models in git stay the shipped ones.
+SMALL = {name: value for name, value in SETTINGS.items() if not name.startswith("tiny")}
+TIMES = ("cost", "sampling")  # folders of metrics that differ between any two runs
 WHOM = ("stage", "dvc", "both")
 POLL = 0.01  # seconds
 SYNTHESIS = ("synth_guided", "synth_synaug")
+
+
+def fresh_copy(target: Path, changes: dict[str, Any]) -> Path:
+    """This repository as it lies here, with these parameters and without results; the models of frozen stages stay."""
+    repository = copy_repository(target, without=("dvc.lock", "metrics"))
+    set_parameters(repository, changes)
+    dvc(repository, "commit", "--force", "train_generator", "train_tiny_decoder")
+    return repository
 
 
 def repro(repository: Path, threads: int) -> "subprocess.Popen[bytes]":
@@ -54,28 +65,28 @@ def kill(process: "subprocess.Popen[bytes]", whom: str) -> str | None:
 
 def workers(repository: Path | None = None, session: int | None = None) -> list[tuple[psutil.Process, str]]:
     """Processes that run a stage, in that repository or session if one is given, each with the stage's name and arm."""
-    found = []
+    running = []
     for process in psutil.process_iter():
         try:
             command = process.cmdline()
             name = next((word for word in command if word.startswith("stages.")), None)
             mine = name and (session is None or os.getsid(process.pid) == session)
             if mine and (repository is None or process.cwd() == str(repository.resolve())):
-                found.append((process, "@".join([name.removeprefix("stages."), *command[command.index(name) + 1 :]])))
+                running.append((process, "@".join([name.removeprefix("stages."), *command[command.index(name) + 1 :]])))
         except (psutil.Error, OSError):  # it ended while it was looked at
             continue
-    return found
+    return running
 
 
-def made(repository: Path) -> dict[str, int]:
+def finished_shards(repository: Path) -> dict[str, int]:
     """When each finished synthetic shard was written; publishing and the cache link the file and keep the time."""
-    found = {}
+    stamps = {}
     for stage in SYNTHESIS:
         arm = stage.removeprefix("synth_")
         for folder in (f".dvc/tmp/scratch/{stage}-*/shards", f"data/synth/{arm}"):
             for path in repository.glob(f"{folder}/shard-*.tar"):
-                found[f"{arm}/{path.name}"] = path.stat().st_mtime_ns
-    return found
+                stamps[f"{arm}/{path.name}"] = path.stat().st_mtime_ns
+    return stamps
 
 
 def published(repository: Path, stage: str) -> bool:
@@ -91,18 +102,18 @@ def in_hand(repository: Path) -> int:
 
 
 def outputs(repository: Path) -> dict[str, str]:
-    """The hash of every output in dvc.lock and of every metric but cost, whose times differ between any two runs."""
+    """The hash of every output in dvc.lock and of every file of metrics but times."""
     lock = repository / "dvc.lock"
     stages = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
-    found = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+    hashes = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ())}
     for path in (repository / "metrics").rglob("*"):
-        if path.is_file() and path.parent.name != "cost":
-            found[f"{path.relative_to(repository)} itself"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+        if path.is_file() and path.parent.name not in TIMES:
+            hashes[f"{path.relative_to(repository)} itself"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashes
 
 
-def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
-    return [path for path in sorted({*one, *other}) if one.get(path) != other.get(path)]
+def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    return [path for path in sorted({*before, *after}) if before.get(path) != after.get(path)]
 
 
 def left_behind(repository: Path) -> list[str]:
@@ -114,7 +125,7 @@ def left_behind(repository: Path) -> list[str]:
     return sorted(str(path.relative_to(repository)) for path in {*temporary, *unfinished})
 
 
-def said(repository: Path) -> str:
+def log_of(repository: Path) -> str:
     """What the last `dvc repro` wrote."""
     return (repository.parent / "log").read_text()
 

@@ -13,22 +13,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from benchmarks import killing
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
-from tests.micro import SETTINGS, copy_repository, dvc, environment, set_parameters
+from tests.micro import dvc, environment
 
-# Small, but not so small that nothing is left to do when the kill comes. The generator stays the shipped one.
-SMALL: dict[str, Any] = {
-    **{name: value for name, value in SETTINGS.items() if not name.startswith("tiny.")},
-    "generators.tiny_unclip.steps": 12,
-    "budgets.digits.per_class": 12,
-}
+# Small, but not so small that nothing is left to do when the kill comes.
+SMALL: dict[str, Any] = {**killing.SMALL, "generators.tiny_unclip.steps": 12, "budgets.digits.per_class": 12}
 KILLS = (1, 0)  # ranks, one after the other
 NEW = 3  # shards that an attempt makes before the kill
 RUNNING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED")
@@ -50,7 +45,9 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="the default parameters")
     options = parser.parse_args()
     changes = {} if options.full else SMALL
-    reference, under_slurm = (_copy(options.work / name / "repository", changes) for name in ("plain", "slurm"))
+    reference, under_slurm = (
+        killing.fresh_copy(options.work / name / "repository", changes) for name in ("plain", "slurm")
+    )
 
     _say(f"plain: dvc repro with {'the default' if options.full else 'small'} parameters")
     start = time.perf_counter()
@@ -59,17 +56,16 @@ def main() -> None:
     _say(f"plain: {plain_seconds:.0f} s")
 
     job = Job(under_slurm, limit=600 + 5 * plain_seconds)
-    made = [job.kill(rank) for rank in KILLS]
+    shards_at_kills = [job.kill(rank) for rank in KILLS]
     job.finish()
     _say(f"slurm: the job's log\n{job.log()}")
-    differences = list(_differences(_hashes(reference), _hashes(under_slurm)))
-    kept = {name: stamp for shards in reversed(made) for name, stamp in shards.items()}  # as first seen
+    outputs = killing.outputs(reference)
+    differences = killing.differences(outputs, killing.outputs(under_slurm))
+    kept = {name: stamp for shards in reversed(shards_at_kills) for name, stamp in shards.items()}  # as first seen
     finished = _stamps(under_slurm / "data/synth/guided")
     remade = [name for name, stamp in kept.items() if finished.get(name) != stamp]
-    left = [
-        path.name for path in (under_slurm / ".dvc/tmp/scratch").glob("*") if path.suffix not in (".published", ".done")
-    ]
-    _say(f"outputs compared by dvc.lock: {len(_hashes(reference))}, different: {len(differences)}")
+    left = killing.left_behind(under_slurm)
+    _say(f"outputs compared: {len(outputs)}, different: {len(differences)}")
     _say(f"guided shards: {len(finished)}, finished before the last kill: {len(kept)}, of these remade: {len(remade)}")
     _say(f"unfinished work left behind: {', '.join(left) or 'none'}")
     _say(f"seconds: plain {plain_seconds:.0f}, under SLURM with {len(KILLS)} requeues {job.seconds():.0f}")
@@ -162,32 +158,15 @@ class Job:
         return done.stdout
 
 
-def _copy(target: Path, changes: dict[str, Any]) -> Path:
-    repository = copy_repository(target, without=("dvc.lock", "metrics"))
-    set_parameters(repository, changes)
-    dvc(repository, "commit", "--force", "train_generator")  # shipped in git, and frozen
-    return repository
-
-
 def _stamps(folder: Path) -> dict[str, int]:
     """When each finished shard was written; publishing and the cache link the file and keep the time."""
-    found = {}
+    stamps = {}
     for path in folder.glob("[!.]*.tar"):
         try:
-            found[path.name] = path.stat().st_mtime_ns
+            stamps[path.name] = path.stat().st_mtime_ns
         except FileNotFoundError:  # published meanwhile
             continue
-    return found
-
-
-def _hashes(repository: Path) -> dict[str, str]:
-    """The hash of every output in dvc.lock; cost, whose times differ between any two runs, is not among them."""
-    stages = yaml.safe_load((repository / "dvc.lock").read_text())["stages"]
-    return {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
-
-
-def _differences(one: dict[str, str], other: dict[str, str]) -> Iterator[str]:
-    return (path for path in sorted({*one, *other}) if one.get(path) != other.get(path))
+    return stamps
 
 
 def _say(line: str) -> None:

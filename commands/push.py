@@ -11,8 +11,8 @@ from pathlib import Path
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from src.runtime.entry import run_stage
 
+from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
 
 

@@ -27,15 +27,15 @@ def main() -> None:
     for arm, (_, folder) in ARMS.items():
         probabilities = predict(load_classifier(folder).to(device()), images)
         report[arm] = accuracy_report(probabilities, test.labels, counts, names.classes, **groups)
-        write_csv(f"metrics/calibration/{arm}.csv", reliability(probabilities, test.labels))
+        write_csv(f"data/results/calibration/{arm}.csv", reliability(probabilities, test.labels))
         columns = {**truth, "predicted": [names.classes[k] for k in probabilities.argmax(1)]}
         write_csv(
-            f"metrics/confusion/{arm}.csv",
+            f"data/results/confusion/{arm}.csv",
             [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
         )
     if len(Shards("data/real/pool")) == len(train):  # the pool contains the training split
         report[BOUND] = {"bound": False, **report[BOUND]}
-    write_json("metrics/accuracy.json", report)
+    write_json("data/results/accuracy.json", report)
 
 
 if __name__ == "__main__":

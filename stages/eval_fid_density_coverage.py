@@ -41,7 +41,7 @@ def main() -> None:
         report[arm]["class_agreement"] = class_agreement(judged, labels[arm], counts, names.classes)
         report[arm]["base_classifier"] = loss_and_entropy(predict(base, images[arm]), labels[arm])
         report[arm]["feedback"] = feedback_trace(shards[arm])
-    write_json("metrics/fid_density_coverage.json", report)
+    write_json("data/results/fid_density_coverage.json", report)
 
 
 if __name__ == "__main__":

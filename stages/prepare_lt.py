@@ -25,7 +25,7 @@ def main() -> None:
         # The posed digits come from no file that an id could name.
         hashes = write_splits(data, params.data.image_size, scratch.path, with_ids=params.data.kind != "digits")
         write_names(scratch.path, data.names)
-        write_json("metrics/splits.json", data.record(hashes))
+        write_json("data/results/splits.json", data.record(hashes))
         scratch.publish([*data.splits, NAMES], OUT)
 
 

@@ -44,8 +44,8 @@ def main() -> None:
             )
     if is_main():
         save(model, scratch.path / "model")
-        write_csv(f"metrics/curves/{arm}.csv", curve)
-        write_json(f"metrics/validation/{arm}.json", validation_report(model, validation, names, counts))
+        write_csv(f"data/results/curves/{arm}.csv", curve)
+        write_json(f"data/results/validation/{arm}.json", validation_report(model, validation, names, counts))
         scratch.publish("model", Path(ARMS[arm].classifier))
 
 

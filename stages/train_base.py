@@ -41,8 +41,8 @@ def main() -> None:
             model, curve = train_real(setting, data, method, scratch, out.name)
         if is_main():
             save(model, scratch.path / "model")
-            write_csv(f"metrics/curves/{out.name}.csv", curve)
-            write_json(f"metrics/validation/{arm}.json", validation_report(model, validation, names, long_tail))
+            write_csv(f"data/results/curves/{out.name}.csv", curve)
+            write_json(f"data/results/validation/{arm}.json", validation_report(model, validation, names, long_tail))
             scratch.publish("model", out)
 
 

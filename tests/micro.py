@@ -11,10 +11,12 @@ from typing import Any
 
 import yaml
 
+from src.runtime.pipeline import arms_of
 from src.versions.import_closure import ROOT
 
 RESULTS = ("data", "metrics", "models")  # the folders that stages write
 GENERATOR = "models/tiny_unclip"
+MODELS = (GENERATOR, "models/tiny_decoder")  # of the frozen stages, in git
 SETTINGS: dict[str, Any] = {
     "seed": 0,
     "dataset": "digits",
@@ -50,6 +52,9 @@ SETTINGS: dict[str, Any] = {
     "synaug.last_layer.batch": 4,
     "evaluation.nearest_k": 2,
     "tiny.images": 48,
+    "tiny_decoder.images": 48,
+    "tiny_decoder.steps": 2,
+    "tiny_decoder.batch": 4,
     "tiny.sizes": {
         "text_width": 16,
         "text_layers": 1,
@@ -85,16 +90,16 @@ def copy_repository(target: Path, without: tuple[str, ...] = ()) -> Path:
 
 def arms(stage: Mapping[str, Any]) -> list[str]:
     """The arms that a stage of dvc.yaml runs for; one empty name if it runs once."""
-    return stage.get("matrix", {}).get("arm", [""])
+    return list(arms_of(stage)) or [""]
 
 
 def outputs(stage: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     """(kind, path, whether it is cached) of every output of a stage of dvc.yaml, in all its arms."""
     for kind in ("outs", "metrics", "plots"):
-        for entry in stage.get(kind, []):
+        for entry in stage.get("do", stage).get(kind, []):
             ((path, options),) = entry.items() if isinstance(entry, dict) else [(entry, {})]
             for arm in arms(stage):
-                yield kind, path.replace("${item.arm}", arm), options.get("cache", True)
+                yield kind, path.replace("${item.arm}", arm).replace("${key}", arm), options.get("cache", True)
 
 
 def commit(repository: Path) -> None:

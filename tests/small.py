@@ -19,7 +19,7 @@ PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES = {
     name: stage
     for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
-    if name != "train_generator"
+    if not stage.get("frozen")
 }
 DEEP = ("cifar10_lt", "cifar100_lt")  # kinds whose own network is trained; elsewhere it is a small one
 
@@ -81,7 +81,7 @@ def shortened(recipe: Mapping[str, Any], batch: int) -> dict[str, Any]:
 def fill(name: str) -> None:
     """Set the budget, once the counts are known: one more than the largest has, or two for each."""
     budget = yaml.safe_load(Path("params.yaml").read_text())["budgets"][name]
-    splits = read_json("metrics/splits.json")
+    splits = read_json("data/results/splits.json")
     sizes = list(splits["train_counts"].values())
     if budget["balance"] == "group":
         sizes = [count for row in splits["groups"].values() for count in row.values()]

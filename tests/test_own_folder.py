@@ -129,7 +129,7 @@ def test_unreadable_files_can_be_left_out_which_moves_no_other_image(own, monkey
     set_parameters(own, {"datasets.folder.skip_unreadable": True})
     run("prepare_lt", monkeypatch)
     assert digests(Path("data/real")) == before
-    assert read_json("metrics/splits.json")["skipped"] == bad
+    assert read_json("data/results/splits.json")["skipped"] == bad
     assert sorted([*placed(), *bad]) == photographs_there()
 
 
@@ -142,16 +142,16 @@ def test_unreadable_files_can_be_left_out_which_moves_no_other_image(own, monkey
     ],
 )
 def test_a_folder_that_does_not_fit_is_refused_by_name_and_no_result_is_lost(spoilt, sentence, own, monkeypatch):
-    before = digests(Path("data/real"), Path("metrics"), Path("data/synth"))
+    before = digests(Path("data/real"), Path("data/results"), Path("data/synth"))
     spoilt()
     with pytest.raises(InputError, match=sentence):
         run("prepare_lt", monkeypatch)
-    assert digests(Path("data/real"), Path("metrics"), Path("data/synth")) == before
+    assert digests(Path("data/real"), Path("data/results"), Path("data/synth")) == before
 
 
 def test_a_stage_that_was_killed_ends_with_the_weights_of_one_that_was_not(own, monkeypatch):
     set_parameters(own, {"recipes.folder.epochs": 10})
-    trained = ("data/base", "data/reference", "metrics/curves")
+    trained = ("data/base", "data/reference", "data/results/curves")
     killed = shutil.copytree(own, own.parent / "killed")
     run("train_base", monkeypatch)
     expected = digests(*map(Path, trained))

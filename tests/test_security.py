@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from src.runtime.errors import InputError
+from src.runtime.pipeline import arms_of
 from src.settings.params import load
 from src.versions.import_closure import ROOT
 
@@ -160,8 +161,9 @@ def stages() -> dict[str, dict]:
 def test_the_commands_that_dvc_hands_to_a_shell_hold_no_parameter(name):
     """Only the launcher, which is the user's own variable, and an arm, which stands in dvc.yaml."""
     stage = stages()[name]
-    assert re.fullmatch(r"\\\$\{LAUNCH:-python\} -m stages\.\w+( \$\{item\.arm\})?", stage["cmd"])
-    assert all(re.fullmatch(r"\w+", arm) for arm in stage.get("matrix", {}).get("arm", []))
+    command = stage.get("do", stage)["cmd"]
+    assert re.fullmatch(r"\\\$\{LAUNCH:-python\} -m stages\.\w+( \$\{(item\.arm|key)\})?", command)
+    assert all(re.fullmatch(r"\w+", arm) for arm in arms_of(stage))
 
 
 def test_the_names_of_presets_are_plain_where_a_path_is_made_of_them():

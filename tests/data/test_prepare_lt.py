@@ -52,7 +52,7 @@ def test_a_folder_becomes_shards_with_ids_and_a_record_of_what_was_skipped(root)
     choose("folder")
     main()
     assert read_names("data/real") == Names(("cat", "dog"))
-    record = read_json("metrics/splits.json")
+    record = read_json("data/results/splits.json")
     assert list(record) == ["images", "sha256", "train_counts", "shots", "skipped"]
     assert record["images"] == {"train": 12, "val": 8, "test": 8, "pool": 24}
     assert record["train_counts"] == {"cat": 10, "dog": 2} and record["skipped"] == ["dog/bad.jpg"]
@@ -67,7 +67,7 @@ def test_a_table_with_groups_records_them(root):
     choose("csv")
     main()
     assert read_names("data/real") == Names(("0", "1"), ("land", "sea"))
-    record = read_json("metrics/splits.json")
+    record = read_json("data/results/splits.json")
     assert list(record) == ["images", "sha256", "train_counts", "shots", "groups"]
     assert record["groups"] == {"0": {"land": 3, "sea": 3}, "1": {"land": 6, "sea": 0}}
     train = Shards("data/real/train")
@@ -79,7 +79,7 @@ def test_a_killed_run_continues_where_it_was_and_gives_the_same_bytes(root, monk
     choose("folder")
     monkeypatch.setattr(split_writer, "SHARD_SIZE", 3)
     main()
-    whole = digests(Path("data/real"), Path("metrics"))
+    whole = digests(Path("data/real"), Path("data/results"))
     assert len(list(Path("data/real/pool").glob("*.tar"))) == 8
     kept, write = [], split_writer.write_encoded
 
@@ -95,7 +95,7 @@ def test_a_killed_run_continues_where_it_was_and_gives_the_same_bytes(root, monk
     written = []
     monkeypatch.setattr(split_writer, "write_encoded", lambda path, *rest: written.append(path) or write(path, *rest))
     main()
-    assert digests(Path("data/real"), Path("metrics")) == whole
+    assert digests(Path("data/real"), Path("data/results")) == whole
     assert len(kept) == 5 and written and not set(written) & set(kept)
 
 
@@ -106,4 +106,4 @@ def test_an_image_that_cannot_be_read_leaves_nothing_behind_in_the_outputs(root)
     Path("params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(InputError, match=r"1 of 41 images cannot be used \(data/raw/folder/dog/bad.jpg cannot be"):
         main()
-    assert not Path("data/real").exists() and not Path("metrics").exists()
+    assert not Path("data/real").exists() and not Path("data/results").exists()

@@ -1,6 +1,7 @@
 """The report of what balancing improved: its figures by hand, its verdicts, and predictions of another run."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -199,6 +200,7 @@ def test_the_report_follows_from_what_eval_acc_writes_for_data_with_contexts(tmp
     monkeypatch.setattr("stages.eval_acc.load_classifier", lambda folder: Said(folders[folder]))
     monkeypatch.setattr("stages.eval_acc.predict", lambda model, images: np.eye(3)[ARMS[model.arm]])
     stages.eval_acc.main()
+    shutil.copytree("data/results", "metrics")
     commands.improvement.main()
 
     report = read_json("metrics/accuracy.json")

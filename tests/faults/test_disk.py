@@ -39,7 +39,7 @@ def test_a_disk_that_fills_up_costs_a_sentence_and_nothing_else(stage, warm, kno
 
 
 @pytest.mark.parametrize("code", BARRED)
-@pytest.mark.parametrize("where", [".dvc", "data", "metrics"])
+@pytest.mark.parametrize("where", [".dvc", "data", "data/results"])
 def test_a_folder_that_cannot_be_written_costs_a_sentence_and_nothing_else(
     where, code, warm, known, uninterrupted, trial
 ):

@@ -29,10 +29,10 @@ KINDS = (
     r"(replace|rename) .*/model/model",  # the last file before publishing
     r"link (data|models)/",  # half published
     r"(unlink|rmdir) (data|models)/(?!.*OWN)",  # the old output is half removed
-    r"(replace|rename) (data|models)/",  # it is gone, the new one not there
+    r"(replace|rename) (data|models)/(?!results/)",  # it is gone, the new one not there
     r"(unlink|rmdir) \.dvc/tmp/scratch/.*",  # the scratch is half removed
-    r"(open|opened) metrics/",
-    r"(replace|rename) metrics/",  # a metric is written, but has no name yet
+    r"(open|opened) data/results/",
+    r"(replace|rename) data/results/",  # a small result is written, but has no name yet
     r"(replace|rename) .*/features/.*npy",  # features are written, but have no name yet
     r"(replace|rename) .*/features/.*sha256",  # they are there, but not known to be whole
 )

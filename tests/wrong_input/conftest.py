@@ -18,7 +18,7 @@ def settings(micro) -> dict[str, str]:
     for family, names in KEPT.items():
         everything[family] = {name: everything[family][name] for name in names}
     told = {
-        name: {key: stage[key] for key in ("matrix", "params") if key in stage}
+        name: {key: stage[key] for key in ("matrix", "foreach", "do", "params") if key in stage}
         for name, stage in stages["stages"].items()
     }
     return {
