@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,6 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmarks.arms import KNOWN
-from benchmarks.evidence import settings
-from benchmarks.seeds import Seed, generator_of
 from src.generators.loading import load as load_generator
 from src.runtime.files import read_json
 from src.shards.store import Shards
@@ -193,41 +189,3 @@ def run_all(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             monkeypatch.setattr(sys, "argv", [name, *filter(None, [arm])])
             importlib.import_module(f"stages.{name}").main()
     return stages
-
-
-@pytest.mark.parametrize("name", ["entropy", "synaug"])
-def test_the_evidence_does_what_the_pipeline_does(name, workspace):
-    same_as_evidence(name)
-
-
-def test_the_evidence_does_what_the_pipeline_does_with_groups_and_their_methods(workspace, monkeypatch):
-    """`second_stage` here and `retrain.second_stage` there."""
-    chosen = "digits_waterbirds"
-    changes = {
-        "dataset": chosen, f"budgets.{chosen}.fill": "add", f"budgets.{chosen}.per_class": 2,
-        **{f"recipes.{chosen}.{name}": SETTINGS[f"recipes.digits.{name}"] for name in ("steps", "batch", "warmup")},
-        "train.loss": "group_dro", "retrain.second_stage": "dfr",
-    }  # fmt: skip
-    set_parameters(workspace, changes)
-    run_all(monkeypatch)
-    for name in ("g_entropy", "g_synaug"):
-        same_as_evidence(name, base_is_plain=False, loss="group_dro", second_stage="dfr")
-
-
-def same_as_evidence(name: str, base_is_plain: bool = True, **method: Any) -> None:
-    """The arm's images, classifier and quality by the benchmark are those that the stages left."""
-    params, arm = settings([]), replace(KNOWN[name], method=method)
-    seed = Seed(params, 0, "test")
-    if not base_is_plain:  # the feedback's classifier, which the evidence trains without the method
-        seed.base = seed.train(params["train"])
-    images, provenance = seed.synthesise(arm, generator_of(params))
-    stage = "synaug" if arm.synaug else "guided"
-    made = Shards(f"data/synth/{stage}")
-    assert np.array_equal(images, made.images()) and provenance == [made.meta(i) for i in range(len(made))]
-    measured = read_json("metrics/accuracy.json")
-    for model, report in (("base", seed.accuracy(seed.base)), (stage, seed.retrain(arm, images, provenance))):
-        measured[model].get("groups", {}).pop("per_group", None)
-        assert report == {key: measured[model][key] for key in report}
-    judged, saved = seed.judge(images, made.labels), read_json("metrics/fid_density_coverage.json")[stage]
-    assert judged.pop("class_agreement") == saved["class_agreement"]
-    assert judged == saved["reference_classifier"]["overall"]
