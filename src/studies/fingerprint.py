@@ -17,10 +17,13 @@ from typing import Any
 
 from src.runtime.files import hash_tree, read_yaml
 from src.runtime.pipeline import declared
+from src.settings.arms import ARMS
 from src.studies.experiments import Experiment, parameters_of, value_of, yaml_of
 from src.versions.git import file_at, git
 
-MEASURES = ("metrics/accuracy.json", "metrics/fid_density_coverage.json")  # what a row of results is read from
+# What a row of results is read from.
+MEASURES = ("metrics/accuracy.json", "metrics/fid_density_coverage.json")
+VALIDATION = {arm: f"metrics/validation/{arm}.json" for arm in ARMS}
 MADE = ("data/", "metrics/")  # dependencies that the pipeline makes or that git does not keep
 _TEMPLATE = re.compile(r"\$\{([^}]+)\}")
 
@@ -41,8 +44,7 @@ def inputs_digest(experiment: Experiment, root: Path = Path(".")) -> str:
 
 def code_digest(root: Path = Path(".")) -> str:
     """Names what the code of the stages does, as the work tree has it."""
-    return _code_digest(lambda path: (root / path).read_bytes() if (root / path).exists() else None,
-                        yaml_of(root / "dvc.yaml"))  # fmt: skip
+    return _code_digest(lambda path: (root / path).read_bytes(), yaml_of(root / "dvc.yaml"))
 
 
 def made_by(experiment: Experiment, commit: str, code: str, root: Path = Path(".")) -> bool:
@@ -58,10 +60,10 @@ def made_by(experiment: Experiment, commit: str, code: str, root: Path = Path(".
 
 
 def deciding_stages(pipeline: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """What dvc.yaml says of each stage that writes MEASURES or what those are made from; frozen ones are inputs."""
+    """What dvc.yaml says of each stage that writes these files or what they are made from; frozen ones are inputs."""
     bodies = {name: entry.get("do", entry) for name, entry in pipeline["stages"].items()}
     outs = {name: [_TEMPLATE.sub("*", path) for path in _outputs(body)] for name, body in bodies.items()}
-    wanted, chosen = list(MEASURES), dict[str, Mapping[str, Any]]()
+    wanted, chosen = [*MEASURES, *VALIDATION.values()], dict[str, Mapping[str, Any]]()
     while wanted:
         path = wanted.pop()
         for name, body in bodies.items():

@@ -9,7 +9,7 @@ from src.runtime.errors import InputError
 from src.runtime.files import atomic_write, read_bytes
 from src.runtime.machine import processor
 from src.settings.arms import ARMS
-from src.studies.fingerprint import MEASURES
+from src.studies.fingerprint import MEASURES, VALIDATION
 from src.studies.running import Outcome
 from src.studies.study import ACCURACY, FAIRNESS
 from src.versions.git import commit_of, experiments, file_at
@@ -75,7 +75,7 @@ def measured(commit: str) -> dict[str, dict[str, dict[str, float | None]]]:
     arms: accuracy on test, and quality. validation: accuracy there.
     """
     accuracy, quality = (json.loads(tracked(commit, path)) for path in MEASURES)
-    validation = {arm: json.loads(tracked(commit, f"metrics/validation/{arm}.json")) for arm in ARMS}
+    validation = {arm: json.loads(tracked(commit, path)) for arm, path in VALIDATION.items()}
     return {
         "arms": {arm: {**_accuracy(accuracy[arm]), **_quality(quality.get(arm))} for arm in ARMS},
         "validation": {arm: _accuracy(report) for arm, report in validation.items()},

@@ -78,9 +78,8 @@ def index(folder: Path = FOLDER, studies: Path = STUDIES, links: str = "") -> st
     for study in every_study(studies):
         name, path = study.name, folder / f"{study.name}.csv"
         if path.exists():
-            finding = _finding(study, read_bytes(path))
-            if (folder / name / DIAGNOSIS).exists():
-                finding = f"[what the diagnosis says of each]({links}{name}/{DIAGNOSIS})"
+            diagnosis = f"[what the diagnosis says of each]({links}{name}/{DIAGNOSIS})"
+            finding = _finding(study, read_bytes(path), diagnosis if (folder / name / DIAGNOSIS).exists() else None)
             table.append({"study": f"[{study.title}]({links}{name}.md)", "question": study.question, "found": finding})
     return markdown_table(table, ["study", "question", "found"])
 
@@ -110,12 +109,11 @@ def _paper(studies: Path) -> str:
     return lead + markdown_table(rows, ["study", "experiments", "H200-hours"]) if rows else ""
 
 
-def _finding(study: Study, content: bytes) -> str:
-    measured = read_rows(content)
-    older = older_commits(content)
+def _finding(study: Study, content: bytes, diagnosis: str | None) -> str:
+    measured, older = read_rows(content), older_commits(content)
     lines = [
-        brief(study, measured) or "nothing to compare over several seeds",
-        absent(study, measured),
+        diagnosis or brief(study, measured) or "nothing to compare over several seeds",
+        None if diagnosis else absent(study, measured),
         f"rows of older code: {older}" if older else None,
     ]
     return "<br>".join(line for line in lines if line)

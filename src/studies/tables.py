@@ -32,6 +32,7 @@ def markdown(
         f"{origin.sentence}\n" if origin.sentence else "",
         f"{study.question}\n",
         f"Note: {study.note}.\n" if study.note else "",
+        f"Before there were studies: [{study.history}](../history/{study.history}).\n" if study.history else "",
         f"{how} ({span}); accuracies{split} and agreement in per cent.\n",
         markdown_table([shown(study, measured, variant) for variant in study.variants], columns(study)),
         _differences(study, measured),

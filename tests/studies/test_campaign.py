@@ -155,7 +155,7 @@ def test_rows_of_older_code_are_never_among_todays(start, monkeypatch):
     written.clear()
     later.end(ended(next(e for e in later.missing() if e.settings.get("feedback") == "loss" and e.seed == 1)))
     later._write(STUDIES[0])
-    name, measured, _, _, origin = written[-1]
+    _, measured, _, _, origin = written[-1]
     assert measured == {"none": {}, "loss": {1: {"few": 0.75}}} and not origin.older
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from src.studies.experiments import Experiment
-from src.studies.fingerprint import code_digest, deciding_stages, inputs_digest, made_by, meaning
+from src.studies.fingerprint import MEASURES, code_digest, deciding_stages, inputs_digest, made_by, meaning
 from src.versions.import_closure import ROOT
 from tests.reporting.made import commit, git
 
@@ -56,7 +56,7 @@ STAGES = {
     },
     "judge": {
         "cmd": "x", "deps": ["data/trained/guided", "data/trained/synaug", "src/c.py"],
-        "metrics": [{"metrics/accuracy.json": {"cache": False}}, {"metrics/fid_density_coverage.json": {"cache": False}}],
+        "metrics": [{name: {"cache": False}} for name in MEASURES],
     },
     "show": {"cmd": "x", "deps": ["metrics/accuracy.json", "src/d.py"], "params": ["shown"], "outs": ["sheets"]},
 }  # fmt: skip

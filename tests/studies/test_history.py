@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -49,13 +50,14 @@ def column(name: str, base: bool) -> tuple[Callable[[Mapping[str, Any]], float],
 
 def cells(page: str) -> list[tuple[str, str, str, str]]:
     """Every number of a page: the file it is from, its row, its column and what is written."""
-    blocks = (ROOT / f"metrics/history/{page}.md").read_text().split("| --- |")
+    lines = (ROOT / f"metrics/history/{page}.md").read_text().splitlines()
+    rows = [line.strip("| ").split(" | ") if line.startswith("|") else [] for line in lines]
+    starts = [k for k, row in enumerate(rows) if row and set(row) == {"---"}]
     found = []
-    for file, before, table in zip(TABLES[page], blocks[:-1], blocks[1:], strict=True):
-        _, *columns = before.splitlines()[-1].strip("| ").split(" | ")
-        for line in table.split("\n\n")[0].splitlines()[1:]:
-            row, *values = line.strip("| ").split(" | ")
-            found += [(file, row, name, value) for name, value in zip(columns, values, strict=True) if value != "-"]
+    for file, start in zip(TABLES[page], starts, strict=True):
+        for name, *values in takewhile(bool, rows[start + 1 :]):
+            columns = zip(rows[start - 1][1:], values, strict=True)
+            found += [(file, name, title, value) for title, value in columns if value != "-"]
     return found
 
 
@@ -74,6 +76,7 @@ def test_every_number_is_the_mean_and_interval_of_its_seeds(page):
         values = []
         for arm in pair:
             read, scale, decimals = column(name, arm.startswith("base"))
-            values.append([scale * read(report["arms"][arm][str(seed)]) for seed in report["seeds"]])
-        mean = mean_ci(values[0]) if len(pair) == 1 else paired(*values)
-        assert value == plus_minus(*mean, decimals, signed=len(pair) > 1), (file, row, name)
+            values.append([read(report["arms"][arm][str(seed)]) for seed in report["seeds"]])
+        mean, half = mean_ci(values[0]) if len(pair) == 1 else paired(*values)
+        text = plus_minus(scale * mean, scale * half, decimals, signed=len(pair) > 1)
+        assert value == text, (file, row, name)
