@@ -24,11 +24,10 @@ from src.reporting.findings import (
 from src.reporting.image_signs import image_signs
 from src.reporting.number_format import number, percent, points
 from src.reporting.run_results import dig
-from src.settings.arms import SYNTHETIC
+from src.studies.study import SYNTHETIC
 
 Tree = Mapping[str, Any]
 
-JUDGED = SYNTHETIC[::-1]  # guided, which a run is about, before what it is compared with
 UNTRAINED = 0.5  # of log(classes), the training loss of guessing
 TEST_IMAGES = 50  # behind the accuracy in question: up to 7 points of standard error
 FEATURE_IMAGES = 100  # behind FID, density and coverage; the default has 300 and 600
@@ -46,11 +45,11 @@ def diagnose(
     accuracy, quality: metrics/accuracy.json and metrics/fid_density_coverage.json. curves: {arm: rows with `loss`}.
     settings: params.yaml, for the size of the feedback's step and the wording of the advice.
     """
-    measured = [arm for arm in JUDGED if isinstance(quality.get(arm), Mapping)]
+    measured = [arm for arm in SYNTHETIC if isinstance(quality.get(arm), Mapping)]
     found = [finding for arm in measured for finding in image_signs(accuracy, quality, arm, settings or {})]
     found += weak_base(accuracy, curves or {})
     found += weak_judge(accuracy, quality)
-    found += [finding for arm in JUDGED for finding in no_gain(accuracy, arm)]
+    found += [finding for arm in SYNTHETIC for finding in no_gain(accuracy, arm)]
     found += too_few(accuracy, quality)
     return sorted(found, key=lambda finding: finding.severity == NOTE)
 
@@ -131,7 +130,7 @@ def too_few(accuracy: Tree, quality: Tree) -> Iterator[Finding]:
         numbers = f"{number(images)} test images behind the {measure} accuracy; {TEST_IMAGES} would do"
         advice = "Repeat over seeds, or collect more test images, before you believe a difference."
         yield Finding(TOO_FEW, BASE, NOTE, numbers, advice)
-    for arm in JUDGED:
+    for arm in SYNTHETIC:
         part = shots_of(quality, arm).get("overall", {})
         real, made = part.get("real_images"), part.get("synthetic_images")
         if real is not None and made is not None and min(real, made) < FEATURE_IMAGES:

@@ -12,7 +12,7 @@ from src.reporting.findings import FAR, LABELS, LOW, Finding, above_chance, seve
 from src.reporting.guidance_signs import guidance
 from src.reporting.number_format import listed, number, percent
 from src.reporting.run_results import dig, title
-from src.settings.arms import SYNTHETIC
+from src.studies.study import SYNTHETIC
 
 # A perfect generator has density 1 and precision near 1. The shipped one, conditioned on real images, has .5 and .75;
 # on text alone, whose style is visibly wrong, .2 and .35 (metrics/evidence.json).

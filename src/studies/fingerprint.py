@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from src.runtime.files import hash_tree, read_yaml
+from src.runtime.files import hash_tree, read_bytes, read_yaml
 from src.runtime.pipeline import declared
 from src.settings.arms import ARMS
 from src.studies.experiments import Experiment, parameters_of, value_of, yaml_of
@@ -44,7 +44,7 @@ def inputs_digest(experiment: Experiment, root: Path = Path(".")) -> str:
 
 def code_digest(root: Path = Path(".")) -> str:
     """Names what the code of the stages does, as the work tree has it."""
-    return _code_digest(lambda path: (root / path).read_bytes(), yaml_of(root / "dvc.yaml"))
+    return _code_digest(lambda path: read_bytes(root / path), yaml_of(root / "dvc.yaml"))
 
 
 def made_by(experiment: Experiment, commit: str, code: str, root: Path = Path(".")) -> bool:
@@ -70,7 +70,7 @@ def deciding_stages(pipeline: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
             known = name in chosen or body.get("frozen")
             if not known and any(fnmatch(path, out) or fnmatch(path, f"{out}/*") for out in outs[name]):
                 chosen[name] = body
-                wanted += [_TEMPLATE.sub("*", dependency) for dependency in body["deps"]]
+                wanted += [_TEMPLATE.sub("*", path) for path in body["deps"] if not path.endswith(".py")]
     return dict(sorted(chosen.items()))
 
 
