@@ -4,36 +4,49 @@ python -m benchmarks.generator_bars        # writes metrics/generator.json and m
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-import yaml
+from src.synthesis.conditioning import Conditioning
 from tqdm import tqdm
 
-from benchmarks.arms import Arm
-from benchmarks.evidence import settings
-from benchmarks.seeds import Seed, generator_of
 from src.classifiers.models import Classifier
+from src.data.datasets import prepare
 from src.data.digits import CLASS_NAMES
 from src.data.labelled_images import LabelledImages
-from src.data.pose import PoseRange
+from src.data.prepared_data import ImageSource
 from src.evaluation.accuracy import predict
 from src.generators.diffusion_model import DiffusionModel
+from src.generators.loading import load as load_generator
 from src.generators.tiny.corpus import CLASSES, STYLES, render
 from src.runtime.checkpoint_file import load_checkpoint
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
-from src.runtime.files import read_bytes, write_json
+from src.runtime.files import write_json
+from src.runtime.pipeline import read_mapping
 from src.runtime.seeds import numpy_generator
+from src.settings.params import resolve
+from src.settings.sections import Params
 from src.shards.contact_sheet import contact_sheet
-from src.training.arms import Setting, plain, train_real
+from src.shards.pixels import centre_square
+from src.studies.experiments import experiment_of, parameters_of
+from src.synthesis.plan import synthesis_plan
+from src.synthesis.prompts import Prompts
+from src.synthesis.synthesiser import Synthesiser
+from src.training.arms import Setting, train_real, without_balancing
 
 IMAGES = 1000  # per bar, over all seeds
-ARMS = {"text": Arm("text", "text", dropout=False), "text_image": Arm("ti", dropout=False), "dropout": Arm("tid")}
+ARMS: dict[str, dict[str, Any]] = {
+    "text": {"synth.conditioning": "text", "synth.image_dropout": 0.0},
+    "text_image": {"synth.image_dropout": 0.0},
+    "dropout": {},
+}
 JUDGE_IMAGES, JUDGE_STEPS, JUDGE_TEST = 24000, 1500, 2000
+CPU = torch.device("cpu")
 
 
 @torch.no_grad()
@@ -50,45 +63,81 @@ def zero_shot(generator: DiffusionModel, folder: Path, images: np.ndarray) -> np
     return (F.normalize(generator.image_embeddings(images), dim=1) @ texts.T).argmax(1).numpy()
 
 
-def style_judge(params: dict[str, Any]) -> tuple[Classifier, float]:
+def params_of(stage: str, seed: int, settings: Mapping[str, Any]) -> Params:
+    """The stage's parameters with these settings, as in an experiment of that seed."""
+    return resolve(stage, read_mapping(Path("dvc.yaml")), parameters_of(experiment_of(settings, seed)))
+
+
+def style_judge() -> tuple[Classifier, float]:
     """A classifier of digits in every style of the corpus, and its accuracy on held-out corpus images."""
-    pose = PoseRange.from_mapping(params["tiny"]["pose"])
-    parts = []
+    pose, parts = params_of("train_generator", 0, {}).tiny.pose, []
     for name, count in (("train", JUDGE_IMAGES), ("held out", JUDGE_TEST)):
         corpus = render(count, pose, numpy_generator("judge corpus", name))
         digits = np.flatnonzero(np.isin(corpus.classes, [CLASSES.index(name) for name in CLASS_NAMES]))
-        parts.append((corpus.images.permute(0, 2, 3, 1).numpy()[digits], corpus.classes[digits]))
-    counts = np.bincount(parts[0][1]).tolist()
-    recipe = {**params["recipes"]["digits"], "steps": JUDGE_STEPS, "batch": 128}
-    validation = LabelledImages(parts[1][0][:500], parts[1][1][:500])
-    method = plain(params["train"])
-    setting = Setting(recipe, method, params["second_stages"], validation, counts, None, 0, torch.device("cpu"))
-    model, _ = train_real(setting, LabelledImages(*parts[0]), method, None, "judge")
-    held_out = predict(model, parts[1][0][500:]).argmax(1) == parts[1][1][500:]
-    return model, float(held_out.mean())
+        parts.append(LabelledImages(corpus.images.permute(0, 2, 3, 1).numpy()[digits], corpus.classes[digits]))
+    params = params_of("train_base", 0, {"recipes.digits.steps": JUDGE_STEPS, "recipes.digits.batch": 128})
+    corpus_images, held_out = parts
+    validation = LabelledImages(held_out.images[:500], held_out.labels[:500])
+    model = classifier(params, corpus_images, validation, np.bincount(corpus_images.labels).tolist(), "judge")
+    right = predict(model, held_out.images[500:]).argmax(1) == held_out.labels[500:]
+    return model, float(right.mean())
+
+
+def classifier(
+    params: Params, data: LabelledImages, validation: LabelledImages, counts: list[int], name: str
+) -> Classifier:
+    """One trained on these images without an answer to their imbalance."""
+    method = without_balancing(params.train)
+    setting = Setting(params.recipe, method, params.second_stages, validation, counts, None, params.seed, CPU)
+    return train_real(setting, data, method, None, name)[0]
+
+
+def stored(source: ImageSource, size: int) -> LabelledImages:
+    """A split as prepare_lt stores it, in memory."""
+    images = np.stack([centre_square(source.read(i), size) for i in range(len(source))])
+    return LabelledImages(images, source.labels)
+
+
+def synthesised(params: Params, real: LabelledImages, names: Any, generator: DiffusionModel) -> tuple[np.ndarray, Any]:
+    """Unguided images (N, H, W, 3) of the plan and their provenance."""
+    synth, level = params.synth, params.generator.noise_level
+    prompts = Prompts(f"prompts/{params.dataset}.yaml", names.classes, names.contexts)
+    plan = synthesis_plan(
+        params.budget, real.labels, None, names, params.seed, prompts, conditioned=synth.conditioning != "text",
+        modified=False,
+    )  # fmt: skip
+    conditioning = Conditioning(generator, plan, synth.conditioning, synth.image_dropout, level, real.images)
+    images, provenance = zip(
+        *Synthesiser(generator, params.generator, plan, conditioning, None, real.images.shape[1])(plan), strict=True
+    )
+    return np.stack(images), provenance
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     options = parser.parse_args()
-    params = {**settings([]), "tiny": yaml.safe_load(read_bytes("params.yaml"))["tiny"]}
-    generator = generator_of(params)
-    folder = Path(params["generators"][params["generator"]]["path"])
-    judge, judge_accuracy = style_judge(params)
     each = IMAGES // (len(options.seeds) * len(CLASS_NAMES))
-    params["budgets"]["digits"] |= {"per_class": each, "fill": "add"}
+    budget = {"feedback": "none", "budgets.digits.per_class": each, "budgets.digits.fill": "add"}
+    preset = params_of("synth_guided", 0, budget).generator
+    generator, folder = load_generator(preset, CPU), Path(preset.path)
+    judge, judge_accuracy = style_judge()
     read: list[float] = []
     agree: dict[str, list[float]] = {name: [] for name in ARMS}
     sheets: dict[str, np.ndarray] = {}
     for seed in tqdm(options.seeds, desc="development seeds"):
-        run = Seed(params, seed, "val")
+        data_settings = params_of("prepare_lt", seed, budget).data
+        data = prepare(data_settings, seed)
+        splits = {name: stored(source, data_settings.image_size) for name, source in data.splits.items()}
+        counts, _ = splits["pool"].counts(data.names)
+        reference = classifier(params_of("train_base", seed, budget), splits["pool"], splits["val"], counts, "pool")
         for split in ("pool", "val"):
-            real = run.splits[split]
+            real = splits[split]
             read += (zero_shot(generator, folder, np.asarray(real.images)) == real.labels).tolist()
-        for name, arm in ARMS.items():
-            images, provenance = run.synthesise(arm, generator)
-            judged = predict(judge if name == "text" else run.reference, images).argmax(1)
+        for name, settings in ARMS.items():
+            params = params_of("synth_guided", seed, {**budget, **settings})
+            images, provenance = synthesised(params, splits["train"], data.names, generator)
+            judged = predict(judge if name == "text" else reference, images).argmax(1)
             agree[name] += (judged == [meta["label"] for meta in provenance]).tolist()
             sheets.setdefault(name, images)
     rows = [

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from src.runtime.machine import processor
 from src.versions.import_closure import ROOT
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "diffusers", "transformers", "prdc", "torch-fidelity")
@@ -22,7 +23,7 @@ PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "diffusers", "transformer
 def machine() -> dict[str, Any]:
     """The processor, its cores and those used, the GPU if any, versions of Python and libraries, and the date."""
     return {
-        "cpu": _cpu_name(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
@@ -40,15 +41,6 @@ def digest_of(*names: str) -> str:
     kept = sorted(path for path in paths if path.is_file() and path.suffix != ".pyc")
     lines = [f"{path.relative_to(ROOT)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in kept]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def alternate(contestants: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:

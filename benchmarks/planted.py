@@ -3,9 +3,9 @@
     python -m commands.study planted
     python -m benchmarks.planted
 
-Keeps the metrics of each run in metrics/studies/planted/runs.json, which the tests read, and what was said of it in
-metrics/studies/planted/diagnosis.md. A variant has the name of the finding that it should lead to. A clone has none of
-DVC's experiments: there the runs are the kept ones, if they are those of the study's finished experiments.
+Keeps the metrics of each run in metrics/studies/planted/runs.json, which the tests read, and what it is diagnosed with
+in metrics/studies/planted/diagnosis.md. A variant has the name of the finding that it should lead to. A clone has none
+of DVC's experiments: there the runs are the kept ones, if they are those of the study's finished experiments.
 """
 
 import argparse
@@ -24,8 +24,9 @@ from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
 from src.runtime.files import atomic_write, read_json, write_json
 from src.runtime.markdown import markdown_table
-from src.studies.experiments import Experiment, experiment, fingerprint
-from src.studies.results import Results, revision, tracked
+from src.studies.experiments import Experiment, experiment_of
+from src.studies.fingerprint import inputs_digest
+from src.studies.results import Results, recorded, tracked
 from src.studies.study_files import read_study
 
 FOLDER = Path("metrics/studies/planted")
@@ -37,19 +38,19 @@ def main() -> None:
     (seed,) = study.seeds
     file, results = FOLDER / "runs.json", Results()
     kept = read_json(file) if file.exists() else {}
-    runs = {v.name: run_of(experiment(v.settings, seed), kept.get(v.name), results) for v in study.variants}
+    runs = {v.name: run_of(experiment_of(v.settings, seed), kept.get(v.name), results) for v in study.variants}
     write_json(file, runs)
-    table = said(runs)
+    table = diagnoses(runs)
     atomic_write(FOLDER / "diagnosis.md", table.encode())
     print(table, end="")
 
 
-def run_of(one: Experiment, kept: dict[str, Any] | None, results: Results) -> dict[str, Any]:
+def run_of(experiment: Experiment, kept: dict[str, Any] | None, results: Results) -> dict[str, Any]:
     """What DVC keeps of an experiment or else what was kept of it before. InputError if that is not the same run."""
     try:
-        return measured(one.name)
+        return measured(experiment.name)
     except InputError:
-        row = results.get(one.name, fingerprint(one)) if kept else None
+        row = results.get(experiment.name, inputs_digest(experiment)) if kept else None
         if not kept or not row or _overall(kept["accuracy"]) != _overall(row["arms"]):
             raise
         return kept
@@ -59,16 +60,16 @@ def _overall(arms: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     return {arm: report["overall"] for arm, report in arms.items()}
 
 
-def said(runs: Mapping[str, Mapping[str, Any]]) -> str:
+def diagnoses(runs: Mapping[str, Mapping[str, Any]]) -> str:
     """A Markdown table of every finding, by run. runs: the arguments of `diagnose`, by name."""
     silent = [{"planted": name, "found": "nothing"} for name, run in runs.items() if not diagnose(**run)]
-    rows = [{"planted": name, **_told(finding)} for name, run in runs.items() for finding in diagnose(**run)]
+    rows = [{"planted": name, **_cells(finding)} for name, run in runs.items() for finding in diagnose(**run)]
     return markdown_table([*silent, *rows], ["planted", "found", "arm", "as", "numbers"])
 
 
 def measured(name: str) -> dict[str, Any]:
     """The arguments of `diagnose` for an experiment of DVC; of accuracy what it reads, of curves the last row."""
-    commit = revision(name)
+    _, commit = recorded(name)
     accuracy = json.loads(tracked(commit, "metrics/accuracy.json"))
     kept = {
         arm: {key: value for key, value in report.items() if key != "confusion"} for arm, report in accuracy.items()
@@ -84,7 +85,7 @@ def measured(name: str) -> dict[str, Any]:
     }
 
 
-def _told(finding: Finding) -> dict[str, str]:
+def _cells(finding: Finding) -> dict[str, str]:
     return {"found": finding.name, "arm": finding.arm, "as": finding.severity, "numbers": finding.numbers}
 
 

@@ -44,9 +44,9 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     """Return which of the tests hold together, (K,) bool: the chance of any false one among them is at most 5 %."""
     order = np.argsort(p_values)
     holds = np.asarray(p_values)[order] * np.arange(len(order), 0, -1) <= 1 - LEVEL
-    found = np.zeros(len(order), dtype=bool)
-    found[order] = np.logical_and.accumulate(holds)
-    return found
+    together = np.zeros(len(order), dtype=bool)
+    together[order] = np.logical_and.accumulate(holds)
+    return together
 
 
 def changes_needed(tests: int) -> int:

@@ -1,18 +1,19 @@
 """Studies on their way: which experiments they lack, and each one's table as soon as the last of its own has ended."""
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tqdm import tqdm
 
 from src.runtime.errors import InputError
-from src.studies.experiments import Experiment, experiment, fingerprint, made_here
-from src.studies.results import Results, revision
+from src.settings.arms import SYNTHETIC
+from src.studies.experiments import Experiment, experiment_of
+from src.studies.fingerprint import code_digest, inputs_digest, made_by
+from src.studies.origin import of_one_code
+from src.studies.results import Results, recorded
 from src.studies.running import Outcome
-from src.studies.study import SYNTHETIC, Study
-from src.studies.study_writer import write_index, write_sheets, write_study
-from src.versions.git import commit_of
+from src.studies.study import Study, values_of
+from src.studies.study_writer import shown_as_older, write_index, write_sheets, write_study
 
 
 class Campaign:
@@ -23,23 +24,30 @@ class Campaign:
         self.studies = list(studies)
         self.results = results
         self.wanted = {
-            study.name: {(v.name, seed): experiment(v.settings, seed)
-                         for v in study.variants for seed in seeds or study.seeds}
+            study.name: {
+                (variant.name, seed): experiment_of(variant.settings, seed)
+                for variant in study.variants
+                for seed in seeds or study.seeds
+            }
             for study in self.studies
-        }  # fmt: skip
-        self.experiments = {one.name: one for ones in self.wanted.values() for one in ones.values()}
+        }
+        self.experiments = {e.name: e for experiments in self.wanted.values() for e in experiments.values()}
         every = tqdm(self.experiments.values(), "what is there already", unit="experiment", delay=2, leave=False)
-        self._prints = {one.name: fingerprint(one) for one in every}
-        self._start = commit_of(Path("."), "HEAD") or "HEAD"
+        self._inputs = {experiment.name: inputs_digest(experiment) for experiment in every}
+        self._code = code_digest()
         self.failures: dict[str, str] = {}
         self._written: set[str] = set()
 
     def missing(self) -> list[Experiment]:
-        """The experiments that have no results from this state of code and parameters, in the studies' order."""
-        return [one for one in self.experiments.values() if self._row(one) is None]
+        """The experiments that have no results from today's code and parameters, in the studies' order."""
+        return [experiment for experiment in self.experiments.values() if not self._finished(experiment)]
+
+    def older(self) -> list[Experiment]:
+        """Those of the missing ones that have results from older code."""
+        return [experiment for experiment in self.missing() if self._row(experiment) is not None]
 
     def end(self, outcome: Outcome) -> None:
-        """Keep what an experiment measured, or what it said when it failed, and write the tables that waited for it."""
+        """Keep what an experiment measured, or why it failed, and write the tables that waited for it."""
         if outcome.error is None:
             self._keep(outcome)
         else:
@@ -52,59 +60,80 @@ class Campaign:
         Then write every study's table, whatever it still lacks.
         """
         lacking = self.missing()
-        for one in lacking:
+        for experiment in lacking:
             try:
-                revision(one.name)
+                recorded(experiment.name)
             except InputError:
                 continue
-            self._keep(Outcome(one, None, None, None))
+            self._keep(Outcome(experiment, None, None, None))
         for study in self.studies:
-            if any(self._row(one) is not None for one in self.wanted[study.name].values()):
+            if self._rows(study):
                 self._write(study)
         write_index()
         return len(lacking) - len(self.missing())
 
     def _keep(self, outcome: Outcome) -> None:
         """What one experiment left must not end the others: what cannot be read is its failure."""
-        one = outcome.experiment
+        experiment = outcome.experiment
         try:
-            if not made_here(one, revision(one.name), self._start):
+            if not made_by(experiment, recorded(experiment.name)[1], self._code):
                 raise InputError("it was made by other code or parameters than this study's; run the study again")
-            self.results.add(outcome, self._prints[one.name])
+            self.results.add(outcome, self._inputs[experiment.name], self._code)
         except InputError as error:
-            self.failures[one.name] = str(error)
+            self.failures[experiment.name] = str(error)
         except (KeyError, TypeError, ValueError) as error:
-            self.failures[one.name] = f"its metrics cannot be read ({type(error).__name__}: {error})"
+            self.failures[experiment.name] = f"its metrics cannot be read ({type(error).__name__}: {error})"
 
     def write(self) -> None:
-        """Write what each study leaves, once, if all its experiments have ended; then the index of all of them."""
-        ended = [study for study in self.studies if study.name not in self._written and self._ended(study)]
+        """Write what each study leaves, once, if all its experiments have ended; then the index of all of them.
+
+        A study of older code alone is written too, unless its table says so already.
+        """
+        waiting = [study for study in self.studies if study.name not in self._written]
+        ended = [study for study in waiting if self._ended(study) or self._outdated(study)]
         for study in ended:
             self._write(study)
-            self._written.add(study.name)
+            self._written |= {study.name} if self._ended(study) else set()
         if ended:
             write_index()
 
-    def _row(self, one: Experiment) -> dict[str, Any] | None:
-        return self.results.get(one.name, self._prints[one.name])
+    def _row(self, experiment: Experiment) -> dict[str, Any] | None:
+        return self.results.get(experiment.name, self._inputs[experiment.name])
+
+    def _finished(self, experiment: Experiment) -> bool:
+        row = self._row(experiment)
+        return row is not None and row["code"] == self._code
+
+    def _rows(self, study: Study) -> dict[tuple[str, int], Mapping[str, Any]]:
+        """The rows of the study's experiments, of whatever code, by variant and seed."""
+        rows = {key: self._row(experiment) for key, experiment in self.wanted[study.name].items()}
+        return {key: row for key, row in rows.items() if row is not None}
+
+    def _has_its_seeds(self, study: Study) -> bool:
+        return set(study.seeds) <= {seed for _, seed in self.wanted[study.name]}
 
     def _ended(self, study: Study) -> bool:
-        wanted = self.wanted[study.name]
-        if not set(study.seeds) <= {seed for _, seed in wanted}:
-            return False
-        return all(one.name in self.failures or self._row(one) is not None for one in wanted.values())
+        experiments = self.wanted[study.name].values()
+        return self._has_its_seeds(study) and all(e.name in self.failures or self._finished(e) for e in experiments)
+
+    def _outdated(self, study: Study) -> bool:
+        _, origin = of_one_code(self._rows(study), self._code)
+        return self._has_its_seeds(study) and origin.older and not shown_as_older(study)
 
     def _write(self, study: Study) -> None:
         wanted = self.wanted[study.name]
-        arms = {variant.name: variant.arm for variant in study.variants}
-        measured: dict[str, dict[int, dict[str, float | None]]] = {name: {} for name in arms}
-        for (variant, seed), one in wanted.items():
-            if (row := self._row(one)) is not None:
-                measured[variant][seed] = row["arms"][arms[variant]]
-        failed = {f"{variant}, seed {seed}": self.failures[one.name] for (variant, seed), one in wanted.items()
-                  if one.name in self.failures}  # fmt: skip
-        read = {(one.name, arms[variant]): one for (variant, _), one in wanted.items() if arms[variant] in SYNTHETIC}
-        rows = [(row, arm) for (_, arm), one in sorted(read.items()) if (row := self._row(one)) is not None]
-        write_study(study, measured, failed, rows)
-        if study.sheets:
-            write_sheets(study, {variant.name: wanted[variant.name, study.seeds[0]] for variant in study.variants})
+        variants = {variant.name: variant for variant in study.variants}
+        rows, origin = of_one_code(self._rows(study), self._code)
+        measured: dict[str, dict[int, dict[str, float | None]]] = {name: {} for name in variants}
+        for (name, seed), row in rows.items():
+            measured[name][seed] = values_of(row, variants[name].arm, study.split)
+        failures = {
+            f"{name}, seed {seed}": self.failures[experiment.name]
+            for (name, seed), experiment in wanted.items()
+            if experiment.name in self.failures
+        }
+        read = {(row["name"], variants[name].arm): row for (name, _), row in rows.items()}
+        finished = [(row, arm) for (_, arm), row in sorted(read.items()) if arm in SYNTHETIC]
+        write_study(study, measured, failures, finished, origin)
+        if study.sheets and not origin.older:
+            write_sheets(study, {name: wanted[name, study.seeds[0]] for name in variants})

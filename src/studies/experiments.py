@@ -1,7 +1,4 @@
-"""Experiments of a study: named by what they are, and told apart by all that changes their results.
-
-An experiment is a set of parameters and a seed, whichever study asks for it, so that studies share it.
-"""
+"""Experiments of a study: a set of parameters and a seed, whichever study asks for it, so that studies share it."""
 
 import copy
 import hashlib
@@ -10,15 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from src.runtime.errors import InputError
-from src.runtime.files import hash_tree, read_yaml
-from src.settings.params import resolve
-from src.versions.git import file_at, git
+from src.runtime.files import read_yaml
 
 
 @dataclass(frozen=True)
@@ -35,42 +29,17 @@ class Experiment:
         return f"s{self.seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def experiment(settings: Mapping[str, Any], seed: int, root: Path = Path(".")) -> Experiment:
+def experiment_of(settings: Mapping[str, Any], seed: int, root: Path = Path(".")) -> Experiment:
     """The experiment of these settings, without those that params.yaml has anyway. InputError for an unknown one."""
-    defaults = _yaml(root / "params.yaml")
-    differing = {name: value for name, value in settings.items() if _lookup(defaults, name) != value}
+    defaults = yaml_of(root / "params.yaml")
+    differing = {name: value for name, value in settings.items() if value_of(defaults, name) != value}
     return Experiment(dict(sorted(differing.items())), seed)
 
 
-def fingerprint(one: Experiment, root: Path = Path(".")) -> str:
-    """Names what the experiment's results depend on: code, resolved parameters, prompts and generator; not raw data."""
-    pipeline, params = _yaml(root / "dvc.yaml"), _parameters(one, root)
-    parts: list[Any] = []
-    for name, stage in sorted(pipeline["stages"].items()):
-        if not stage.get("frozen"):
-            sources = [path for path in _sources(stage, params["dataset"]) if (root / path).exists()]
-            declared = resolve(name, pipeline, params).as_dict()
-            parts.append([name, declared, {path: _hash(root / path) for path in sources}])
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def made_here(one: Experiment, commit: str, start: str = "HEAD", root: Path = Path(".")) -> bool:
-    """Whether an experiment's commit has the code of the commit `start`, and the parameters that were asked for."""
-    params = _parameters(one, root)
-    stages = [stage for stage in _yaml(root / "dvc.yaml")["stages"].values() if not stage.get("frozen")]
-    sources = sorted({path for stage in stages for path in _sources(stage, params["dataset"])})
-    if git(root, "diff", "--quiet", start, commit, "--", "dvc.yaml", *sources) is None:
-        return False
-    with TemporaryDirectory() as folder:
-        kept = Path(folder) / "params.yaml"
-        kept.write_bytes(file_at(root, commit, kept.name) or b"")
-        return read_yaml(kept) == params
-
-
-def _parameters(one: Experiment, root: Path) -> Any:
+def parameters_of(experiment: Experiment, root: Path = Path(".")) -> dict[str, Any]:
     """params.yaml with the experiment's settings and seed."""
-    params = copy.deepcopy(_yaml(root / "params.yaml"))
-    for name, value in {**one.settings, "seed": one.seed}.items():
+    params = copy.deepcopy(yaml_of(root / "params.yaml"))
+    for name, value in {**experiment.settings, "seed": experiment.seed}.items():
         *parents, last = name.split(".")
         node = params
         for parent in parents:
@@ -79,16 +48,8 @@ def _parameters(one: Experiment, root: Path) -> Any:
     return params
 
 
-def _sources(stage: Mapping[str, Any], dataset: str) -> list[str]:
-    """A stage's dependencies that git keeps: code, prompts, the generator."""
-    named = [path.replace("${dataset}", dataset) for path in stage["deps"] if "${item" not in path]
-    return [path for path in named if not path.startswith("data/")]
-
-
-# Every experiment asks for the same files, which are read again only when they have changed.
-
-
-def _yaml(path: Path) -> Any:
+def yaml_of(path: Path) -> Any:
+    """A YAML file that every experiment asks for, read again only when it has changed; not to be altered."""
     return _yaml_at(path, path.stat().st_mtime_ns)
 
 
@@ -97,21 +58,12 @@ def _yaml_at(path: Path, written: int) -> Any:
     return read_yaml(path)
 
 
-def _hash(path: Path) -> str:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return _hash_at(path, max(file.stat().st_mtime_ns for file in files))
-
-
-@cache
-def _hash_at(path: Path, newest: int) -> str:
-    return hash_tree(path)
-
-
-def _lookup(params: Any, name: str) -> Any:
-    node = params
+def value_of(params: Mapping[str, Any], name: str) -> Any:
+    """The parameter or the parameters under a dotted name. InputError if there is none."""
+    node: Any = params
     for part in name.split("."):
         if not isinstance(node, dict) or part not in node:
-            raise InputError(f"params.yaml has no parameter '{name}' that a study sets; correct the study")
+            raise InputError(f"params.yaml has no parameter '{name}'; correct what asks for it, a study or dvc.yaml")
         node = node[part]
     return node
 

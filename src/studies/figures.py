@@ -26,12 +26,12 @@ def by_variant(study: Study, measured: Measured) -> bytes:
     canvas, axes = plt.subplots(1, len(study.metrics), figsize=size, sharey=True, squeeze=False, layout="constrained")
     for axis, metric in zip(axes[0], study.metrics, strict=True):
         for place, variant in enumerate(study.variants):
-            found = cell(study, measured, variant, metric)
-            if found is not None:
-                axis.errorbar(found.mean, place, xerr=found.half or 0, fmt="o", color="C0", capsize=3)
+            value = cell(study, measured, variant, metric)
+            if value is not None:
+                axis.errorbar(value[0], place, xerr=value[1] or 0, fmt="o", color="C0", capsize=3)
         against = cell(study, measured, compared, metric)
         if against is not None:
-            axis.axvline(against.mean, color="0.7", zorder=0)
+            axis.axvline(against[0], color="0.7", zorder=0)
         title = metric.replace("_", " ") + (", %" if metric in PER_CENT else "")
         axis.set_title(fill(title, 20))
         axis.set_yticks(range(len(names)), names)
@@ -39,14 +39,14 @@ def by_variant(study: Study, measured: Measured) -> bytes:
     return _png(canvas)
 
 
-def against_gain(found: Mapping[str, Points], shot: str) -> bytes:
+def against_gain(clouds: Mapping[str, Points], shot: str) -> bytes:
     """A PNG: a panel per metric, an experiment per point."""
-    known = correlations(found)
+    predicted = correlations(clouds)
     canvas, axes = plt.subplots(
-        1, len(found), figsize=(2.6 * len(found), 2.6), sharey=True, squeeze=False, layout="constrained"
+        1, len(clouds), figsize=(2.6 * len(clouds), 2.6), sharey=True, squeeze=False, layout="constrained"
     )
-    for axis, (metric, (_, x, y)) in zip(axes[0], found.items(), strict=True):
-        rho, low, high = known[metric]
+    for axis, (metric, (_, x, y)) in zip(axes[0], clouds.items(), strict=True):
+        rho, low, high = predicted[metric]
         axis.scatter(x, y, s=14)
         axis.set_title(f"{metric}: rho {rho:+.2f}\n[{low:+.2f}, {high:+.2f}]", fontsize=9)
         axis.set_xlabel(f"{metric}, less seed mean", fontsize=8)

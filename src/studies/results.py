@@ -7,16 +7,24 @@ from typing import Any
 
 from src.runtime.errors import InputError
 from src.runtime.files import atomic_write, read_bytes
+from src.runtime.machine import processor
+from src.settings.arms import ARMS
+from src.studies.fingerprint import MEASURES, VALIDATION
 from src.studies.running import Outcome
-from src.studies.study import ACCURACY, ARMS, FAIRNESS
+from src.studies.study import ACCURACY, FAIRNESS
 from src.versions.git import commit_of, experiments, file_at
 
 FILE = Path("metrics/studies/experiments.jsonl")
 _QUALITY = ("fid", "density", "coverage", "precision", "recall")
+_REQUIRED = {"name", "seed", "settings", "inputs", "code", "commit", "seconds", "arms"}
 
 
 class Results:
-    """Finished experiments by name, each {name, seed, settings, fingerprint, seconds, threads, arms}."""
+    """Finished experiments by name, the latest of each.
+
+    {name, seed, settings, inputs, code: digests of `fingerprint`, commit: whose code it was, processor, seconds and
+    threads: None where it was made elsewhere, arms: measured on test, validation: accuracies of the same arms there}
+    """
 
     def __init__(self, path: Path = FILE) -> None:
         """Read what is there. Raises InputError for a damaged file."""
@@ -25,49 +33,60 @@ class Results:
         for line in read_bytes(path).splitlines() if path.exists() else ():
             try:
                 row = json.loads(line)
+                if not set(row) >= _REQUIRED:
+                    raise ValueError
                 self._rows[row["name"]] = row
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, TypeError):
                 raise InputError(f"{path} is damaged; restore it with git") from None
 
-    def get(self, name: str, fingerprint: str) -> dict[str, Any] | None:
-        """The experiment's results if they were made by this state of code and parameters, else None."""
+    def get(self, name: str, inputs: str) -> dict[str, Any] | None:
+        """The experiment's results from these parameters, prompts and generator, by whatever code; None without any."""
         row = self._rows.get(name)
-        return row if row is not None and row["fingerprint"] == fingerprint else None
+        return row if row is not None and row["inputs"] == inputs else None
 
     def seconds(self, settings: Mapping[str, Any] | None = None) -> list[float]:
         """How long finished experiments took, of these settings or of all; nothing of those made elsewhere."""
         rows = [row for row in self._rows.values() if settings is None or row["settings"] == dict(settings)]
         return [row["seconds"] for row in rows if row["seconds"] is not None]
 
-    def add(self, outcome: Outcome, fingerprint: str) -> None:
+    def add(self, outcome: Outcome, inputs: str, code: str) -> None:
         """Keep a finished experiment, at once and sorted by name. InputError if DVC keeps no results of it."""
-        one = outcome.experiment
-        self._rows[one.name] = {
-            "name": one.name,
-            "seed": one.seed,
-            "settings": dict(one.settings),
-            "fingerprint": fingerprint,
-            "seconds": None if outcome.seconds is None else round(outcome.seconds, 1),
+        experiment, here = outcome.experiment, outcome.seconds is not None
+        start, commit = recorded(experiment.name)
+        self._rows[experiment.name] = {
+            "name": experiment.name,
+            "seed": experiment.seed,
+            "settings": dict(experiment.settings),
+            "inputs": inputs,
+            "code": code,
+            "commit": start,
+            "processor": processor() if here else None,
+            "seconds": round(outcome.seconds, 1) if outcome.seconds is not None else None,
             "threads": outcome.threads,
-            "arms": measured(one.name),
+            **measured(commit),
         }
         lines = [json.dumps(self._rows[name], sort_keys=True) + "\n" for name in sorted(self._rows)]
         atomic_write(self.path, "".join(lines).encode())
 
 
-def measured(name: str) -> dict[str, dict[str, float | None]]:
-    """Metrics of each arm of a finished experiment, from the files that git keeps of it."""
-    commit = revision(name)
-    accuracy = json.loads(tracked(commit, "metrics/accuracy.json"))
-    quality = json.loads(tracked(commit, "metrics/fid_density_coverage.json"))
-    return {arm: {**_accuracy(accuracy[arm]), **_quality(quality.get(arm))} for arm in ARMS}
+def measured(commit: str) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Metrics of each arm of an experiment, from the files that git keeps of its commit.
+
+    arms: accuracy on test, and quality. validation: accuracy there.
+    """
+    accuracy, quality = (json.loads(tracked(commit, path)) for path in MEASURES)
+    validation = {arm: json.loads(tracked(commit, path)) for arm, path in VALIDATION.items()}
+    return {
+        "arms": {arm: {**_accuracy(accuracy[arm]), **_quality(quality.get(arm))} for arm in ARMS},
+        "validation": {arm: _accuracy(report) for arm, report in validation.items()},
+    }
 
 
-def revision(name: str, root: Path = Path(".")) -> str:
-    """The latest commit of an experiment by its name. Raises InputError if DVC has none of that name."""
-    for _, ref in reversed(experiments(root).get(name, [])):
+def recorded(name: str, root: Path = Path(".")) -> tuple[str, str]:
+    """The commit that the latest experiment of this name starts from, and its own. InputError if DVC has none."""
+    for start, ref in reversed(experiments(root).get(name, [])):
         if commit := commit_of(root, ref):
-            return commit
+            return start, commit
     raise InputError(f"DVC keeps no experiment '{name}'; run the study again")
 
 
@@ -82,17 +101,17 @@ def tracked(commit: str, path: str, root: Path = Path(".")) -> bytes:
 def sheet(name: str, arm: str, root: Path = Path(".")) -> bytes | None:
     """The contact sheet of an arm of a finished experiment; None if DVC keeps it no more, or it has none."""
     try:
-        return file_at(root, revision(name, root), f"metrics/sheets/{arm}.png")
+        return file_at(root, recorded(name, root)[1], f"metrics/sheets/{arm}.png")
     except InputError:
         return None
 
 
 def _accuracy(report: Mapping[str, Any]) -> dict[str, float | None]:
     groups = report.get("groups", {})
-    found = {"worst_group": groups.get("worst"), "group_mean": groups.get("mean")}
-    found["weighted_mean"] = groups.get("weighted_mean")
+    of_groups = {"worst_group": groups.get("worst"), "group_mean": groups.get("mean")}
+    of_groups["weighted_mean"] = groups.get("weighted_mean")
     differences = {name: report.get("fairness", {}).get(name, {}).get("max") for name in FAIRNESS}
-    return {**{name: report[name] if name in report else found.get(name) for name in ACCURACY}, **differences}
+    return {**{name: report[name] if name in report else of_groups.get(name) for name in ACCURACY}, **differences}
 
 
 def _quality(report: Mapping[str, Any] | None) -> dict[str, float | None]:

@@ -24,7 +24,7 @@ POLL = 1.0  # seconds within which an interruption is heard
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one experiment ended: seconds and threads, None if it was made elsewhere, and what it said if it failed."""
+    """How one experiment ended: seconds and threads, None if it was made elsewhere, and why it failed if it did."""
 
     experiment: Experiment
     seconds: float | None
@@ -36,7 +36,7 @@ def run_all(
     experiments: Iterable[Experiment],
     jobs: int,
     finished: Callable[[Outcome], None],
-    started: Callable[[Experiment], None] = lambda one: None,
+    started: Callable[[Experiment], None] = lambda experiment: None,
 ) -> None:
     """Run experiments, `jobs` seeds side by side, each on its share of the cores; a failed one does not stop others.
 
@@ -45,26 +45,26 @@ def run_all(
     """
     running: set[subprocess.Popen[bytes]] = set()
     chains: dict[int, list[Experiment]] = {}
-    for one in experiments:
-        chains.setdefault(one.seed, []).append(one)
+    for experiment in experiments:
+        chains.setdefault(experiment.seed, []).append(experiment)
     jobs = max(1, min(jobs, len(chains)))
     threads, stop, turn = max(1, (os.cpu_count() or 1) // jobs), Event(), Lock()
 
     def follow(chain: Sequence[Experiment]) -> None:
-        for one in chain:
+        for experiment in chain:
             start = time.perf_counter()
             with turn:
                 if stop.is_set():
                     return
-                process = _start(one, threads)
+                process = _start(experiment, threads)
                 running.add(process)
-                started(one)
+                started(experiment)
             code = process.wait()
             with turn:
                 running.discard(process)
                 if not stop.is_set():
-                    error = None if code == 0 else _said(_log(one))
-                    finished(Outcome(one, time.perf_counter() - start, threads, error))
+                    error = None if code == 0 else _reason(_log(experiment))
+                    finished(Outcome(experiment, time.perf_counter() - start, threads, error))
 
     with ThreadPoolExecutor(jobs) as pool:
         futures = {pool.submit(follow, chain) for chain in chains.values()}
@@ -92,21 +92,21 @@ def quiet(root: Path = Path(".")) -> Iterator[None]:
         yield
 
 
-def _log(one: Experiment) -> Path:
-    return LOGS / f"{one.name}.log"
+def _log(experiment: Experiment) -> Path:
+    return LOGS / f"{experiment.name}.log"
 
 
-def _start(one: Experiment, threads: int) -> subprocess.Popen[bytes]:
+def _start(experiment: Experiment, threads: int) -> subprocess.Popen[bytes]:
     """`dvc exp run --temp`, its output kept in a log, with all it starts in a session that can be ended as one."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    values = [override(name, value) for name, value in {**one.settings, "seed": one.seed}.items()]
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", one.name]
+    values = [override(name, value) for name, value in {**experiment.settings, "seed": experiment.seed}.items()]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", experiment.name]
     command += [part for value in values for part in ("--set-param", value)]
     # DVC runs `python` and itself by name: those of this environment, whether it is activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
-    _forget(one.name)
-    with open(_log(one), "w") as file:
+    _forget(experiment.name)
+    with open(_log(experiment), "w") as file:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True
         )
@@ -118,10 +118,10 @@ def _forget(name: str) -> None:
         git(Path("."), "update-ref", "-d", ref)
 
 
-def _said(log: Path) -> str:
+def _reason(log: Path) -> str:
     """Our own sentence if a stage ended with one, else DVC's, else where to look."""
     lines = log.read_text(errors="replace").splitlines()
     for start in ("error: ", "ERROR: "):
-        if said := [line for line in lines if line.startswith(start)]:
-            return said[0].removeprefix(start)
+        if sentences := [line for line in lines if line.startswith(start)]:
+            return sentences[0].removeprefix(start)
     return f"see {log}"

@@ -7,13 +7,14 @@ from typing import Any
 
 from src.runtime.errors import InputError
 from src.runtime.files import read_yaml
-from src.studies.study import ACCURACY, ARMS, METRICS, Study, Variant
+from src.settings.arms import ARMS
+from src.studies.study import ACCURACY, METRICS, TEST, VALIDATION, Study, Variant
 
 FOLDER = Path("studies")
-_OPTIONAL = {"settings", "judged", "reported", "sheets", "unpredicted", "note", "paper"}
+_OPTIONAL = {"settings", "judged", "reported", "sheets", "unpredicted", "note", "paper", "split", "history"}
 _FIELDS = {"title", "question", "variants", "against", "seeds", "metrics"} | _OPTIONAL
 _PAPER = {"settings", "variants", "against", "seeds", "metrics", "judged", "reported", "images", "note"}
-_ENTRY = {"variant", "metric", "value", "source"}
+_REPORTED = {"variant", "metric", "value", "source"}
 
 
 def known_studies(folder: Path = FOLDER) -> list[str]:
@@ -23,8 +24,8 @@ def known_studies(folder: Path = FOLDER) -> list[str]:
 
 def every_study(folder: Path = FOLDER) -> list[Study]:
     """All studies, each followed by its version at the papers' scale where it has one."""
-    read = [read_study(name, folder) for name in known_studies(folder)]
-    return [one for study in read for one in (study, study.paper) if one is not None]
+    pairs = [(study, study.paper) for study in (read_study(name, folder) for name in known_studies(folder))]
+    return [study for pair in pairs for study in pair if study is not None]
 
 
 def read_study(name: str, folder: Path = FOLDER) -> Study:
@@ -37,69 +38,70 @@ def read_study(name: str, folder: Path = FOLDER) -> Study:
     return replace(study, paper=_paper(path, study, content["paper"])) if content.get("paper") else study
 
 
-def _study(path: Path, name: str, content: Any) -> Study:
+def _study(path: Path, name: str, content: Any, images: Any = None) -> Study:
+    """images: how many each arm makes where a variant does not say it, at the papers' scale alone."""
     if not isinstance(content, dict) or not _FIELDS - _OPTIONAL <= set(content) <= _FIELDS:
         raise InputError(f"{path} needs exactly {', '.join(sorted(_FIELDS))}, of which {', '.join(sorted(_OPTIONAL))} "
                          "may be left out; correct it")  # fmt: skip
     if not isinstance(content["variants"], dict) or not content["variants"]:
         raise InputError(f"{path} needs variants by their names; correct it")
-    variants = tuple(_variant(path, str(v), given, content) for v, given in content["variants"].items())
+    variants = tuple(_variant(path, str(v), entry, content, images) for v, entry in content["variants"].items())
     names = [variant.name for variant in variants]
-    for against in (content["against"], *(variant.against for variant in variants)):
-        if against is not None and against not in names:
+    for against in (content["against"], *(other for variant in variants for other in variant.against)):
+        if against not in names:
             raise InputError(f"{path} compares with '{against}', which is none of {', '.join(names)}; correct it")
     metrics, judged = (_metrics(path, content.get(field) or []) for field in ("metrics", "judged"))
     if not metrics or not set(judged) <= set(metrics) or metrics[0] not in ACCURACY:
         raise InputError(f"{path} needs an accuracy as its first metric, and judges by its metrics alone; correct it")
     reported = tuple(content.get("reported") or ())
     for entry in reported:
-        known = isinstance(entry, dict) and set(entry) == _ENTRY and entry["source"]
-        if not known or entry["variant"] not in (None, *names):
+        complete = isinstance(entry, dict) and set(entry) == _REPORTED and entry["source"]
+        if not complete or entry["variant"] not in (None, *names):
             raise InputError(f"{path} needs variant, metric, value and source for every reported number; correct it")
+    if (split := content.get("split", TEST)) not in (TEST, VALIDATION):
+        raise InputError(f"{path} reads the split '{split}'; known: {TEST}, {VALIDATION}")
     return Study(
-        name, content["title"], content["question"], variants, content["against"], parse_seeds(str(content["seeds"])),
-        metrics, reported, bool(content.get("sheets")), content.get("unpredicted") or "", judged,
+        name=name,
+        title=content["title"],
+        question=content["question"],
+        variants=variants,
+        against=content["against"],
+        seeds=parse_seeds(str(content["seeds"])),
+        metrics=metrics,
+        split=split,
+        judged=judged,
+        reported=reported,
+        sheets=bool(content.get("sheets")),
         note=content.get("note") or "",
-    )  # fmt: skip
+        history=content.get("history") or "",
+        unpredicted=content.get("unpredicted") or "",
+    )
 
 
-def _paper(path: Path, study: Study, given: Any) -> Study:
+def _paper(path: Path, study: Study, entry: Any) -> Study:
     """The study at the papers' scale. Without variants of its own it has the study's, with its settings over theirs."""
-    if not isinstance(given, dict) or not {"images", "seeds"} <= set(given) <= _PAPER:
+    if not isinstance(entry, dict) or not {"images", "seeds"} <= set(entry) <= _PAPER:
         raise InputError(f"{path} needs of paper images and seeds, and knows {', '.join(sorted(_PAPER))}; correct it")
-    settings, own = given.get("settings") or {}, given.get("variants")
+    settings, own = entry.get("settings") or {}, entry.get("variants")
     variants = own or {
-        v.name: {"set": {**v.settings, **settings}, "arm": v.arm, "against": v.against} for v in study.variants
+        v.name: {"set": {**v.settings, **settings}, "arm": v.arm, "against": list(v.against)} for v in study.variants
     }
-    told = [entry for entry in study.reported if entry["variant"] in (None, *variants)]
+    reported = [number for number in study.reported if number["variant"] in (None, *variants)]
     content = {
         "title": f"{study.title}, at the papers' scale", "question": study.question, "variants": variants,
-        "settings": settings if own else {}, "seeds": given["seeds"], "unpredicted": study.unpredicted,
-        "note": given.get("note"),
-        "against": given.get("against", next(iter(variants)) if own else study.against),
-        "metrics": given.get("metrics", list(study.metrics)), "judged": given.get("judged", list(study.judged)),
-        "reported": given.get("reported", told),
+        "settings": settings if own else {}, "seeds": entry["seeds"], "unpredicted": study.unpredicted,
+        "note": entry.get("note"), "split": study.split,
+        "against": entry.get("against", next(iter(variants)) if own else study.against),
+        "metrics": entry.get("metrics", list(study.metrics)), "judged": entry.get("judged", list(study.judged)),
+        "reported": entry.get("reported", reported),
     }  # fmt: skip
-    made = _study(path, f"{study.name}-paper", {**content, "variants": {k: _plain(v) for k, v in variants.items()}})
-    counts = [_images(path, (variants[v.name] or {}).get("images", given["images"])) for v in made.variants]
-    sized = tuple(replace(v, images=count) for v, count in zip(made.variants, counts, strict=True))
-    return replace(made, variants=sized)
+    return _study(path, f"{study.name}-paper", content, entry["images"])
 
 
-def _plain(given: Any) -> Any:
-    return {key: value for key, value in given.items() if key != "images"} if isinstance(given, dict) else given
-
-
-def _images(path: Path, count: Any) -> int:
-    if type(count) is not int or count < 1:
-        raise InputError(f"{path} gives '{count}' as the number of images of the papers' scale; correct it")
-    return count
-
-
-def _metrics(path: Path, given: Any) -> tuple[str, ...]:
-    if unknown := [metric for metric in given if metric not in METRICS]:
+def _metrics(path: Path, names: Any) -> tuple[str, ...]:
+    if unknown := [metric for metric in names if metric not in METRICS]:
         raise InputError(f"{path} asks for the metric '{unknown[0]}'; known: {', '.join(METRICS)}")
-    return tuple(given)
+    return tuple(names)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -113,16 +115,20 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _variant(path: Path, name: str, given: Any, content: Mapping[str, Any]) -> Variant:
-    given = given or {}
-    if not isinstance(given, dict) or not set(given) <= {"set", "arm", "against"}:
-        raise InputError(f"{path} gives variant '{name}' something other than `set`, `arm` and `against`; correct it")
-    if (arm := given.get("arm", "guided")) not in ARMS:
+def _variant(path: Path, name: str, entry: Any, content: Mapping[str, Any], images: Any) -> Variant:
+    entry, known = entry or {}, ["set", "arm", "against", *(["images"] if images is not None else [])]
+    if not isinstance(entry, dict) or not set(entry) <= set(known):
+        raise InputError(f"{path} gives variant '{name}' something other than {', '.join(known)}; correct it")
+    if (arm := entry.get("arm", "guided")) not in ARMS:
         raise InputError(f"{path} reads variant '{name}' from the arm '{arm}'; known: {', '.join(ARMS)}")
-    settings = {**(content.get("settings") or {}), **(given.get("set") or {})}
+    settings = {**(content.get("settings") or {}), **(entry.get("set") or {})}
     if mappings := [key for key, value in settings.items() if isinstance(value, dict)]:
         raise InputError(f"{path} sets '{mappings[0]}' to a mapping; set its parts, such as {mappings[0]}.<name>")
     if "seed" in settings:
         raise InputError(f"{path} sets the seed of variant '{name}', which the study's seeds are; leave it out")
-    against = None if name == content["against"] else content["against"]
-    return Variant(name, settings, arm, given.get("against", against))
+    against = entry.get("against", None if name == content["against"] else content["against"])
+    others = against if isinstance(against, list) else [] if against is None else [against]
+    count = entry.get("images", 0 if images is None else images)
+    if type(count) is not int or count < (images is not None):
+        raise InputError(f"{path} gives '{count}' as the number of images of the papers' scale; correct it")
+    return Variant(name, settings, arm, tuple(str(other) for other in others), count)

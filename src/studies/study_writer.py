@@ -1,57 +1,59 @@
 """What a study leaves in metrics/studies: its table, its rows, its figures and, where it asks for them, pictures."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from src.runtime.files import atomic_write, write_csv
+from src.runtime.files import atomic_write, read_bytes, write_csv
 from src.runtime.markdown import MARKS, markdown_table, write_between
 from src.shards.contact_sheet import first_rows
 from src.studies.experiments import Experiment
 from src.studies.figures import against_gain, by_variant
+from src.studies.origin import UNKNOWN, Origin
 from src.studies.paper import PEAK, SHARE, cost
 from src.studies.results import sheet
 from src.studies.study import Study
 from src.studies.study_files import FOLDER as STUDIES
-from src.studies.study_files import every_study, known_studies
+from src.studies.study_files import every_study, known_studies, read_study
 from src.studies.summary import Measured, absent, brief
-from src.studies.tables import markdown, predictions, read_rows, rows
+from src.studies.tables import markdown, older_commits, predictions, read_rows, rows
 from src.studies.usefulness import correlations, points
 
-FOLDER, PAGE = Path("metrics/studies"), Path("README.md")
+FOLDER, PAGE = Path("metrics/studies"), Path("docs/studies.md")
 DIAGNOSIS = "diagnosis.md"  # of a study about the diagnosis itself, kept by `benchmarks.planted`
 CLASSES = 4  # of a variant's picture: the rarest ones
 
 
 def write_study(
     study: Study, measured: Measured, failures: Mapping[str, str], finished: Sequence[tuple[Mapping[str, Any], str]],
-    folder: Path = FOLDER,
+    origin: Origin = UNKNOWN, folder: Path = FOLDER,
 ) -> None:  # fmt: skip
     """Write <name>.md, .csv, .png and, with enough experiments, -usefulness.csv and -usefulness.png.
 
-    failures: what failed experiments said. finished: rows of experiments.jsonl, for the study's variants and seeds,
-    each with the arm that a variant reads.
+    failures: why failed experiments failed. finished: rows of experiments.jsonl, for the study's variants and seeds,
+    each with the arm that a variant reads. origin: whose code made them.
     """
-    found = points(finished, study.metrics[0]) if not study.unpredicted else {}
-    predicted = correlations(found)
-    atomic_write(folder / f"{study.name}.md", markdown(study, measured, failures, predicted).encode())
-    write_csv(folder / f"{study.name}.csv", rows(study, measured))
+    clouds = points(finished, study.metrics[0], study.split) if not study.unpredicted else {}
+    predicted = correlations(clouds)
+    atomic_write(folder / f"{study.name}.md", markdown(study, measured, failures, predicted, origin).encode())
+    write_csv(folder / f"{study.name}.csv", rows(study, measured, origin))
     atomic_write(folder / f"{study.name}.png", by_variant(study, measured))
     for ending in (".csv", ".png"):  # of an earlier file of the study
         (folder / f"{study.name}-usefulness{ending}").unlink(missing_ok=True)
-    if found:
+    if clouds:
         write_csv(folder / f"{study.name}-usefulness.csv", predictions(predicted))
-        atomic_write(folder / f"{study.name}-usefulness.png", against_gain(found, study.metrics[0]))
+        atomic_write(folder / f"{study.name}-usefulness.png", against_gain(clouds, study.metrics[0]))
 
 
 def write_sheets(study: Study, experiments: Mapping[str, Experiment], folder: Path = FOLDER) -> None:
     """Write the top of each variant's contact sheet, where it has one. experiments: one of each, by its name."""
     for place, variant in enumerate(study.variants):
-        found = sheet(experiments[variant.name].name, variant.arm)
-        if found is not None:
+        picture = sheet(experiments[variant.name].name, variant.arm)
+        if picture is not None:
             name = f"{place:02d}_{re.sub('[^0-9a-z]+', '_', variant.name.lower())}.png"
-            atomic_write(folder / study.name / "sheets" / name, first_rows(found, CLASSES, variant.name))
+            atomic_write(folder / study.name / "sheets" / name, first_rows(picture, CLASSES, variant.name))
 
 
 def write_index(folder: Path = FOLDER, studies: Path = STUDIES, page: Path = PAGE) -> None:
@@ -63,25 +65,33 @@ def write_index(folder: Path = FOLDER, studies: Path = STUDIES, page: Path = PAG
         "# Studies\n\nMean differences with 95 % intervals, paired by seed. Bold: differs from zero together with the "
         "study's other comparisons (Holm). `python -m commands.study NAME` makes a table again.\n\n"
     )
-    later = [name for name in known_studies(studies) if not (folder / f"{name}.csv").exists()]
-    rest = f"\nNot run yet: {', '.join(later)}.\n" if later else ""
-    atomic_write(folder / "README.md", (lead + index(folder, studies) + rest + _paper(studies)).encode())
+    text = lead + index(folder, studies) + _later(folder, studies) + _paper(studies)
+    atomic_write(folder / "README.md", text.encode())
     if page.exists() and MARKS[0].format("studies") in page.read_text():
-        write_between(page, index(folder, studies, f"{folder}/"), "studies")
+        links = f"{os.path.relpath(folder, page.parent)}/"
+        write_between(page, index(folder, studies, links), "studies")
 
 
 def index(folder: Path = FOLDER, studies: Path = STUDIES, links: str = "") -> str:
     """A row for every study that has results. links: the way to their tables from the page that shows it."""
-    found = []
+    table = []
     for study in every_study(studies):
         name, path = study.name, folder / f"{study.name}.csv"
         if path.exists():
-            title = f"[{study.title}]({links}{name}.md)"
-            said = _found(study, read_rows(path.read_bytes()))
-            if (folder / name / DIAGNOSIS).exists():
-                said = f"[what the diagnosis says of each]({links}{name}/{DIAGNOSIS})"
-            found.append({"study": title, "question": study.question, "found": said})
-    return markdown_table(found, ["study", "question", "found"])
+            diagnosis = f"[what the diagnosis says of each]({links}{name}/{DIAGNOSIS})"
+            finding = _finding(study, read_bytes(path), diagnosis if (folder / name / DIAGNOSIS).exists() else None)
+            table.append({"study": f"[{study.title}]({links}{name}.md)", "question": study.question, "found": finding})
+    return markdown_table(table, ["study", "question", "found"])
+
+
+def _later(folder: Path, studies: Path) -> str:
+    """The studies without results, each with what answered its question before there were studies."""
+    names = []
+    for study in (read_study(name, studies) for name in known_studies(studies)):
+        if not (folder / f"{study.name}.csv").exists():
+            before = f" ([before there were studies](../history/{study.history}))" if study.history else ""
+            names.append(study.name + before)
+    return f"\nNot run yet: {', '.join(names)}.\n" if names else ""
 
 
 def _paper(studies: Path) -> str:
@@ -91,15 +101,25 @@ def _paper(studies: Path) -> str:
         runs, hours = cost(study)
         if runs:
             rows.append({"study": study.title, "experiments": runs, "H200-hours": f"{hours:,.0f}"})
-    lead = f"\n## At the papers' scale\n\nSampling alone, at {SHARE:.0%} of {PEAK:.0f} TFLOP/s, each study for itself; "
-    lead += (
+    lead = (
+        f"\n## At the papers' scale\n\nSampling alone, at {SHARE:.0%} of {PEAK:.0f} TFLOP/s, each study for itself; "
         "studies share runs. `python -m commands.study NAME --paper` prints the commands, `--collect` makes the table "
+        "of what has ended.\n\n"
     )
-    lead += "of what has ended.\n\n"
     return lead + markdown_table(rows, ["study", "experiments", "H200-hours"]) if rows else ""
 
 
-def _found(study: Study, measured: Measured) -> str:
-    said = brief(study, measured) or "nothing to compare over several seeds"
-    missing = absent(study, measured)
-    return f"{said}<br>{missing}" if missing else said
+def _finding(study: Study, content: bytes, diagnosis: str | None) -> str:
+    measured, older = read_rows(content), older_commits(content)
+    lines = [
+        diagnosis or brief(study, measured) or "nothing to compare over several seeds",
+        None if diagnosis else absent(study, measured),
+        f"rows of older code: {older}" if older else None,
+    ]
+    return "<br>".join(line for line in lines if line)
+
+
+def shown_as_older(study: Study, folder: Path = FOLDER) -> bool:
+    """Whether the study's table is there and says of its rows that they are of older code."""
+    path = folder / f"{study.name}.csv"
+    return path.exists() and older_commits(path.read_bytes()) is not None

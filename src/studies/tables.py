@@ -5,9 +5,11 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+from src.evaluation.intervals import plus_minus
 from src.runtime.markdown import markdown_table
-from src.studies.study import Study, Variant
-from src.studies.summary import Cell, Measured, cell, digits, verdict
+from src.studies.origin import OLDER, UNKNOWN, Origin
+from src.studies.study import VALIDATION, Study, Variant
+from src.studies.summary import Measured, cell, difference, digits, pairs, verdict
 
 
 def markdown(
@@ -15,31 +17,35 @@ def markdown(
     measured: Measured,
     failures: Mapping[str, str],
     predicted: Mapping[str, tuple[float, float, float]] | None = None,
+    origin: Origin = UNKNOWN,
 ) -> str:
     """The table with differences, what was reported elsewhere, the verdict in the metrics judged, and what failed.
 
-    failures: what failed experiments said. predicted: for each image metric the rank correlation of its value with the
-    gain, and its 95 % interval.
+    failures: why failed experiments failed. predicted: for each image metric the rank correlation of its value with the
+    gain, and its 95 % interval. origin: whose code made the rows.
     """
     span = f"{study.seeds[0]} to {study.seeds[-1]}" if len(study.seeds) > 1 else str(study.seeds[0])
     how = f"Mean ± 95 % interval over {len(study.seeds)} seeds" if len(study.seeds) > 1 else "One seed"
+    split = " of the validation split" if study.split == VALIDATION else ""
     text = [
         f"# {study.title}\n",
+        f"{origin.sentence}\n" if origin.sentence else "",
         f"{study.question}\n",
         f"Note: {study.note}.\n" if study.note else "",
-        f"{how} ({span}); accuracies and agreement in per cent.\n",
+        f"Before there were studies: [{study.history}](../history/{study.history}).\n" if study.history else "",
+        f"{how} ({span}); accuracies{split} and agreement in per cent.\n",
         markdown_table([shown(study, measured, variant) for variant in study.variants], columns(study)),
         _differences(study, measured),
         _figure(study, ""),
         _reported(study),
-        _said(study, measured),
+        _in_words(study, measured),
     ]
     if predicted:
         text += [_predicted(study, predicted), _figure(study, "-usefulness")]
     elif study.unpredicted:
         text.append(f"What image metrics tell of the gain is not asked here: {study.unpredicted}.\n")
     if failures:
-        text.append("\n".join(["Failed:", *(f"- {name}: {said}" for name, said in sorted(failures.items()))]) + "\n")
+        text.append("\n".join(["Failed:", *(f"- {name}: {why}" for name, why in sorted(failures.items()))]) + "\n")
     return "\n".join(part for part in text if part)
 
 
@@ -56,14 +62,15 @@ def _figure(study: Study, ending: str) -> str:
     return f"![{figures(study)[ending]}]({study.name}{ending}.png)\n"
 
 
-def rows(study: Study, measured: Measured) -> list[dict[str, Any]]:
-    """One row per variant, seed and metric, as measured."""
-    return [
-        {"variant": variant.name, "seed": seed, **{m: measured.get(variant.name, {}).get(seed, {}).get(m)
-                                                    for m in study.metrics}}
-        for variant in study.variants
-        for seed in study.seeds
-    ]  # fmt: skip
+def rows(study: Study, measured: Measured, origin: Origin = UNKNOWN) -> list[dict[str, Any]]:
+    """One row per variant, seed and metric, as measured, with the commits whose code made it."""
+    table = []
+    for variant in study.variants:
+        for seed in study.seeds:
+            values = measured.get(variant.name, {}).get(seed, {})
+            cells = {metric: values.get(metric) for metric in study.metrics}
+            table.append({"variant": variant.name, "seed": seed, "code": origin.label if values else None, **cells})
+    return table
 
 
 def read_rows(content: bytes) -> dict[str, dict[int, dict[str, float | None]]]:
@@ -71,8 +78,16 @@ def read_rows(content: bytes) -> dict[str, dict[int, dict[str, float | None]]]:
     measured: dict[str, dict[int, dict[str, float | None]]] = {}
     for row in csv.DictReader(io.StringIO(content.decode())):
         name, seed = row.pop("variant"), int(row.pop("seed"))
+        row.pop("code", None)  # which studies of before December 2026 lack
         measured.setdefault(name, {})[seed] = {metric: float(value) if value else None for metric, value in row.items()}
     return measured
+
+
+def older_commits(content: bytes) -> str | None:
+    """The commits whose code made the rows of a study's CSV, if that was older code; else None."""
+    labels = {row.get("code") or "" for row in csv.DictReader(io.StringIO(content.decode()))}
+    older = [label.removesuffix(OLDER) for label in labels if label.endswith(OLDER)]
+    return ", ".join(sorted(older)) or None
 
 
 def columns(study: Study) -> list[str]:
@@ -83,7 +98,8 @@ def columns(study: Study) -> list[str]:
 def shown(study: Study, measured: Measured, variant: Variant) -> dict[str, Any]:
     """A variant's row in words; None where a seed is missing."""
     cells = {metric: cell(study, measured, variant, metric) for metric in study.metrics}
-    return {"variant": variant.name, **{metric: _text(found, digits(metric)) for metric, found in cells.items()}}
+    texts = {name: None if pair is None else plus_minus(*pair, digits(name)) for name, pair in cells.items()}
+    return {"variant": variant.name, **texts}
 
 
 def difference_columns(study: Study) -> list[str]:
@@ -92,25 +108,23 @@ def difference_columns(study: Study) -> list[str]:
 
 
 def differences(study: Study, measured: Measured) -> list[dict[str, Any]]:
-    """A row for each variant that is compared with another, in words; none where there is a single seed."""
-    rows = []
-    for variant in study.variants:
-        cells = {metric: cell(study, measured, variant, metric) for metric in study.metrics}
-        told = {metric: _signed(found, digits(metric)) for metric, found in cells.items()}
-        if any(text is not None for text in told.values()):
-            rows.append({"difference": f"{variant.name} - {variant.against}", **told})
-    return rows
+    """A row for each pair that is compared, in words; none where there is a single seed."""
+    table = []
+    for pair in pairs(study):
+        found = {metric: difference(study, measured, pair, metric) for metric in study.metrics}
+        if any(d is not None for d in found.values()):
+            sizes = {metric: None if d is None else d.size for metric, d in found.items()}
+            table.append({"difference": " - ".join(pair), **sizes})
+    return table
 
 
 def _differences(study: Study, measured: Measured) -> str:
-    found = differences(study, measured)
-    if not found:
-        return ""
+    table = differences(study, measured)
     lead = "Paired by seed, each interval at 95 % by itself:\n\n"
-    return lead + markdown_table(found, difference_columns(study))
+    return lead + markdown_table(table, difference_columns(study)) if table else ""
 
 
-def _said(study: Study, measured: Measured) -> str:
+def _in_words(study: Study, measured: Measured) -> str:
     lines = verdict(study, measured)
     lead = "In words; 'more' and 'less' hold together at 95 % (Holm):"
     return "\n".join([lead, "", *(f"- {_item(line)}" for line in lines)]) + "\n" if lines else ""
@@ -119,18 +133,6 @@ def _said(study: Study, measured: Measured) -> str:
 def _item(line: str) -> str:
     """A list's item that Markdown does not take for another list or a heading: '+ Mixup' is a variant's name."""
     return f"\\{line}" if line[:1] in "+-#*" else line
-
-
-def _signed(found: Cell | None, decimals: int) -> str | None:
-    if found is None or found.difference is None:
-        return None
-    return f"{found.difference[0]:+.{decimals}f} ± {found.difference[1]:.{decimals}f}"
-
-
-def _text(found: Cell | None, decimals: int) -> str | None:
-    if found is None:
-        return None
-    return f"{found.mean:.{decimals}f}" + ("" if found.half is None else f" ± {found.half:.{decimals}f}")
 
 
 REPORTED = ["variant", "metric", "reported", "source"]
@@ -164,7 +166,6 @@ def predictions(predicted: Mapping[str, tuple[float, float, float]]) -> list[dic
 
 def _predicted(study: Study, predicted: Mapping[str, tuple[float, float, float]]) -> str:
     """Whether an image metric orders a seed's experiments as their gain does."""
-    rows = predictions(predicted)
-    said = f"Does an image metric predict the gain in {study.metrics[0]} accuracy? Spearman's rho over a seed's "
-    said += "experiments, its mean over seeds with Student's interval; it says nothing of settings that were not run:"
-    return f"{said}\n\n" + markdown_table(rows, PREDICTED)
+    lead = f"Does an image metric predict the gain in {study.metrics[0]} accuracy? Spearman's rho over a seed's "
+    lead += "experiments, its mean over seeds with Student's interval; it says nothing of settings that were not run:"
+    return f"{lead}\n\n" + markdown_table(predictions(predicted), PREDICTED)

@@ -11,6 +11,8 @@ import numpy as np
 from scipy import stats
 
 from src.evaluation.intervals import mean_ci
+from src.settings.arms import BASE
+from src.studies.study import TEST, values_of
 
 PREDICTORS = ("fid", "density", "coverage", "agreement", "entropy", "loss")
 LEAST = 3  # settings of a seed, and seeds with so many
@@ -25,41 +27,41 @@ class Points(NamedTuple):
     y: list[float]
 
 
-def points(finished: Sequence[tuple[Mapping[str, Any], str]], shot: str) -> dict[str, Points]:
-    """Of each image metric the values over experiments and the gain of `shot` over the base.
+def points(finished: Sequence[tuple[Mapping[str, Any], str]], shot: str, split: str = TEST) -> dict[str, Points]:
+    """Of each image metric the values over experiments and the gain of `shot` over the base, on that split.
 
     finished: rows of metrics/studies/experiments.jsonl, each with the arm whose images are meant. A metric that an
     experiment lacks leaves that experiment out. One that does not vary in LEAST settings of LEAST seeds is absent.
     """
-    found = {}
+    clouds = {}
     for metric in PREDICTORS:
-        known = [
-            (row["seed"], row["arms"][arm][metric], 100 * (row["arms"][arm][shot] - row["arms"]["base"][shot]))
-            for row, arm in finished
-            if None not in (row["arms"][arm].get(metric), row["arms"][arm][shot], row["arms"]["base"][shot])
-        ]
+        known = []
+        for row, arm in finished:
+            values, base = values_of(row, arm, split), values_of(row, BASE, split)[shot]
+            if None not in (values.get(metric), values[shot], base):
+                known.append((row["seed"], values[metric], 100 * (values[shot] - base)))
         seeds, x, y = np.array(known, np.float64).reshape(-1, 3).T
-        told = Points(seeds.astype(int).tolist(), _within(seeds, x).tolist(), _within(seeds, y).tolist())
-        if len(by_seed(told)) >= LEAST:
-            found[metric] = told
-    return found
+        cloud = Points(seeds.astype(int).tolist(), _within(seeds, x).tolist(), _within(seeds, y).tolist())
+        if len(by_seed(cloud)) >= LEAST:
+            clouds[metric] = cloud
+    return clouds
 
 
-def correlations(found: Mapping[str, Points]) -> dict[str, tuple[float, float, float]]:
+def correlations(clouds: Mapping[str, Points]) -> dict[str, tuple[float, float, float]]:
     """Of each metric the mean over seeds of Spearman's rho with the gain, and the ends of its 95 % interval."""
-    told = {metric: mean_ci(by_seed(points)) for metric, points in found.items()}
-    return {metric: (mean, max(mean - half, -1), min(mean + half, 1)) for metric, (mean, half) in told.items()}
+    means = {metric: mean_ci(by_seed(cloud)) for metric, cloud in clouds.items()}
+    return {metric: (mean, max(mean - half, -1), min(mean + half, 1)) for metric, (mean, half) in means.items()}
 
 
 def by_seed(points: Points) -> list[float]:
     """Spearman's rho within each seed that has at least LEAST settings and in which both sides vary."""
     seeds, x, y = (np.asarray(values) for values in points)
-    found = []
+    rhos = []
     for seed in np.unique(seeds):
         a, b = x[seeds == seed], y[seeds == seed]
         if len(a) >= LEAST and np.ptp(a) > 0 and np.ptp(b) > 0:
-            found.append(float(stats.spearmanr(a, b).statistic))
-    return found
+            rhos.append(float(stats.spearmanr(a, b).statistic))
+    return rhos
 
 
 def _within(seeds: np.ndarray, values: np.ndarray) -> np.ndarray:

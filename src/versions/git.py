@@ -1,4 +1,4 @@
-"""What git keeps: answers of git itself, files of any commit, and the commits of DVC's experiments."""
+"""What git keeps: its own answers, files of any commit, and the commits of DVC's experiments."""
 
 import re
 import subprocess
@@ -11,24 +11,24 @@ _EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)")
 
 
 def git(root: Path, *arguments: str) -> bytes | None:
-    """Return what git says in the repository at `root`, None if it fails. InputError without git."""
+    """Return git's output in the repository at `root`, None if it fails. InputError without git."""
     try:
-        done = subprocess.run(["git", "-c", "core.quotepath=off", *arguments], cwd=root, capture_output=True)
+        process = subprocess.run(["git", "-c", "core.quotepath=off", *arguments], cwd=root, capture_output=True)
     except FileNotFoundError:
         raise InputError("git is not installed; the history of results is read with it") from None
-    return done.stdout if done.returncode == 0 else None
+    return process.stdout if process.returncode == 0 else None
 
 
 def git_text(root: Path, *arguments: str) -> str | None:
-    """Return what git says as text, None if it fails."""
-    said = git(root, *arguments)
-    return None if said is None else said.decode("utf-8", "replace")
+    """Return git's output as text, None if it fails."""
+    output = git(root, *arguments)
+    return None if output is None else output.decode("utf-8", "replace")
 
 
 def commit_of(root: Path, name: str) -> str | None:
     """Return the full hash of the commit that a name means, None if it means none."""
-    found = git_text(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    return None if found is None else found.strip() or None
+    commit = git_text(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    return None if commit is None else commit.strip() or None
 
 
 def file_at(root: Path, commit: str, path: str) -> bytes | None:
@@ -38,9 +38,9 @@ def file_at(root: Path, commit: str, path: str) -> bytes | None:
 
 def experiments(root: Path) -> dict[str, list[tuple[str, str]]]:
     """Return the experiments that DVC keeps, by name: (hash of the commit they start from, their ref), latest last."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    listed = git_text(root, "for-each-ref", "--sort=committerdate", "--format=%(refname)", "refs/exps")
-    for ref in (listed or "").split():
+    by_name: dict[str, list[tuple[str, str]]] = {}
+    refs = git_text(root, "for-each-ref", "--sort=committerdate", "--format=%(refname)", "refs/exps")
+    for ref in (refs or "").split():
         if match := _EXPERIMENT.fullmatch(ref):
-            found.setdefault(match[3], []).append((match[1] + match[2], ref))
-    return found
+            by_name.setdefault(match[3], []).append((match[1] + match[2], ref))
+    return by_name

@@ -10,7 +10,8 @@ from benchmarks import planted
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import WEAK_BASE
 from src.runtime.errors import InputError
-from src.studies.experiments import experiment, fingerprint
+from src.studies.experiments import experiment_of
+from src.studies.fingerprint import inputs_digest
 from src.versions.import_closure import ROOT
 from tests.reporting import made
 
@@ -28,7 +29,7 @@ def root(tmp_path, monkeypatch):
     (root / "studies/planted.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
     monkeypatch.chdir(root)
     monkeypatch.setattr(sys, "argv", ["planted"])
-    keep(root, experiment({}, 7).name)
+    keep(root, experiment_of({}, 7).name)
     return root
 
 
@@ -37,7 +38,7 @@ def keep(root, name: str) -> None:
 
 
 def test_what_is_kept_of_a_run_leads_to_the_same_findings(root, capsys):
-    name = experiment({"feedback": "none"}, 7).name
+    name = experiment_of({"feedback": "none"}, 7).name
     made.change(root / "metrics/accuracy.json", "base", "many", value=0.26)  # of four classes: it guesses
     broken = made.commit(root, "A base that learned nothing")
     made.git(root, "update-ref", f"refs/exps/00/{'0' * 38}/{name}", broken)
@@ -51,10 +52,18 @@ def test_what_is_kept_of_a_run_leads_to_the_same_findings(root, capsys):
 
 
 def finished(root, name: str, overall: dict[str, float]) -> None:
-    """Note the experiment as finished on this code, with these accuracies of its arms."""
-    one = experiment({"feedback": "none"}, 7)
+    """Note the experiment as finished with these parameters, with these accuracies of its arms."""
+    experiment = experiment_of({"feedback": "none"}, 7)
     arms = {arm: {"overall": value} for arm, value in overall.items()}
-    row = {"name": name, "seed": 7, "settings": {}, "fingerprint": fingerprint(one), "seconds": 1.0, "arms": arms}
+    row = {
+        "name": name,
+        "seed": 7,
+        "settings": {},
+        "inputs": inputs_digest(experiment),
+        "code": "older",
+        "commit": "5" * 40,
+    }
+    row |= {"seconds": 1.0, "arms": arms}
     (root / "metrics/studies/experiments.jsonl").write_text(json.dumps(row) + "\n")
 
 
@@ -62,7 +71,7 @@ def test_a_clone_says_the_same_from_what_was_kept_of_finished_runs_and_of_no_oth
     """Experiments' commits do not travel with a clone; the rows of the study and what was kept of its runs do."""
     (root / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
     (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    name = experiment({"feedback": "none"}, 7).name
+    name = experiment_of({"feedback": "none"}, 7).name
     keep(root, name)
     planted.main()
     before = capsys.readouterr().out

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from src.evaluation.intervals import mean_ci, paired
+from src.evaluation.intervals import mean_ci, paired, plus_minus
 
 
 def test_the_interval_is_students(tmp_path):
@@ -22,3 +22,8 @@ def test_pairing_cancels_what_runs_share():
     assert paired(a, b)[0] == pytest.approx(1.0) and paired(a, b)[1] < 0.3 < mean_ci(a)[1]
     with pytest.raises(ValueError, match="paired"):
         paired(a, b[:2])
+
+
+def test_a_mean_is_written_with_its_interval_or_alone():
+    assert plus_minus(1.25, 0.125, 2) == "1.25 ± 0.12" and plus_minus(71.0, None) == "71.0"
+    assert plus_minus(0.5, 0.25, signed=True) == "+0.5 ± 0.2" and plus_minus(-0.5, 0.25, 2, True) == "-0.50 ± 0.25"

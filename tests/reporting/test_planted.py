@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.planted import FOLDER, said
+from benchmarks.planted import FOLDER, diagnoses
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import (
     DESTRUCTIVE,
@@ -59,4 +59,4 @@ def test_a_judge_that_knows_nothing_is_told_where_it_is_so():
 
 
 def test_what_was_kept_of_the_diagnosis_is_what_it_says():
-    assert (ROOT / FOLDER / "diagnosis.md").read_text() == said(RUNS)
+    assert (ROOT / FOLDER / "diagnosis.md").read_text() == diagnoses(RUNS)

@@ -3,7 +3,7 @@
 import pytest
 
 from src.runtime.errors import InputError
-from src.runtime.files import read_json, read_yaml
+from src.runtime.files import read_json
 from src.studies.paper import COUNTED, PEAK, SHARE, commands, cost, guided_hours, text_hours
 from src.studies.study_files import known_studies, read_study
 
@@ -23,13 +23,12 @@ def test_guided_images_cost_what_their_steps_cost():
     unet, decoder = (read_json(COUNTED)["sd21_unclip"][part] for part in ("unet", "decoder"))
     unguided = 60 * unet["forward"] + decoder["forward"]
     extra = 6 * (unet["backward"] + decoder["forward"] + decoder["backward"])
-    params = read_yaml("params.yaml")
-    assert guided_hours(params, GUIDED, 3600) == pytest.approx((unguided + extra) / (PEAK * SHARE))
-    assert guided_hours(params, {**GUIDED, "feedback": "none"}, 3600) == pytest.approx(unguided / (PEAK * SHARE))
-    assert text_hours(params, GUIDED, 3600) == pytest.approx(unguided / (PEAK * SHARE))
-    half = guided_hours(params, {**GUIDED, "feedback": "none", "generators.sd21_unclip.guidance_scale": 1.0}, 3600)
+    assert guided_hours(GUIDED, 3600) == pytest.approx((unguided + extra) / (PEAK * SHARE))
+    assert guided_hours({**GUIDED, "feedback": "none"}, 3600) == pytest.approx(unguided / (PEAK * SHARE))
+    assert text_hours(GUIDED, 3600) == pytest.approx(unguided / (PEAK * SHARE))
+    half = guided_hours({**GUIDED, "feedback": "none", "generators.sd21_unclip.guidance_scale": 1.0}, 3600)
     assert half == pytest.approx((30 * unet["forward"] + decoder["forward"]) / (PEAK * SHARE))
-    twice = guided_hours(params, {**GUIDED, "feedback": "select"}, 3600)
+    twice = guided_hours({**GUIDED, "feedback": "select"}, 3600)
     assert twice == pytest.approx(2 * unguided / (PEAK * SHARE))
 
 
@@ -65,10 +64,7 @@ def total(lines: list[str]) -> float:
 
 
 def test_selection_is_compared_with_guidance_of_about_its_cost():
-    hours = {
-        v.name: guided_hours(read_yaml("params.yaml"), v.settings, v.images)
-        for v in read_study("selection").paper.variants
-    }
+    hours = {v.name: guided_hours(v.settings, v.images) for v in read_study("selection").paper.variants}
     assert hours["best of 2"] == pytest.approx(hours["guided, every 3rd step"], rel=0.05)
     runs, alone = cost(read_study("selection"))
     assert runs == 5 and alone > sum(hours.values())  # SYNAuG's arm besides

@@ -1,4 +1,4 @@
-"""Experiments on their way: run whatever happens to others, and ended as one."""
+"""Experiments on their way: run whatever happens to others, and ended as experiment."""
 
 import os
 import signal
@@ -69,13 +69,13 @@ def test_writing_waits_until_dvc_does_not_put_the_work_tree_aside(tmp_path):
 
 def test_a_failed_experiment_says_why_and_the_others_go_on(dvc):
     calls, failing, _ = dvc
-    ones = [Experiment({"feedback": name}, seed) for seed in (1, 2) for name in ("a", "b", "c")]
-    failing.add(ones[1].name)
+    chain = [Experiment({"feedback": name}, seed) for seed in (1, 2) for name in ("a", "b", "c")]
+    failing.add(chain[1].name)
     outcomes = {}
-    run_all(ones, 2, lambda outcome: outcomes.update({outcome.experiment.name: outcome.error}))
-    assert set(calls) == {one.name for one in ones} == set(outcomes)
+    run_all(chain, 2, lambda outcome: outcomes.update({outcome.experiment.name: outcome.error}))
+    assert set(calls) == {experiment.name for experiment in chain} == set(outcomes)
     assert {name for name, error in outcomes.items() if error} == failing
-    assert outcomes[ones[1].name] == "the disk is full"
+    assert outcomes[chain[1].name] == "the disk is full"
 
 
 def test_cores_are_shared_by_the_seeds_there_are_and_not_by_the_lanes_that_were_allowed(dvc, monkeypatch):
@@ -89,17 +89,17 @@ def test_cores_are_shared_by_the_seeds_there_are_and_not_by_the_lanes_that_were_
 
 def test_experiments_of_one_seed_follow_each_other_in_the_order_asked(dvc):
     calls, _, _ = dvc
-    ones = [Experiment({"feedback": name}, seed) for name in ("a", "b", "c") for seed in (1, 2)]
-    run_all(ones, 2, lambda outcome: None)
+    chain = [Experiment({"feedback": name}, seed) for name in ("a", "b", "c") for seed in (1, 2)]
+    run_all(chain, 2, lambda outcome: None)
     for seed in (1, 2):
-        assert [name for name in calls if name.startswith(f"s{seed}-")] == [o.name for o in ones if o.seed == seed]
+        assert [name for name in calls if name.startswith(f"s{seed}-")] == [o.name for o in chain if o.seed == seed]
 
 
 def test_an_interruption_ends_what_runs_and_keeps_what_is_finished(dvc):
     """Ctrl-C reaches the study alone: DVC and its stage are in a session of their own."""
     _, _, hanging = dvc
-    ones = [Experiment({"feedback": "a"}, 1), Experiment({"feedback": "b"}, 1), Experiment({"feedback": "c"}, 1)]
-    hanging.add(ones[1].name)
+    chain = [Experiment({"feedback": "a"}, 1), Experiment({"feedback": "b"}, 1), Experiment({"feedback": "c"}, 1)]
+    hanging.add(chain[1].name)
     outcomes = []
 
     def finished(outcome):
@@ -107,15 +107,15 @@ def test_an_interruption_ends_what_runs_and_keeps_what_is_finished(dvc):
         os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        run_all(ones, 1, finished)
-    assert outcomes == [ones[0].name]
+        run_all(chain, 1, finished)
+    assert outcomes == [chain[0].name]
 
 
 def test_an_interruption_reaches_the_others_though_one_has_ended_unheard(dvc, monkeypatch):
     """An ended process has no group to signal; the next one in the set must be told all the same."""
     _, _, hanging = dvc
-    ones = [Experiment({"feedback": "a"}, 1), Experiment({"feedback": "b"}, 2)]
-    hanging |= {one.name for one in ones}
+    chain = [Experiment({"feedback": "a"}, 1), Experiment({"feedback": "b"}, 2)]
+    hanging |= {experiment.name for experiment in chain}
     killpg, told = os.killpg, []
 
     def first_is_gone(group, number):
@@ -127,11 +127,11 @@ def test_an_interruption_reaches_the_others_though_one_has_ended_unheard(dvc, mo
     monkeypatch.setattr(running.os, "killpg", first_is_gone)
     started = []
 
-    def both(one):
-        started.append(one)
+    def both(experiment):
+        started.append(experiment)
         if len(started) == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        run_all(ones, 2, lambda outcome: None, both)
+        run_all(chain, 2, lambda outcome: None, both)
     assert len(told) == 2

@@ -7,13 +7,15 @@ from scipy import stats
 
 from src.runtime.files import write_csv
 from src.studies.figures import by_variant
+from src.studies.origin import Origin, of_one_code
 from src.studies.study import Study, Variant
-from src.studies.summary import absent, brief, cell, verdict
-from src.studies.tables import differences, markdown, read_rows, rows
+from src.studies.summary import absent, brief, cell, difference, pairs, verdict
+from src.studies.tables import differences, markdown, older_commits, read_rows, rows
 
 STUDY = Study(
-    "x", "Title", "Question?", (Variant("none", {}), Variant("more", {}, "guided", "none")), "none", (1, 2, 3),
-    ("few", "fid"), ({"variant": "more", "metric": "few", "value": None, "source": "paper"},),
+    name="x", title="Title", question="Question?", against="none", seeds=(1, 2, 3), metrics=("few", "fid"),
+    variants=(Variant("none", {}), Variant("more", {}, "guided", ("none",))),
+    reported=({"variant": "more", "metric": "few", "value": None, "source": "paper"},),
 )  # fmt: skip
 MEASURED = {
     "none": {seed: {"few": value, "fid": 2.0} for seed, value in zip((1, 2, 3), (0.5, 0.6, 0.7), strict=True)},
@@ -22,11 +24,12 @@ MEASURED = {
 
 
 def test_a_difference_is_paired_by_seed_and_in_points():
-    found = cell(STUDY, MEASURED, STUDY.variants[1], "few")
-    test = stats.ttest_1samp([11.0, 10.0, 12.0], 0).confidence_interval()
-    assert found.mean == pytest.approx(71)
-    assert found.difference == pytest.approx((11, (test.high - test.low) / 2))
-    assert cell(STUDY, MEASURED, STUDY.variants[0], "few").difference is None
+    found = difference(STUDY, MEASURED, ("more", "none"), "few")
+    test = stats.ttest_1samp([11.0, 10.0, 12.0], 0)
+    interval = test.confidence_interval()
+    assert cell(STUDY, MEASURED, STUDY.variants[1], "few")[0] == pytest.approx(71)
+    assert (found.mean, found.half) == pytest.approx((11, (interval.high - interval.low) / 2))
+    assert found.p == pytest.approx(test.pvalue) and pairs(STUDY) == [("more", "none")]
 
 
 def test_a_missing_seed_leaves_the_cell_empty_instead_of_averaging_the_rest():
@@ -67,7 +70,7 @@ def test_the_table_names_sources_unknown_numbers_and_failures():
     assert "rank correlation" not in text
     text = markdown(STUDY, MEASURED, {}, {"fid": (-0.5, -0.75, 0.125)})
     assert "gain in few accuracy" in text and "| fid | -0.50 | -0.75 to +0.12 |" in text
-    assert rows(STUDY, MEASURED)[4] == {"variant": "more", "seed": 2, "few": 0.7, "fid": 3.0}
+    assert rows(STUDY, MEASURED)[4] == {"variant": "more", "seed": 2, "code": "", "few": 0.7, "fid": 3.0}
 
 
 def test_a_study_written_as_rows_is_read_back_as_it_was(tmp_path):
@@ -88,7 +91,7 @@ def test_words_hold_together_over_all_comparisons_of_a_study():
               for (seed, value), gain in zip(MEASURED["none"].items(), (0.02, 0.022, 0.025), strict=True)}  # fmt: skip
     assert ": more few (" in verdict(STUDY, {**MEASURED, "more": gained})[0]
     names = [f"v{k}" for k in range(20)]
-    many = replace(STUDY, variants=(STUDY.variants[0], *(Variant(name, {}, "guided", "none") for name in names)))
+    many = replace(STUDY, variants=(STUDY.variants[0], *(Variant(name, {}, "guided", ("none",)) for name in names)))
     measured = {**dict.fromkeys(("none", *names), MEASURED["none"]), "v0": gained}
     assert verdict(many, measured)[0].endswith("no difference beyond chance in few")
 
@@ -99,15 +102,15 @@ def test_several_metrics_that_a_study_is_judged_by_are_tested_together():
               for (seed, value), gain, noise in zip(MEASURED["none"].items(), (0.02, 0.03, 0.026), (0.1, -0.1, 0.05),
                                                     strict=True)}  # fmt: skip
     measured = {**MEASURED, "more": gained}
-    p = cell(STUDY, measured, STUDY.variants[1], "few").p
+    p = difference(STUDY, measured, ("more", "none"), "few").p
     assert 0.0125 < p < 0.025
     assert "more few" in verdict(replace(STUDY, judged=("few", "fid")), measured)[0]
-    four = replace(STUDY, variants=(*STUDY.variants, Variant("even", {}, "guided", "none")), judged=("few", "fid"))
+    four = replace(STUDY, variants=(*STUDY.variants, Variant("even", {}, "guided", ("none",))), judged=("few", "fid"))
     assert verdict(four, {**measured, "even": MEASURED["none"]})[0].endswith("beyond chance in few, fid")
 
 
 def test_a_variant_named_like_a_list_is_no_list(tmp_path):
-    named = (STUDY.variants[0], Variant("+ Mixup", {}, "guided", "none"))
+    named = (STUDY.variants[0], Variant("+ Mixup", {}, "guided", ("none",)))
     text = markdown(replace(STUDY, variants=named, reported=()), {**MEASURED, "+ Mixup": MEASURED["more"]}, {})
     assert "\n- \\+ Mixup against none" in text
 
@@ -118,7 +121,38 @@ def test_a_single_seed_has_neither_differences_nor_a_verdict():
 
 
 def test_differences_are_told_for_every_metric_against_each_variants_own():
-    chain = (*STUDY.variants, Variant("most", {}, "guided", "more"))
+    chain = (*STUDY.variants, Variant("most", {}, "guided", ("more",)))
     found = differences(replace(STUDY, variants=chain), {**MEASURED, "most": MEASURED["more"]})
     assert [row["difference"] for row in found] == ["more - none", "most - more"]
     assert found[0]["fid"] == "+1.0 ± 0.0" and found[1]["few"] == "+0.0 ± 0.0"
+
+
+def test_a_variant_can_be_compared_with_several():
+    both = Variant("most", {}, "guided", ("none", "more"))
+    study, measured = replace(STUDY, variants=(*STUDY.variants, both)), {**MEASURED, "most": MEASURED["more"]}
+    assert [row["difference"] for row in differences(study, measured)] == ["more - none", "most - none", "most - more"]
+    assert [line.partition(":")[0] for line in verdict(study, measured)] == [
+        "more against none", "most against none", "most against more",
+    ]  # fmt: skip
+
+
+def test_rows_of_older_code_say_so_on_the_page_and_in_the_csv(tmp_path):
+    older, today = Origin(("1234567",), older=True), Origin(("1234567", "89abcde"))
+    assert "# Title\n\nRows of older code: commit 1234567, not current.\n" in markdown(STUDY, MEASURED, {}, None, older)
+    assert "# Title\n\nMade by the code of commits 1234567, 89abcde.\n" in markdown(STUDY, MEASURED, {}, None, today)
+    for origin, commits in ((older, "1234567"), (today, None), (Origin(), None)):
+        write_csv(tmp_path / "x.csv", rows(STUDY, {"none": MEASURED["none"]}, origin))
+        content = (tmp_path / "x.csv").read_bytes()
+        assert older_commits(content) == commits and read_rows(content)["none"] == MEASURED["none"]
+
+
+def test_rows_of_one_code_are_todays_or_else_those_of_which_there_are_most():
+    table = {k: {"code": code, "commit": f"{code}0000000"} for k, code in enumerate("abbc")}
+    assert of_one_code(table, "c") == ({3: table[3]}, Origin(("c000000",)))
+    assert of_one_code(table, "d") == ({1: table[1], 2: table[2]}, Origin(("b000000",), older=True))
+    assert of_one_code({}, "d") == ({}, Origin())
+
+
+def test_accuracies_of_the_validation_split_are_called_that():
+    assert "; accuracies of the validation split and" in markdown(replace(STUDY, split="val"), MEASURED, {})
+    assert "; accuracies and" in markdown(STUDY, MEASURED, {})

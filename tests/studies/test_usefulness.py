@@ -52,3 +52,10 @@ def test_images_that_a_seeds_experiments_share_say_nothing():
     rows = [(row(seed, 0.1 + seed / 7 + n, few, 0.5), "guided") for seed in (1, 2, 3)
             for few, n in zip((0.6, 0.7, 0.75), noise, strict=True)]  # fmt: skip
     assert points(rows, "few") == {}
+
+
+def test_on_the_validation_split_the_gain_is_that_there():
+    """A row of before there was one has no gain there, whatever it has on test."""
+    known = [({**r, "validation": {arm: {"few": 1 - r["arms"][arm]["few"]} for arm in r["arms"]}}, a) for r, a in ROWS]
+    assert points(known, "few", "val")["fid"].y == pytest.approx([-1, 0, 1] * 3)
+    assert points(ROWS, "few", "val") == {}

@@ -1,6 +1,7 @@
 """What a study leaves: a table, rows, figures, and pictures cut from its experiments' sheets."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -10,19 +11,21 @@ from src.runtime.files import write_csv
 from src.runtime.markdown import MARKS
 from src.shards.contact_sheet import contact_sheet
 from src.studies import study_writer
-from src.studies.experiments import experiment
+from src.studies.experiments import experiment_of
+from src.studies.origin import Origin
 from src.studies.results import sheet
-from src.studies.study_writer import write_index, write_sheets, write_study
+from src.studies.study_writer import index, shown_as_older, write_index, write_sheets, write_study
+from src.versions.import_closure import ROOT
 from tests.reporting.made import commit, git
-from tests.studies.test_read import written
+from tests.studies.test_study_files import written
 from tests.studies.test_summary import MEASURED, STUDY
 from tests.studies.test_usefulness import ROWS
 
-NONE, MORE = experiment({}, 1), experiment({"feedback": "loss"}, 1)
+NONE, MORE = experiment_of({}, 1), experiment_of({"feedback": "loss"}, 1)
 
 
 def test_a_study_leaves_its_table_rows_and_figures(tmp_path):
-    write_study(STUDY, MEASURED, {}, ROWS, tmp_path)
+    write_study(STUDY, MEASURED, {}, ROWS, folder=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "x-usefulness.csv", "x-usefulness.png", "x.csv", "x.md", "x.png",
     ]  # fmt: skip
@@ -32,8 +35,8 @@ def test_a_study_leaves_its_table_rows_and_figures(tmp_path):
 
 
 def test_too_few_experiments_make_no_figure_of_usefulness(tmp_path):
-    write_study(STUDY, MEASURED, {}, ROWS, tmp_path)
-    write_study(STUDY, MEASURED, {}, ROWS[:8], tmp_path)
+    write_study(STUDY, MEASURED, {}, ROWS, folder=tmp_path)
+    write_study(STUDY, MEASURED, {}, ROWS[:8], folder=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.csv", "x.md", "x.png"]
 
 
@@ -64,18 +67,21 @@ def test_an_arm_without_pictures_has_none(kept):
 
 def test_the_index_names_every_study_with_results_and_its_verdict(tmp_path):
     (tmp_path / "studies").mkdir()
-    for name in ("first", "second"):
-        written(tmp_path / "studies", seeds="1-3")
+    for name, history in (("first", None), ("second", "old.md")):
+        written(tmp_path / "studies", seeds="1-3", history=history)
         (tmp_path / "studies/x.yaml").rename(tmp_path / f"studies/{name}.yaml")
     few = {"a": 0.5, "b": 0.75}
     rows = [{"variant": name, "seed": seed, "few": value} for seed in (1, 2, 3) for name, value in few.items()]
     write_csv(tmp_path / "first.csv", rows)
-    page = tmp_path / "page.md"
+    page = tmp_path / "docs/page.md"
+    page.parent.mkdir()
     page.write_text("".join(mark.format("studies") for mark in MARKS))
     write_index(tmp_path, tmp_path / "studies", page)
     text = (tmp_path / "README.md").read_text()
-    assert "| [T](first.md) | Q? | b over a: **+25.0 ± 0.0 few** |" in text and text.endswith("Not run yet: second.\n")
-    assert f"| [T]({tmp_path}/first.md) | Q? | b over a: **+25.0 ± 0.0 few** |" in page.read_text()
+    assert "| [T](first.md) | Q? | b over a: **+25.0 ± 0.0 few** |" in text and text.endswith(
+        "Not run yet: second ([before there were studies](../history/old.md)).\n"
+    )
+    assert "| [T](../first.md) | Q? | b over a: **+25.0 ± 0.0 few** |" in page.read_text()
 
 
 def test_the_index_says_what_is_missing_and_leads_to_a_diagnosis(tmp_path):
@@ -98,3 +104,26 @@ def test_a_page_without_a_place_for_the_index_is_left_alone(tmp_path):
         page.write_text(text)
         write_index(tmp_path, tmp_path / "studies", page)
         assert page.read_text() == text
+
+
+def test_the_index_names_the_commits_of_rows_of_older_code(tmp_path):
+    (tmp_path / "studies").mkdir()
+    study = written(tmp_path / "studies", seeds="1-3")
+    few = {"a": 0.5, "b": 0.75}
+    measured = {name: {seed: {"few": value} for seed in (1, 2, 3)} for name, value in few.items()}
+    for origin, ending in ((Origin(("1234567",), True), "<br>rows of older code: 1234567"), (Origin(("1234567",)), "")):
+        write_study(study, measured, {}, [], origin, tmp_path)
+        assert f"**+25.0 ± 0.0 few**{ending} |\n" in index(tmp_path, tmp_path / "studies")
+        assert shown_as_older(study, tmp_path) == origin.older
+    assert not shown_as_older(study, tmp_path / "elsewhere")
+
+
+def test_the_pages_of_the_repository_show_what_the_files_of_its_studies_say(tmp_path):
+    folder = ROOT / "metrics/studies"
+    committed = {path: path.read_text() for path in (folder / "README.md", ROOT / study_writer.PAGE)}
+    shutil.copytree(folder, tmp_path / "metrics/studies")
+    page = tmp_path / study_writer.PAGE
+    page.parent.mkdir()
+    shutil.copy(ROOT / study_writer.PAGE, page)
+    write_index(tmp_path / "metrics/studies", ROOT / "studies", page)
+    assert [(tmp_path / "metrics/studies/README.md").read_text(), page.read_text()] == list(committed.values())

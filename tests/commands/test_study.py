@@ -10,7 +10,7 @@ from src.studies.experiments import Experiment
 from src.studies.results import Results
 from src.studies.running import Outcome
 
-ONES = [Experiment({"feedback": name}, seed) for name in ("none", "loss") for seed in (1, 2)]
+FOUR = [Experiment({"feedback": name}, seed) for name in ("none", "loss") for seed in (1, 2)]
 
 
 def run(monkeypatch, *arguments: str) -> None:
@@ -25,13 +25,16 @@ class Campaign:
         self.results, self.experiments, self.failures = Results(), dict.fromkeys(range(4)), {}
 
     def missing(self):
-        return ONES
+        return FOUR
+
+    def older(self):
+        return FOUR[:3]
 
     def write(self):
         pass
 
     def end(self, outcome: Outcome):
-        if outcome.experiment == ONES[1]:
+        if outcome.experiment == FOUR[1]:
             self.failures[outcome.experiment.name] = "the disk is full"
 
 
@@ -39,25 +42,26 @@ class Campaign:
 def four(monkeypatch):
     monkeypatch.setattr(study, "Campaign", Campaign)
     monkeypatch.setattr(study, "git_text", lambda *_: "")
-    monkeypatch.setattr(study, "run_all", lambda ones, jobs, finished, started: [
-        (started(one), finished(Outcome(one, 1.0, 1, None))) for one in ones])  # fmt: skip
+    monkeypatch.setattr(study, "run_all", lambda experiments, jobs, finished, started: [
+        (started(e), finished(Outcome(e, 1.0, 1, None))) for e in experiments])  # fmt: skip
 
 
 def test_a_dry_run_says_what_it_would_take_and_runs_nothing(four, monkeypatch, capsys):
     monkeypatch.setattr(study, "run_all", None)
     run(monkeypatch, "first_three", "--dry")
-    assert "4 experiments, 0 finished, 4 to run, about " in capsys.readouterr().out
+    line = "4 experiments, 0 finished, 4 to run (3 of them have results of older code), about "
+    assert line in capsys.readouterr().out
 
 
 def test_a_failed_experiment_is_told_and_the_command_fails_after_the_others(four, monkeypatch, capsys):
     with pytest.raises(InputError, match="1 of 4 experiments failed, the rest is done"):
         run(monkeypatch, "first_three")
-    assert f"failed: {ONES[1].name} {{'feedback': 'none'}}: the disk is full" in capsys.readouterr().out
+    assert f"failed: {FOUR[1].name} {{'feedback': 'none'}}: the disk is full" in capsys.readouterr().out
 
 
 def test_results_belong_to_a_commit(four, monkeypatch):
     monkeypatch.setattr(study, "git_text", lambda *_: " M src/runtime/seeds.py")
-    with pytest.raises(InputError, match=r"src/seeds\.py is not committed"):
+    with pytest.raises(InputError, match=r"src/runtime/seeds\.py is not committed"):
         run(monkeypatch, "first_three")
 
 
@@ -74,11 +78,12 @@ def test_the_papers_commands_come_without_a_run(monkeypatch, capsys):
 
 
 def test_what_it_will_take_is_what_the_same_settings_took_on_other_seeds(tmp_path, monkeypatch):
-    monkeypatch.setattr("src.studies.results.measured", lambda name: {})
+    monkeypatch.setattr("src.studies.results.measured", lambda commit: {"arms": {}})
+    monkeypatch.setattr("src.studies.results.recorded", lambda name: ("start", "commit"))
     results = Results(tmp_path / "experiments.jsonl")
-    assert study.hours(results, ONES, 1) == pytest.approx(4 * study.FIRST / 3600)
-    results.add(Outcome(Experiment({"feedback": "none"}, 7), 100.0, 1, None), "print")
-    results.add(Outcome(Experiment({"feedback": "loss"}, 7), 800.0, 1, None), "print")
-    results.add(Outcome(Experiment({"feedback": "entropy"}, 7), None, None, None), "print")
-    assert study.hours(results, ONES, 1) == pytest.approx(1800 / 3600)
-    assert study.hours(results, ONES, 2) == study.hours(results, ONES, 8) == pytest.approx(900 / 3600)
+    assert study.hours(results, FOUR, 1) == pytest.approx(4 * study.FIRST / 3600)
+    results.add(Outcome(Experiment({"feedback": "none"}, 7), 100.0, 1, None), "inputs", "code")
+    results.add(Outcome(Experiment({"feedback": "loss"}, 7), 800.0, 1, None), "inputs", "code")
+    results.add(Outcome(Experiment({"feedback": "entropy"}, 7), None, None, None), "inputs", "code")
+    assert study.hours(results, FOUR, 1) == pytest.approx(1800 / 3600)
+    assert study.hours(results, FOUR, 2) == study.hours(results, FOUR, 8) == pytest.approx(900 / 3600)

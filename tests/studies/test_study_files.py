@@ -4,8 +4,12 @@ import pytest
 import yaml
 
 from src.runtime.errors import InputError
-from src.studies.experiments import experiment
+from src.runtime.pipeline import read_mapping
+from src.settings.params import resolve
+from src.studies.experiments import Experiment, experiment_of, parameters_of
+from src.studies.fingerprint import deciding_stages
 from src.studies.study_files import known_studies, parse_seeds, read_study
+from src.versions.import_closure import ROOT
 
 GOOD = {
     "title": "T",
@@ -42,8 +46,11 @@ def test_a_variant_has_the_common_settings_and_its_own_over_them(tmp_path):
         ({"against": "c"}, "compares with 'c'"),
         ({"metrics": ["luck"]}, "asks for the metric 'luck'; known: overall"),
         ({"seeds": "4-3"}, "no list such as"),
-        ({"variants": {"a": {"sets": {}}}}, "something other than `set`, `arm` and `against`"),
+        ({"variants": {"a": {"sets": {}}}}, "something other than set, arm, against;"),
         ({"variants": {"a": {}, "b": {"against": "c"}}}, "compares with 'c'"),
+        ({"variants": {"a": {}, "b": {"against": ["a", "c"]}}}, "compares with 'c'"),
+        ({"variants": {"a": {"images": 3}}}, "something other than set, arm, against;"),
+        ({"split": "train"}, "reads the split 'train'; known: test, val"),
         ({"variants": {"a": {"arm": "leg"}}}, "from the arm 'leg'; known: base"),
         ({"reported": [{"variant": "a", "metric": "few", "value": 1}]}, "source for every reported number"),
         ({"variants": ["a", "b"]}, "needs variants by their names"),
@@ -72,40 +79,68 @@ def test_at_the_papers_scale_a_study_has_its_variants_or_those_of_its_own(tmp_pa
         tmp_path, reported=told, paper={"settings": {"feedback": "hardness"}, "images": 5, "seeds": 0}
     ).paper
     assert [(v.name, v.arm, v.against, v.images) for v in paper.variants] == [
-        ("a", "guided", None, 5),
-        ("b", "base", "a", 5),
+        ("a", "guided", (), 5),
+        ("b", "base", ("a",), 5),
     ]
     assert [v.settings["feedback"] for v in paper.variants] == ["hardness"] * 2 and len(paper.reported) == 2
     assert (paper.name, paper.seeds, paper.metrics) == ("x-paper", (0,), ("few",))
     own = {"c": None, "d": {"images": 7, "arm": "synaug"}}
     paper = written(tmp_path, reported=told, paper={"variants": own, "images": 5, "seeds": "0-1", "note": "n"}).paper
     assert [(v.name, v.arm, v.against, v.images) for v in paper.variants] == [
-        ("c", "guided", None, 5),
-        ("d", "synaug", "c", 7),
+        ("c", "guided", (), 5),
+        ("d", "synaug", ("c",), 7),
     ]
     assert [entry["variant"] for entry in paper.reported] == [None] and paper.note == "n"
 
 
 def test_an_unknown_study_lists_the_known_ones():
-    with pytest.raises(InputError, match="unknown study 'nonsense'; known: budget, conditioning"):
+    with pytest.raises(InputError, match="unknown study 'nonsense'; known: approximations, baselines"):
         read_study("nonsense")
 
 
 @pytest.mark.parametrize("name", known_studies())
 def test_every_study_sets_parameters_that_there_are_and_variants_differ(name):
     study = read_study(name)
-    asked = [(experiment(v.settings, study.seeds[0]).name, v.arm) for v in study.variants]
+    asked = [(experiment_of(v.settings, study.seeds[0]).name, v.arm) for v in study.variants]
     assert len(set(asked)) == len(asked)
-    assert set(study.seeds).isdisjoint(range(400))  # seeds that development and earlier evidence used
+    # Seeds that development and the history used are for studies that ask the history's questions again.
+    assert study.history or set(study.seeds).isdisjoint(range(400))
 
 
-def test_seeds_are_ranges_or_lists():
-    assert parse_seeds("5") == (5,) and parse_seeds("1,4-6") == (1, 4, 5, 6)
+@pytest.mark.parametrize("name", [name for name in known_studies() if read_study(name).history])
+def test_a_study_that_asks_again_has_the_seeds_and_the_split_of_its_history(name):
+    study = read_study(name)
+    first, _ = (ROOT / "metrics/history" / study.history).read_text().split("\n", 1)
+    assert f"seeds {study.seeds[0]} to {study.seeds[-1]}, {study.split} split" in first
+    assert f"(../../studies/{name}.yaml)" in first
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_what_a_study_sets_can_be_used_by_every_stage(name):
+    pipeline = read_mapping(ROOT / "dvc.yaml")
+    for variant in read_study(name).variants:
+        everything = parameters_of(Experiment(variant.settings, 0))
+        for stage in deciding_stages(pipeline):
+            resolve(stage, pipeline, everything)
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("3", [3]), ("0-4", [0, 1, 2, 3, 4]), ("1,5,7", [1, 5, 7]), ("100-101,7", [100, 101, 7])]
+)
+def test_seeds_are_a_list_of_numbers_and_ranges(text, seeds):
+    assert list(parse_seeds(text)) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-b", "-3", "1;2", "1,,2", "4-1"])
+def test_anything_else_is_refused_as_seeds(text):
+    with pytest.raises(InputError, match="are no list such as 0-4 or 1,5,7"):
+        parse_seeds(text)
 
 
 def test_a_variant_is_compared_with_its_own_choice_or_else_the_studys(tmp_path):
-    variants = {"a": {}, "b": {}, "c": {"against": "b"}, "d": {"against": None}}
-    assert [v.against for v in written(tmp_path, variants=variants).variants] == [None, "a", "b", None]
+    variants = {"a": {}, "b": {}, "c": {"against": "b"}, "d": {"against": None}, "e": {"against": ["a", "d"]}}
+    against = [v.against for v in written(tmp_path, variants=variants).variants]
+    assert against == [(), ("a",), ("b",), (), ("a", "d")]
 
 
 def test_a_study_is_judged_by_its_first_metric_unless_it_says_more(tmp_path):

@@ -1,0 +1,141 @@
+"""What decides an experiment's numbers: its inputs (parameters, prompts, generator), and apart from them the code.
+
+Only stages count that its row of results depends on, and of those only what can change a byte: no comment, docstring
+or layout of the code, no module's name or place, and no parameter that another stage reads.
+"""
+
+import ast
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatch
+from functools import cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from src.runtime.files import hash_tree, read_bytes, read_yaml
+from src.runtime.pipeline import declared
+from src.settings.arms import ARMS
+from src.studies.experiments import Experiment, parameters_of, value_of, yaml_of
+from src.versions.git import file_at, git
+
+# What a row of results is read from.
+MEASURES = ("metrics/accuracy.json", "metrics/fid_density_coverage.json")
+VALIDATION = {arm: f"metrics/validation/{arm}.json" for arm in ARMS}
+MADE = ("data/", "metrics/")  # dependencies that the pipeline makes or that git does not keep
+_TEMPLATE = re.compile(r"\$\{([^}]+)\}")
+
+
+def inputs_digest(experiment: Experiment, root: Path = Path(".")) -> str:
+    """Names the experiment's parameters, prompts and generator by their contents; raw data are not among them.
+
+    A parameter that is left empty counts as absent, so that a new optional one makes nothing older.
+    """
+    pipeline, params = yaml_of(root / "dvc.yaml"), parameters_of(experiment, root)
+    names = {name for stage in deciding_stages(pipeline) for name in declared(stage, pipeline)}
+    chosen = sorted({_chosen(name, params) for name in names})
+    values = dict(leaf for name in chosen for leaf in _leaves(name, value_of(params, name)))
+    paths = [root / path for path in _tracked(pipeline, params) if not path.endswith(".py")]
+    contents = sorted(_hash(path) for path in paths if path.exists())
+    return _digest([values, contents])
+
+
+def code_digest(root: Path = Path(".")) -> str:
+    """Names what the code of the stages does, as the work tree has it."""
+    return _code_digest(lambda path: read_bytes(root / path), yaml_of(root / "dvc.yaml"))
+
+
+def made_by(experiment: Experiment, commit: str, code: str, root: Path = Path(".")) -> bool:
+    """Whether an experiment's commit has its parameters, the prompts and generator that are here, and this code."""
+    pipeline, params = yaml_of(root / "dvc.yaml"), parameters_of(experiment, root)
+    files = [path for path in _tracked(pipeline, params) if not path.endswith(".py")]
+    with TemporaryDirectory() as folder:
+        kept = Path(folder) / "params.yaml"
+        kept.write_bytes(file_at(root, commit, kept.name) or b"")
+        asked_for = read_yaml(kept) == params
+    unchanged = git(root, "diff", "--quiet", commit, "--", "dvc.yaml", *files) is not None
+    return asked_for and unchanged and _code_digest(partial(file_at, root, commit), pipeline) == code
+
+
+def deciding_stages(pipeline: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What dvc.yaml says of each stage that writes these files or what they are made from; frozen ones are inputs."""
+    bodies = {name: entry.get("do", entry) for name, entry in pipeline["stages"].items()}
+    outs = {name: [_TEMPLATE.sub("*", path) for path in _outputs(body)] for name, body in bodies.items()}
+    wanted, chosen = [*MEASURES, *VALIDATION.values()], dict[str, Mapping[str, Any]]()
+    while wanted:
+        path = wanted.pop()
+        for name, body in bodies.items():
+            known = name in chosen or body.get("frozen")
+            if not known and any(fnmatch(path, out) or fnmatch(path, f"{out}/*") for out in outs[name]):
+                chosen[name] = body
+                wanted += [_TEMPLATE.sub("*", path) for path in body["deps"] if not path.endswith(".py")]
+    return dict(sorted(chosen.items()))
+
+
+def meaning(source: bytes) -> str:
+    """What a Python file does: its syntax tree without docstrings and imports; nothing for a file that does nothing."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [statement for statement in body if not _silent(statement)]  # type: ignore[attr-defined]
+    return ast.dump(tree) if tree.body else ""
+
+
+def _silent(statement: ast.stmt) -> bool:
+    text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return text or isinstance(statement, ast.Import | ast.ImportFrom)
+
+
+def _code_digest(read: Callable[[str], bytes | None], pipeline: Mapping[str, Any]) -> str:
+    """read: a file's contents by its path. The order of the files and their names do not count."""
+    stages = deciding_stages(pipeline).values()
+    files = {path for stage in stages for path in stage["deps"] if path.endswith(".py")}
+    meanings = {_meaning(content) for path in files if (content := read(path)) is not None}
+    return _digest(sorted(meanings))
+
+
+@cache
+def _meaning(source: bytes) -> str:
+    return hashlib.sha256(meaning(source).encode()).hexdigest()
+
+
+def _outputs(body: Mapping[str, Any]) -> Iterator[str]:
+    for kind in ("outs", "metrics", "plots"):
+        for out in body.get(kind) or ():
+            yield from out if isinstance(out, Mapping) else [out]
+
+
+def _tracked(pipeline: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
+    """The dependencies of all these stages that git keeps: code, prompts, the generator."""
+    paths = {path for stage in deciding_stages(pipeline).values() for path in stage["deps"]}
+    return sorted(_chosen(path, params) for path in paths if not path.startswith(MADE))
+
+
+def _chosen(text: str, params: Mapping[str, Any]) -> str:
+    """A name or path of dvc.yaml with the values of the parameters that it asks for."""
+    return _TEMPLATE.sub(lambda match: str(params.get(match[1])), text)
+
+
+def _leaves(name: str, node: Any) -> Iterator[tuple[str, Any]]:
+    """The values at and below a dotted name that are not empty, each with its full name."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _leaves(f"{name}.{key}", value)
+    elif node is not None:
+        yield name, node
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _hash(path: Path) -> str:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return _hash_at(path, max(file.stat().st_mtime_ns for file in files))
+
+
+@cache
+def _hash_at(path: Path, newest: int) -> str:
+    return hash_tree(path)
