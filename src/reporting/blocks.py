@@ -1,11 +1,13 @@
 """What a report is made of, before it becomes a page or Markdown: both are written from the same blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from markupsafe import Markup
+
+from src.reporting.wording import percent, title
 
 
 @dataclass(frozen=True)
@@ -109,3 +111,25 @@ class Report:
     about: Sequence[str]
     tiles: Sequence[Tile]
     sections: Sequence[Section] = field(default_factory=tuple)
+
+
+def columns_of(arms: Iterable[str], first: str = "") -> list[str]:
+    """A column for the names of rows, headed `first`, and one for each arm."""
+    return [first, *map(title, arms)]
+
+
+def by_arm(
+    caption: str,
+    arms: Sequence[str],
+    rows: Iterable[tuple[str, Mapping[str, Any]]],
+    write: Callable[[Any], str] = percent,
+    first: str = "",
+) -> Table:
+    """A row for each name with a value of every arm. rows: (name, {arm: value})."""
+    cells = [[name, *(write(values.get(arm)) for arm in arms)] for name, values in rows]
+    return Table(caption, columns_of(arms, first), cells)
+
+
+def folded(table: Table) -> Fold:
+    """A table that a reader opens by its caption."""
+    return Fold(table.caption, [table])

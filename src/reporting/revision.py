@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from src.runtime.errors import InputError
+from src.runtime.files import parse_yaml
 from src.versions.git import commit_of, experiments, file_at, git, git_text
 
 TRACKED = ("metrics", "prompts", "studies", "params.yaml", "dvc.lock")
@@ -47,11 +46,9 @@ def snapshot(root: Path, name: str | None, folder: Path) -> Revision:
     date, subject = ("", "") if commit is None else _described(root, commit)
     if name is None:
         _copy(root, folder)
-        changed = _changed(root)
-    else:
-        _extract(root, str(commit), folder)
-        changed = ()
-    return Revision(WORK_TREE if name is None else name, folder, commit, date, subject, changed, _defaults(root))
+        return Revision(WORK_TREE, folder, commit, date, subject, _changed(root), _defaults(root))
+    _extract(root, str(commit), folder)
+    return Revision(name, folder, commit, date, subject, (), _defaults(root))
 
 
 def _commit(root: Path, name: str) -> str:
@@ -72,9 +69,8 @@ def _commit(root: Path, name: str) -> str:
 
 
 def _described(root: Path, commit: str) -> tuple[str, str]:
-    date, _, subject = (
-        (git_text(root, "show", "--no-patch", "--format=%ci%x09%s", commit) or "").strip().partition("\t")
-    )
+    line = git_text(root, "show", "--no-patch", "--format=%ci%x09%s", commit) or ""
+    date, _, subject = line.strip().partition("\t")
     return date, subject
 
 
@@ -95,10 +91,10 @@ def _copy(root: Path, folder: Path) -> None:
 
 
 def _extract(root: Path, commit: str, folder: Path) -> None:
-    there = (git_text(root, "ls-tree", "--name-only", commit, "--", *TRACKED) or "").split()
-    if not there:
+    present = (git_text(root, "ls-tree", "--name-only", commit, "--", *TRACKED) or "").split()
+    if not present:
         return
-    packed = git(root, "archive", "--format=tar", commit, "--", *there)
+    packed = git(root, "archive", "--format=tar", commit, "--", *present)
     if packed is None:
         raise InputError(f"git cannot read commit {commit[:12]}; fetch it in full, then run again")
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
@@ -107,7 +103,7 @@ def _extract(root: Path, commit: str, folder: Path) -> None:
 
 def _defaults(root: Path) -> Mapping[str, Any]:
     try:
-        found = yaml.safe_load(file_at(root, "HEAD", "params.yaml") or b"")
-    except yaml.YAMLError:
+        params = parse_yaml(file_at(root, "HEAD", "params.yaml") or b"", "params.yaml")
+    except InputError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return params if isinstance(params, dict) else {}

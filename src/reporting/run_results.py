@@ -4,45 +4,46 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from src.evaluation.improvement import BASE, BOUND, Predictions, read_predictions
+from src.evaluation.improvement import Predictions, read_predictions
 from src.reporting.revision import Revision
 from src.runtime.errors import InputError
-from src.runtime.files import read_bytes, read_json
+from src.runtime.files import read_bytes, read_json, read_yaml
+from src.settings.arms import ARMS, BASE, BOUND, SYNTHETIC
 
-TITLES = {BASE: "base", "synaug": "SYNAuG", "guided": "guided", BOUND: "all real"}
-# The curve of the classifier that `accuracy.json` calls all_real has the name of its folder.
-CURVES = {"reference": BOUND}
-FIRST_SHEETS = ("real", "synaug", "guided")
+# A training curve has the name of its classifier's folder, everything else that of the arm.
+CURVES = {Path(arm.classifier).name: name for name, arm in ARMS.items()}
+FIRST_SHEETS = ("real", *SYNTHETIC)
 GENERATOR_SHEET = "generator"
 
+Tree = Mapping[str, Any]
 Rows = list[dict[str, float]]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's results. told: every arm's answers on the same test images, None if they are missing or of another run.
+    """A run's results.
 
-    accuracy, quality, splits: the JSON files. costs: {arm: JSON}. curves, calibration: {arm: rows of numbers}.
-    sheets: contact sheets, {path below metrics without its ending: path}, in the order to show them.
+    accuracy, quality, splits, evidence: the JSON files. costs: {arm: JSON}. curves, calibration: {arm: rows of
+    numbers}. sheets: contact sheets, {path below metrics without its ending: path}, in the order to show them.
+    predictions: every arm's answers on the same test images, None if they are missing or of another run.
     """
 
     revision: Revision
-    accuracy: Mapping[str, Any]
-    quality: Mapping[str, Any]
-    splits: Mapping[str, Any]
-    costs: Mapping[str, Mapping[str, Any]]
+    accuracy: Tree
+    quality: Tree
+    splits: Tree
+    costs: Mapping[str, Tree]
     curves: Mapping[str, Rows]
     calibration: Mapping[str, Rows]
     sheets: Mapping[str, Path]
-    params: Mapping[str, Any]
-    lock: Mapping[str, Any]
-    evidence: Mapping[str, Any]
-    told: Predictions | None
+    params: Tree
+    lock: Tree
+    evidence: Tree
+    predictions: Predictions | None
 
     @property
     def classes(self) -> list[str]:
@@ -58,6 +59,11 @@ class Run:
         return [int(row["train_images"]) for row in rows.values()]
 
     @property
+    def rarest_first(self) -> list[tuple[int, str]]:
+        """Every class with its training images, as (images, class), those with the fewest first."""
+        return sorted(zip(self.counts, self.classes, strict=True), key=itemgetter(0))
+
+    @property
     def arms(self) -> list[str]:
         """The arms whose accuracy was measured, the base first, the bound last."""
         return in_order([arm for arm, measured in self.accuracy.items() if isinstance(measured, Mapping)])
@@ -66,21 +72,21 @@ class Run:
 def read_run(revision: Revision) -> Run:
     """Read a snapshot. InputError for a file that is there and cannot be read."""
     metrics = revision.folder / "metrics"
-    accuracy = _json(metrics / "accuracy.json")
-    params = _yaml(revision.folder / "params.yaml")
+    accuracy = _mapping(metrics / "accuracy.json")
+    params = _mapping(revision.folder / "params.yaml")
     return Run(
         revision,
         accuracy,
-        _json(metrics / "fid_density_coverage.json"),
-        _json(metrics / "splits.json"),
-        {path.stem: _json(path) for path in sorted((metrics / "cost").glob("*.json"))},
+        _mapping(metrics / "fid_density_coverage.json"),
+        _mapping(metrics / "splits.json"),
+        {path.stem: _mapping(path) for path in sorted((metrics / "cost").glob("*.json"))},
         {CURVES.get(path.stem, path.stem): _numbers(path) for path in sorted((metrics / "curves").glob("*.csv"))},
         {path.stem: _numbers(path) for path in sorted((metrics / "calibration").glob("*.csv"))},
         _sheets(metrics, params, revision.defaults),
         params,
-        _yaml(revision.folder / "dvc.lock"),
-        _json(metrics / "evidence.json"),
-        _told(metrics / "confusion", accuracy),
+        _mapping(revision.folder / "dvc.lock"),
+        _mapping(metrics / "evidence.json"),
+        _predictions(metrics / "confusion", accuracy),
     )
 
 
@@ -93,27 +99,21 @@ def dig(tree: Any, *names: str) -> Any:
     return tree
 
 
-def title(arm: str) -> str:
-    """Return the arm's name for readers."""
-    return TITLES.get(arm, arm.replace("_", " "))
-
-
 def in_order(arms: Iterable[str]) -> list[str]:
     """Return the arms with the base first, the synthetic ones as they come, the bound last."""
     return sorted(arms, key=lambda arm: (arm == BOUND) - (arm == BASE))
 
 
-def _json(path: Path) -> Mapping[str, Any]:
-    found = read_json(path) if path.is_file() else {}
-    return found if isinstance(found, dict) else {}
-
-
-def _yaml(path: Path) -> Mapping[str, Any]:
+def _mapping(path: Path) -> Tree:
+    """The mapping in a file of JSON or else YAML; empty where there is none."""
+    if not path.is_file():
+        return {}
+    kind, read = ("JSON", read_json) if path.suffix == ".json" else ("YAML", read_yaml)
     try:
-        found = yaml.safe_load(read_bytes(path)) if path.is_file() else {}
-    except yaml.YAMLError:
-        raise InputError(f"{path.name} of this revision is not valid YAML; report another, or restore it") from None
-    return found if isinstance(found, dict) else {}
+        content = read(path)
+    except InputError:
+        raise InputError(f"{path.name} of this revision is not valid {kind}; report another, or restore it") from None
+    return content if isinstance(content, dict) else {}
 
 
 def _numbers(path: Path) -> Rows:
@@ -130,7 +130,7 @@ def _numbers(path: Path) -> Rows:
     return rows
 
 
-def _sheets(metrics: Path, params: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Path]:
+def _sheets(metrics: Path, params: Tree, defaults: Tree) -> dict[str, Path]:
     """The run's own first, then those of studies of the same data; the generator's only where it is the one in use."""
     own = {path.stem: path for path in sorted((metrics / "sheets").glob("*.png"))}
     generator = own.pop(GENERATOR_SHEET, None)
@@ -144,7 +144,7 @@ def _sheets(metrics: Path, params: Mapping[str, Any], defaults: Mapping[str, Any
     return {**first, **own, **studies, **last}
 
 
-def _told(folder: Path, accuracy: Mapping[str, Any]) -> Predictions | None:
+def _predictions(folder: Path, accuracy: Tree) -> Predictions | None:
     if not dig(accuracy, BASE, "per_class"):
         return None
     try:

@@ -1,0 +1,99 @@
+"""The report's part on where the numbers come from: commit, parameters, data, versions, and what synthesis cost."""
+
+import hashlib
+from collections.abc import Mapping
+
+from src.reporting.blocks import Block, Fold, Section, Table, Text, columns_of, folded
+from src.reporting.parameters import different_parameters, parameters_in_use, preset
+from src.reporting.run_results import Run, dig
+from src.reporting.wording import MISSING, listed, number, setting
+
+COST = {
+    "images": ("images", 0),
+    "seconds": ("seconds", 0),
+    "seconds_per_image": ("seconds an image", 3),
+    "seconds_per_unguided_image": ("seconds an unguided image", 3),
+    "guided_over_unguided": ("guided over unguided", 2),
+    "gflop_per_image": ("GFLOP an image", 2),
+    "peak_memory_gb": ("peak memory, GB", 2),
+    "share_of_matrix_rate": ("share of the machine's matrix rate", 2),
+}
+VERSIONS = {"torch": "torch", "precision": "in", "device": "on"}
+
+
+def cost_section(run: Run) -> Section:
+    """What synthesis took."""
+    if not run.costs:
+        return Section("cost", "Cost", [Text(f"Cost: {MISSING}.")])
+    rows = [
+        [words, *(number(cost.get(name), digits) for cost in run.costs.values())]
+        for name, (words, digits) in COST.items()
+        if any(name in cost for cost in run.costs.values())
+    ]
+    table = Table("Cost of synthesis", columns_of(run.costs), rows)
+    return Section("cost", "Cost", [table, Text("Timings are of the machine that made the images, one worker.")])
+
+
+def provenance_section(run: Run) -> Section:
+    """What was run, on which data, by which code and generator."""
+    revision, lock = run.revision, run.revision.folder / "dvc.lock"
+    facts = {
+        "commit": f"{revision.commit} ({revision.date}, {revision.subject})" if revision.commit else "none yet",
+        "revision asked for": revision.name,
+        "state": _state(run),
+        "data set": setting(dig(run.params, "dataset")),
+        "images": _images(run),
+        "seed": setting(dig(run.params, "seed")),
+        "generator": _generator(run),
+        "feedback": _feedback(run),
+        "versions": _versions(run),
+        "dvc.lock": f"sha256 {hashlib.sha256(lock.read_bytes()).hexdigest()}" if lock.is_file() else "none",
+    }
+    blocks: list[Block] = [Table("What was run", ["", "value"], list(facts.items()), words=True)]
+    if run.params:
+        caption = "Parameters in use that differ from those of HEAD"
+        blocks.append(different_parameters(caption, ("parameter", "here", "HEAD"), run.params, revision.defaults))
+    blocks += [fold for fold in (parameters_in_use(run.params), _hashes(run)) if fold]
+    return Section("provenance", "Provenance", blocks)
+
+
+def _state(run: Run) -> str:
+    changed = list(run.revision.changed)
+    if not changed:
+        return "as committed"
+    return f"differs from the commit in {number(len(changed))} files: {listed(changed)}"
+
+
+def _images(run: Run) -> str:
+    counts = dig(run.splits, "images") or {}
+    return ", ".join(f"{number(count)} {name}" for name, count in counts.items()) or MISSING
+
+
+def _generator(run: Run) -> str:
+    path, revision, mirror = (preset(run.params, "generators").get(key) for key in ("path", "revision", "mirror"))
+    source = f"{setting(dig(run.params, 'generator'))}: {setting(path)}"
+    if revision:
+        moving = " (a branch, not a commit: it can move)" if len(str(revision)) != 40 else ""
+        return f"{source} at {revision}{moving}" + (f", {mirror}" if mirror else "")
+    deps = dig(run.lock, "stages", "synth_guided", "deps") or []
+    md5 = next((dep.get("md5") for dep in deps if isinstance(dep, Mapping) and dep.get("path") == path), None)
+    return source + (f", md5 {md5}" if md5 else "")
+
+
+def _feedback(run: Run) -> str:
+    name, chosen = setting(dig(run.params, "feedback")), preset(run.params, "feedbacks")
+    scale, every = (setting(chosen.get(key)) for key in ("scale", "every"))
+    return f"{name} (scale {scale}, every {every} steps)" if chosen else name
+
+
+def _versions(run: Run) -> str:
+    cost = next(iter(run.costs.values()), {})
+    return ", ".join(f"{words} {cost[key]}" for key, words in VERSIONS.items() if key in cost) or MISSING
+
+
+def _hashes(run: Run) -> Fold | None:
+    rows = [[f"split {name}", f"sha256 {value}"] for name, value in (dig(run.splits, "sha256") or {}).items()]
+    for stage in (dig(run.lock, "stages") or {}).values():
+        outs = [out for out in (dig(stage, "outs") or []) if isinstance(out, Mapping)]
+        rows += [[out["path"], f"md5 {out['md5']}"] for out in outs if "path" in out and "md5" in out]
+    return folded(Table("Hashes of splits and outputs", ["", "hash"], rows, words=True)) if rows else None
