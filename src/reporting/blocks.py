@@ -1,20 +1,21 @@
 """What a report is made of, before it becomes a page or Markdown: both are written from the same blocks."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from markupsafe import Markup
 
 from src.reporting.wording import percent, title
+
+ArmRows = Sequence[tuple[str, Mapping[str, Any]]]  # (name, {arm: value})
 
 
 @dataclass(frozen=True)
 class Text:
     """A paragraph."""
 
-    kind: ClassVar[str] = "text"
     text: str
 
 
@@ -22,18 +23,21 @@ class Text:
 class Table:
     """Rows of text under columns; the first column heads its row. words: the other columns hold text, not numbers."""
 
-    kind: ClassVar[str] = "table"
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: bool = False
+
+    @property
+    def folded(self) -> "Fold":
+        """The table as details that a reader opens by its caption."""
+        return Fold(self.caption, [self])
 
 
 @dataclass(frozen=True)
 class Figure:
     """A drawing, what it shows in words, and its numbers."""
 
-    kind: ClassVar[str] = "figure"
     title: str
     svg: Markup
     alt: str
@@ -44,7 +48,6 @@ class Figure:
 class Picture:
     """A tracked PNG. name: unique in the report; size: width and height in pixels."""
 
-    kind: ClassVar[str] = "picture"
     name: str
     title: str
     alt: str
@@ -56,7 +59,6 @@ class Picture:
 class Advice:
     """One finding of the diagnosis: how grave, the numbers that led to it, and what to do."""
 
-    kind: ClassVar[str] = "advice"
     severity: str
     title: str
     numbers: str
@@ -67,7 +69,6 @@ class Advice:
 class Fold:
     """Details that a reader opens."""
 
-    kind: ClassVar[str] = "fold"
     title: str
     blocks: Sequence["Block"]
 
@@ -76,7 +77,6 @@ class Fold:
 class Side:
     """Blocks next to each other where there is room. narrow: four of them rather than two."""
 
-    kind: ClassVar[str] = "side"
     blocks: Sequence["Block"]
     narrow: bool = False
 
@@ -110,7 +110,7 @@ class Report:
     headline: str
     about: Sequence[str]
     tiles: Sequence[Tile]
-    sections: Sequence[Section] = field(default_factory=tuple)
+    sections: Sequence[Section]
 
 
 def columns_of(arms: Iterable[str], first: str = "") -> list[str]:
@@ -119,17 +119,8 @@ def columns_of(arms: Iterable[str], first: str = "") -> list[str]:
 
 
 def by_arm(
-    caption: str,
-    arms: Sequence[str],
-    rows: Iterable[tuple[str, Mapping[str, Any]]],
-    write: Callable[[Any], str] = percent,
-    first: str = "",
+    caption: str, arms: Sequence[str], rows: ArmRows, write: Callable[[Any], str] = percent, first: str = ""
 ) -> Table:
-    """A row for each name with a value of every arm. rows: (name, {arm: value})."""
+    """A table with a row for each name, a value of every arm in it; `first` heads the names."""
     cells = [[name, *(write(values.get(arm)) for arm in arms)] for name, values in rows]
     return Table(caption, columns_of(arms, first), cells)
-
-
-def folded(table: Table) -> Fold:
-    """A table that a reader opens by its caption."""
-    return Fold(table.caption, [table])

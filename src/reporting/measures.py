@@ -5,6 +5,7 @@ from src.reporting.run_results import Tree, dig
 from src.settings.arms import BOUND
 
 SUBSETS = ("overall", *SHOTS)  # of the test images: all of them, those of classes with many, medium and few images
+METRICS = {"fid": "FID", "density": "density", "coverage": "coverage", "agreement": "class agreement"}
 ADJECTIVE = {"worst group": "worst-group", "few": "few-shot", "overall": "overall"}
 
 WEAK = 0.25  # of the way from chance to perfect, below which a classifier tells little; the default's base has .97
@@ -52,5 +53,6 @@ def image_metrics(quality: Tree, arm: str) -> dict[str, Tree]:
 
 
 def overall_metrics(quality: Tree, arm: str) -> Tree:
-    """Return FID, density and coverage of all of the arm's images; empty if they were not measured."""
-    return image_metrics(quality, arm).get("overall", {})
+    """Return FID, density, coverage and the like of all of the arm's images, as far as measured, and the agreement."""
+    agreement = dig(quality, arm, "class_agreement", "overall")
+    return {**image_metrics(quality, arm).get("overall", {}), "agreement": agreement}

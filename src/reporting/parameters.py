@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from src.reporting.blocks import Fold, Table, Text, folded
+from src.reporting.blocks import Fold, Table, Text
 from src.reporting.run_results import Tree, dig
 from src.reporting.wording import setting
 
@@ -44,7 +44,7 @@ def in_use(params: Tree) -> dict[str, Any]:
 def parameters_in_use(params: Tree) -> Fold | None:
     """Return the parameters in use as a table that a reader opens; None if there are none."""
     rows = list(leaves(in_use(params)).items())
-    return folded(Table("Parameters in use", ["parameter", "value"], rows, words=True)) if rows else None
+    return Table("Parameters in use", ["parameter", "value"], rows, words=True).folded if rows else None
 
 
 def different_parameters(caption: str, columns: tuple[str, str, str], ours: Tree, theirs: Tree) -> Text | Table | Fold:
@@ -59,4 +59,4 @@ def different_parameters(caption: str, columns: tuple[str, str, str], ours: Tree
     if not rows:
         return Text(f"{caption}: none.")
     table = Table(f"{caption} ({len(rows)})", columns, rows, words=True)
-    return table if len(rows) <= SHOWN else folded(table)
+    return table if len(rows) <= SHOWN else table.folded

@@ -2,14 +2,14 @@
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
-from src.reporting.blocks import Block, Fold, Picture, Report, Side
+from src.reporting.blocks import Block, Fold, Picture, Report, Section, Side
 from src.reporting.markdown_writer import markdown
 from src.reporting.run_results import GENERATOR_SHEET
 from src.reporting.wording import code_spans
@@ -23,7 +23,7 @@ PICTURES = 3_300_000
 def write(report: Report, folder: Path) -> tuple[Path, Path]:
     """Write index.html, report.md and its sheets/ into the folder; returns the first two."""
     addresses = {}
-    for picture in pictures(report):
+    for picture in pictures(report.sections):
         addresses[picture.name] = f"sheets/{picture.name}.png"
         atomic_write(folder / addresses[picture.name], picture.path.read_bytes())
     html, text = folder / "index.html", folder / "report.md"
@@ -45,7 +45,7 @@ def page(report: Report) -> str:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters["code"] = code
+    environment.filters |= {"code": code, "kind": lambda block: type(block).__name__.lower()}
     css = Markup((TEMPLATES / "style.css").read_text())
     return environment.get_template("page.html").render(report=report, css=css, data=inlined(report))
 
@@ -62,7 +62,7 @@ def inlined(report: Report) -> Mapping[str, str]:
     The generator's sheet, which says nothing of the run itself, is the first to go.
     """
     addresses, room = {}, PICTURES
-    for picture in sorted(pictures(report), key=lambda picture: picture.path.stem == GENERATOR_SHEET):
+    for picture in sorted(pictures(report.sections), key=lambda picture: picture.path.stem == GENERATOR_SHEET):
         content = compact(picture.path)
         if content is not None and len(content) <= room:
             room -= len(content)
@@ -81,14 +81,10 @@ def compact(path: Path) -> bytes | None:
     return content.getvalue()
 
 
-def pictures(report: Report) -> Iterable[Picture]:
-    """Return every picture, in the order of the page."""
-    return _pictures(block for section in report.sections for block in section.blocks)
-
-
-def _pictures(blocks: Iterable[Block]) -> Iterable[Picture]:
+def pictures(blocks: Iterable[Block | Section]) -> Iterator[Picture]:
+    """Yield every picture in the blocks, in the order of the page."""
     for block in blocks:
         if isinstance(block, Picture):
             yield block
-        elif isinstance(block, Fold | Side):
-            yield from _pictures(block.blocks)
+        elif isinstance(block, Fold | Side | Section):
+            yield from pictures(block.blocks)

@@ -46,22 +46,22 @@ class Run:
     predictions: Predictions | None
 
     @property
-    def classes(self) -> list[str]:
-        """The classes' names in the order of the data set."""
-        return list(dig(self.accuracy, BASE, "per_class") or dig(self.splits, "train_counts") or ())
+    def train_counts(self) -> dict[str, int]:
+        """Training images of every class, in the order of the data set."""
+        rows = dig(self.accuracy, BASE, "per_class")
+        if rows:
+            return {name: int(row["train_images"]) for name, row in rows.items()}
+        return dict(dig(self.splits, "train_counts") or {})
 
     @property
     def counts(self) -> list[int]:
-        """Training images per class, in the order of `classes`."""
-        rows = dig(self.accuracy, BASE, "per_class")
-        if rows is None:
-            return list((dig(self.splits, "train_counts") or {}).values())
-        return [int(row["train_images"]) for row in rows.values()]
+        """The training images alone."""
+        return list(self.train_counts.values())
 
     @property
-    def rarest_first(self) -> list[tuple[int, str]]:
-        """Every class with its training images, as (images, class), those with the fewest first."""
-        return sorted(zip(self.counts, self.classes, strict=True), key=itemgetter(0))
+    def rarest_first(self) -> list[tuple[str, int]]:
+        """Every class with its training images, those with the fewest first."""
+        return sorted(self.train_counts.items(), key=itemgetter(1))
 
     @property
     def arms(self) -> list[str]:

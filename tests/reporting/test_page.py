@@ -6,6 +6,7 @@ import re
 import numpy as np
 from PIL import Image
 
+from src.reporting.blocks import Side, Table
 from src.reporting.markdown_writer import markdown
 from src.reporting.report_writer import compact, page, write
 from src.versions.import_closure import ROOT
@@ -77,13 +78,13 @@ def test_the_comparison_names_what_differs(healthy, tmp_path):
     made.change(healthy / "metrics/fid_density_coverage.json", "guided", "class_agreement", "overall", value=0.3)
     document = made.report_of(healthy, tmp_path, compare="HEAD")
     comparison = next(section for section in document.sections if section.name == "comparison")
-    tables = {block.caption: block for block in comparison.blocks if block.kind == "table"}
+    tables = {block.caption: block for block in comparison.blocks if isinstance(block, Table)}
     assert list(tables["Parameters that differ (1)"].rows) == [("synth.image_dropout", "0.9", "0.3")]
     accuracies = next(table for caption, table in tables.items() if "on the same test images" in caption)
     assert ["guided, overall", "85.5\u00a0%", "85.5\u00a0%", "+0.0 [+0.0,\u00a0+0.0]"] in accuracies.rows
     images = {row[0]: row[1:] for row in tables["The images here and there"].rows}
     assert images["guided, class agreement"] == ["30.0\u00a0%", "90.0\u00a0%", "\u221260.0"]
-    figures = [figure.title for block in comparison.blocks if block.kind == "side" for figure in block.blocks]
+    figures = [figure.title for block in comparison.blocks if isinstance(block, Side) for figure in block.blocks]
     assert len(figures) == 4 and "Validation accuracy, here" in figures
     checked(page(document))
 

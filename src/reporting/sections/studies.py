@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from src.reporting.blocks import Block, Fold, Picture, Section, Table, Text
+from src.reporting.blocks import Block, Fold, Picture, Table, Text
 from src.reporting.run_results import Run
 from src.reporting.wording import MISSING, capitalised
 from src.runtime.errors import InputError
@@ -18,16 +18,15 @@ from src.studies.study_files import known_studies, read_study
 from src.studies.summary import absent, verdict
 
 
-def studies_section(run: Run) -> Section | None:
-    """Return all studies with results, folded, each at the papers' scale too; None where there is none."""
+def studies(run: Run) -> list[Block]:
+    """Return all studies with results, folded, each at the papers' scale too."""
     files, results = run.revision.folder / "studies", run.revision.folder / "metrics" / "studies"
-    blocks = [
+    return [
         _study(name, path, files, ending != "")
         for name in known_studies(files)
         for ending in ("", "-paper")
         if (path := results / f"{name}{ending}.csv").is_file()
     ]
-    return Section("studies", "Studies", blocks) if blocks else None
 
 
 def _study(name: str, path: Path, files: Path, paper: bool) -> Block:

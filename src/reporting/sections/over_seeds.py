@@ -1,6 +1,6 @@
 """What the evidence over seeds says about settings like those of the run: means with 95 % intervals, paired gains."""
 
-from src.reporting.blocks import Section, Table, Text
+from src.reporting.blocks import Block, Table, Text
 from src.reporting.measures import ADJECTIVE, main_measure
 from src.reporting.run_results import Run, dig
 from src.reporting.wording import MISSING, mean_percent, mean_points, title
@@ -22,10 +22,10 @@ TITLES = {
 LIKE = {"none": UNGUIDED, "loss": "loss", "entropy": "entropy", "hardness": "hardness"}
 
 
-def seeds_section(run: Run) -> Section | None:
-    """Return the table; None where the evidence is about other data, or there is none."""
+def table(run: Run) -> list[Block]:
+    """Return the table; nothing where the evidence is about other data, or there is none."""
     if not _about_this(run):
-        return None
+        return []
     seeds, rows = run.evidence["seeds"], []
     for arm in (arm for arm in TITLES if arm in run.evidence["arms"]):
         cells = []
@@ -36,12 +36,12 @@ def seeds_section(run: Run) -> Section | None:
         rows.append([TITLES[arm], *cells])
     split = dig(run.evidence, "split")
     caption = f"Mean and 95 % interval over {len(seeds)} seeds ({seeds[0]} to {seeds[-1]}), {split} split; "
-    table = Table(f"{caption}differences paired", ["", "overall", "over base", "few", "over base"], rows)
+    columns = ["", "overall", "over base", "few", "over base"]
     note = "From metrics/evidence.json, which was made with settings of its own; README.md has the whole table."
-    return Section("seeds", "Seeds", [table, Text(note)])
+    return [Table(f"{caption}differences paired", columns, rows), Text(note)]
 
 
-def seeds_sentence(run: Run) -> str | None:
+def sentence(run: Run) -> str | None:
     """Return the gain of feedback like the run's over many seeds, and the feedback's part in it; None without it."""
     arm = LIKE.get(str(dig(run.params, "feedback")))
     measure = main_measure(run.accuracy.get(BASE))
@@ -49,10 +49,10 @@ def seeds_sentence(run: Run) -> str | None:
     if arm is None or gains is None:
         return None
     seeds = run.evidence["seeds"]
-    sentence = f"Over {len(seeds)} other seeds ({seeds[0]} to {seeds[-1]}), guided images with the default's settings "
-    sentence += f"and this feedback gain {mean_points(gains)} points ({ADJECTIVE[measure]})"
+    text = f"Over {len(seeds)} other seeds ({seeds[0]} to {seeds[-1]}), guided images with the default's settings "
+    text += f"and this feedback gain {mean_points(gains)} points ({ADJECTIVE[measure]})"
     part = _gains(run, arm, measure, over=UNGUIDED) if arm != UNGUIDED else None
-    return sentence + (f", of which the feedback {mean_points(part)}." if part else ".")
+    return text + (f", of which the feedback {mean_points(part)}." if part else ".")
 
 
 def _about_this(run: Run) -> bool:

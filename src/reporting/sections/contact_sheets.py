@@ -2,22 +2,22 @@
 
 from PIL import Image
 
-from src.reporting.blocks import Block, Fold, Picture, Section, Side, Text
+from src.reporting.blocks import Block, Fold, Picture, Side, Text
 from src.reporting.run_results import FIRST_SHEETS, GENERATOR_SHEET, Run, dig
 from src.reporting.wording import capitalised, title
 
 
-def pictures_section(run: Run) -> Section:
+def pictures(run: Run) -> list[Block]:
     """The contact sheets: real images first, then each arm's, then what else there is."""
-    sheets: list[Block] = [_picture(run, name) for name in run.sheets if name != GENERATOR_SHEET]
+    sheets = [_picture(run, name) for name in run.sheets if name != GENERATOR_SHEET]
     blocks: list[Block] = [Side(sheets)] if sheets else [Text("Contact sheets: none in this revision.")]
     if GENERATOR_SHEET in run.sheets:
         blocks.append(Fold("What the shipped generator makes of each condition", [_picture(run, GENERATOR_SHEET)]))
-    return Section("pictures", "Pictures", blocks)
+    return blocks
 
 
 def _picture(run: Run, name: str) -> Picture:
-    known = {
+    contents = {
         "real": "real training images",
         "synaug": f"{title('synaug')}'s synthetic images, from text alone",
         "guided": f"guided synthetic images{_conditions(run)}",
@@ -27,7 +27,7 @@ def _picture(run: Run, name: str) -> Picture:
     with Image.open(path, formats=["PNG"]) as image:
         size, heading = image.size, image.info.get("Title")
     sheet = f"{name.partition('/')[0]}: {heading}" if heading else name.replace("/", ", ")
-    content = known.get(name, f"images of {sheet.replace('_', ' ')}")
+    content = contents.get(name, f"images of {sheet.replace('_', ' ')}")
     rows = "a row for each class shown" if name in FIRST_SHEETS else "each row with its name at the left"
     alt = f"Contact sheet of {content}, {rows}."
     return Picture(name.replace("/", "-"), capitalised(content), alt, path, size)

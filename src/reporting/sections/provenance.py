@@ -1,12 +1,12 @@
 """The report's part on where the numbers come from: commit, parameters, data, versions, and what synthesis cost."""
 
-import hashlib
 from collections.abc import Mapping
 
-from src.reporting.blocks import Block, Fold, Section, Table, Text, columns_of, folded
+from src.reporting.blocks import Block, Fold, Table, Text, columns_of
 from src.reporting.parameters import different_parameters, parameters_in_use, preset
 from src.reporting.run_results import Run, dig
 from src.reporting.wording import MISSING, listed, number, setting
+from src.runtime.files import hash_file
 
 COST = {
     "images": ("images", 0),
@@ -21,52 +21,43 @@ COST = {
 VERSIONS = {"torch": "torch", "precision": "in", "device": "on"}
 
 
-def cost_section(run: Run) -> Section:
+def cost(run: Run) -> list[Block]:
     """What synthesis took."""
     if not run.costs:
-        return Section("cost", "Cost", [Text(f"Cost: {MISSING}.")])
+        return [Text(f"Cost: {MISSING}.")]
     rows = [
-        [words, *(number(cost.get(name), digits) for cost in run.costs.values())]
+        [words, *(number(measured.get(name), digits) for measured in run.costs.values())]
         for name, (words, digits) in COST.items()
-        if any(name in cost for cost in run.costs.values())
+        if any(name in measured for measured in run.costs.values())
     ]
-    table = Table("Cost of synthesis", columns_of(run.costs), rows)
-    return Section("cost", "Cost", [table, Text("Timings are of the machine that made the images, one worker.")])
+    note = "Timings are of the machine that made the images, one worker."
+    return [Table("Cost of synthesis", columns_of(run.costs), rows), Text(note)]
 
 
-def provenance_section(run: Run) -> Section:
+def origin(run: Run) -> list[Block]:
     """What was run, on which data, by which code and generator."""
     revision, lock = run.revision, run.revision.folder / "dvc.lock"
+    changed, images = list(revision.changed), dig(run.splits, "images") or {}
+    measured = next(iter(run.costs.values()), {})
+    differs = f"differs from the commit in {number(len(changed))} files: {listed(changed)}"
     facts = {
         "commit": f"{revision.commit} ({revision.date}, {revision.subject})" if revision.commit else "none yet",
         "revision asked for": revision.name,
-        "state": _state(run),
+        "state": differs if changed else "as committed",
         "data set": setting(dig(run.params, "dataset")),
-        "images": _images(run),
+        "images": ", ".join(f"{number(count)} {name}" for name, count in images.items()) or MISSING,
         "seed": setting(dig(run.params, "seed")),
         "generator": _generator(run),
         "feedback": _feedback(run),
-        "versions": _versions(run),
-        "dvc.lock": f"sha256 {hashlib.sha256(lock.read_bytes()).hexdigest()}" if lock.is_file() else "none",
+        "versions": ", ".join(f"{words} {measured[key]}" for key, words in VERSIONS.items() if key in measured)
+        or MISSING,
+        "dvc.lock": f"sha256 {hash_file(lock)}" if lock.is_file() else "none",
     }
     blocks: list[Block] = [Table("What was run", ["", "value"], list(facts.items()), words=True)]
     if run.params:
         caption = "Parameters in use that differ from those of HEAD"
         blocks.append(different_parameters(caption, ("parameter", "here", "HEAD"), run.params, revision.defaults))
-    blocks += [fold for fold in (parameters_in_use(run.params), _hashes(run)) if fold]
-    return Section("provenance", "Provenance", blocks)
-
-
-def _state(run: Run) -> str:
-    changed = list(run.revision.changed)
-    if not changed:
-        return "as committed"
-    return f"differs from the commit in {number(len(changed))} files: {listed(changed)}"
-
-
-def _images(run: Run) -> str:
-    counts = dig(run.splits, "images") or {}
-    return ", ".join(f"{number(count)} {name}" for name, count in counts.items()) or MISSING
+    return [*blocks, *(fold for fold in (parameters_in_use(run.params), _hashes(run)) if fold)]
 
 
 def _generator(run: Run) -> str:
@@ -86,14 +77,9 @@ def _feedback(run: Run) -> str:
     return f"{name} (scale {scale}, every {every} steps)" if chosen else name
 
 
-def _versions(run: Run) -> str:
-    cost = next(iter(run.costs.values()), {})
-    return ", ".join(f"{words} {cost[key]}" for key, words in VERSIONS.items() if key in cost) or MISSING
-
-
 def _hashes(run: Run) -> Fold | None:
     rows = [[f"split {name}", f"sha256 {value}"] for name, value in (dig(run.splits, "sha256") or {}).items()]
     for stage in (dig(run.lock, "stages") or {}).values():
         outs = [out for out in (dig(stage, "outs") or []) if isinstance(out, Mapping)]
         rows += [[out["path"], f"md5 {out['md5']}"] for out in outs if "path" in out and "md5" in out]
-    return folded(Table("Hashes of splits and outputs", ["", "hash"], rows, words=True)) if rows else None
+    return Table("Hashes of splits and outputs", ["", "hash"], rows, words=True).folded if rows else None

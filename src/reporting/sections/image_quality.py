@@ -2,93 +2,79 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from src.reporting.accuracy_sections import dotted
-from src.reporting.blocks import Block, Figure, Fold, Section, Side, Table, Text, by_arm, columns_of, folded
+from src.reporting.blocks import Block, Figure, Fold, Side, Table, Text, by_arm, columns_of
 from src.reporting.charts import Bar, bars
 from src.reporting.guidance_signs import criterion
-from src.reporting.measures import SUBSETS, feature_space, label, overall_metrics
+from src.reporting.measures import METRICS, SUBSETS, feature_space, label, overall_metrics
 from src.reporting.run_results import Run, Tree, dig
+from src.reporting.sections.accuracy import dotted
 from src.reporting.wording import MISSING, number, percent, signed, title
 
-METRICS = {"fid": "FID", "density": "density", "coverage": "coverage"}
-COLUMNS = {**METRICS, "precision": "precision", "recall": "recall"}
-BARS = {
-    "fid": "FID, lower is better",
-    "density": "density",
-    "coverage": "coverage",
-    "agreement": "class agreement",
-}
+COLUMNS = {"fid": "FID", "density": "density", "coverage": "coverage", "precision": "precision", "recall": "recall"}
+BARS = {**METRICS, "fid": "FID, lower is better"}
 LOOKS = {"before": "first look", "after": "finished image"}
 
 
-def quality_section(run: Run) -> Section:
+def quality(run: Run) -> list[Block]:
     """FID, density, coverage and class agreement: a figure of the whole, tables by shot and feature space."""
     arms = [arm for arm in run.quality if isinstance(run.quality[arm], dict)]
     if not arms:
-        return Section("images", "Image quality", [Text(f"FID, density, coverage, class agreement: {MISSING}.")])
+        return [Text(f"FID, density, coverage, class agreement: {MISSING}.")]
     agreement = _agreement(run, arms)
     by_class = _agreement_figure(run, arms, agreement)
     blocks: list[Block] = [Side([figure for figure in (_overall(run, arms), by_class) if figure])]
-    spaces = dict.fromkeys(space for arm in arms for space, part in run.quality[arm].items() if _has_fid(part))
-    blocks += [folded(_in_space(run, arms, space)) for space in spaces]
+    parts = [(space, part) for arm in arms for space, part in run.quality[arm].items()]
+    spaces = dict.fromkeys(space for space, part in parts if dig(part, "overall", "fid") is not None)
+    blocks += [_in_space(run, arms, space).folded for space in spaces]
     if by_class is None and agreement is not None:
         blocks.append(Fold("Class agreement, by shot and class", [agreement]))
     note = "Against the real validation images. Class agreement is the share of images that the classifier of all real "
     note += "images puts into the class asked for."
-    return Section("images", "Image quality", [*blocks, Text(note)])
+    return [*blocks, Text(note)]
 
 
-def feedback_section(run: Run) -> Section:
-    """The criterion before and after, and how many updates there were."""
-    feedback, name = dig(run.quality, "guided", "feedback"), criterion(run.params)
-    judged = _judged(run)
-    if not feedback:
+def feedback(run: Run) -> list[Block]:
+    """The criterion before and after, how many updates there were, and the criterion of every arm's images."""
+    trace, name = dig(run.quality, "guided", "feedback"), criterion(run.params)
+    if not trace:
         none = name == "none" or "feedback" in (run.quality.get("guided") or {})
         absent = "This run had no feedback." if none else f"Criterion before and after feedback: {MISSING}."
-        return Section("feedback", "Feedback", [Text(absent), *judged])
-    before, after = (feedback.get(key) for key in LOOKS)
+        return [Text(absent), *_judged(run)]
+    before, after = (trace.get(key) for key in LOOKS)
     note = ""
     if before is not None and after is not None:
         note = f"The base classifier's mean {name} over the guided images is {number(before, 3)} at the feedback's "
         note += f"first look and {number(after, 3)} on the finished images, a change of {signed(after - before, 3)}. "
     note += "The first look is at a blurred estimate, so that change is not the feedback's effect: this would need "
     note += "the same images without feedback, `-S feedback=none`."
-    rows = [[look, number(feedback[key], 3)] for key, look in LOOKS.items() if key in feedback]
-    rows.append(["updates an image got", number(feedback.get("updates"), 1)])
-    rows.append(["updates skipped for want of a gradient", number(feedback.get("skipped"), 1)])
+    rows = [[look, number(trace[key], 3)] for key, look in LOOKS.items() if key in trace]
+    rows.append(["updates an image got", number(trace.get("updates"), 1)])
+    rows.append(["updates skipped for want of a gradient", number(trace.get("skipped"), 1)])
     table = Table(f"Mean {name} of the base classifier over the guided images", ["", name], rows)
-    return Section("feedback", "Feedback", [Text(note), _looks(feedback, name, table), *judged])
-
-
-def _has_fid(part: Any) -> bool:
-    return dig(part, "overall", "fid") is not None
+    return [Text(note), _looks(trace, name, table), *_judged(run)]
 
 
 def _in_space(run: Run, arms: Sequence[str], space: str) -> Table:
     """What was measured in the features of one network, by arm and shot."""
-    rows = [
-        [
-            f"{title(arm)}, {label(subset)}",
-            *(number(dig(part, name)) for name in COLUMNS),
-            f"{number(dig(part, 'real_images'))} / {number(dig(part, 'synthetic_images'))}",
-        ]
-        for arm in arms
-        for subset in SUBSETS
-        if (part := dig(run.quality, arm, space, subset)) is not None
-    ]
+    rows = []
+    for arm in arms:
+        for subset in SUBSETS:
+            if (part := dig(run.quality, arm, space, subset)) is not None:
+                images = f"{number(dig(part, 'real_images'))} / {number(dig(part, 'synthetic_images'))}"
+                metrics = (number(dig(part, name)) for name in COLUMNS)
+                rows.append([f"{title(arm)}, {label(subset)}", *metrics, images])
     caption = f"In the features of {space.replace('_', ' ')}"
     return Table(caption, ["", *COLUMNS.values(), "real / synthetic"], rows)
 
 
 def _overall(run: Run, arms: Sequence[str]) -> Figure:
     """Bars of what was measured of all images of each arm."""
-    values, words = {}, {}
-    for arm in arms:
-        agreement = dig(run.quality, arm, "class_agreement", "overall")
-        values[arm] = {**overall_metrics(run.quality, arm), "agreement": agreement}
-        words[arm] = {name: (percent if name == "agreement" else number)(values[arm].get(name)) for name in BARS}
+    values = {arm: overall_metrics(run.quality, arm) for arm in arms}
+    words = {
+        arm: {name: (percent if name == "agreement" else number)(row.get(name)) for name in METRICS}
+        for arm, row in values.items()
+    }
     groups = []
     for name, heading in BARS.items():
         known = [row[name] for row in values.values() if row.get(name) is not None]
@@ -96,11 +82,11 @@ def _overall(run: Run, arms: Sequence[str]) -> Figure:
         groups.append((heading, full, [(arm, values[arm].get(name), words[arm][name]) for arm in arms]))
     space = (feature_space(run.quality, arms[0]) or "no feature space").replace("_", " ")
     caption = f"Synthetic images against real ones, features of {space}"
-    alt = f"{caption}. " + "; ".join(
-        f"{title(arm)}: FID {row['fid']}, density {row['density']}, coverage {row['coverage']}, class agreement "
-        f"{row['agreement']}"
+    measured = [
+        f"{title(arm)}: {', '.join(f'{METRICS[name]} {text}' for name, text in row.items())}"
         for arm, row in words.items()
-    )
+    ]
+    alt = f"{caption}. {'; '.join(measured)}"
     rows = [[heading, *(row[name] for row in words.values())] for name, heading in BARS.items()]
     return Figure(caption, bars(groups, alt), alt, Table(caption, columns_of(arms), rows))
 
@@ -109,7 +95,7 @@ def _agreement(run: Run, arms: Sequence[str]) -> Table | None:
     """Class agreement by shot and by class."""
     rates = {arm: dig(run.quality, arm, "class_agreement") or {} for arm in arms}
     rows = [(label(subset), {arm: rates[arm].get(subset) for arm in arms}) for subset in SUBSETS]
-    rows += [(name, {arm: dig(rates[arm], "per_class", name) for arm in arms}) for _, name in run.rarest_first]
+    rows += [(name, {arm: dig(rates[arm], "per_class", name) for arm in arms}) for name, _ in run.rarest_first]
     rows = [(name, row) for name, row in rows if any(rate is not None for rate in row.values())]
     caption = "Share of images that show the class asked for, classes rarest first"
     return by_arm(caption, arms, rows) if rows else None
@@ -118,7 +104,7 @@ def _agreement(run: Run, arms: Sequence[str]) -> Table | None:
 def _agreement_figure(run: Run, arms: Sequence[str], table: Table | None) -> Figure | None:
     """Class agreement by class, with the table of `_agreement` as its numbers."""
     rates = {arm: dig(run.quality, arm, "class_agreement", "per_class") or {} for arm in arms}
-    entries = [(f"{name} ({count})", {arm: rates[arm].get(name) for arm in arms}) for count, name in run.rarest_first]
+    entries = [(f"{name} ({count})", {arm: rates[arm].get(name) for arm in arms}) for name, count in run.rarest_first]
     known = {arm: [(rate, name) for name, rate in rates[arm].items() if rate is not None] for arm in arms}
     lowest = [f"{title(arm)} {percent(min(pairs)[0])} for {min(pairs)[1]}" for arm, pairs in known.items() if pairs]
     caption = "Class agreement by class, rarest first (training images)"
@@ -126,9 +112,9 @@ def _agreement_figure(run: Run, arms: Sequence[str], table: Table | None) -> Fig
     return figure if figure is None or table is None else replace(figure, numbers=table)
 
 
-def _looks(feedback: Tree, name: str, table: Table) -> Figure | Table:
+def _looks(trace: Tree, name: str, table: Table) -> Figure | Table:
     """Bars of the criterion at both looks; the table alone if one is negative, since no bar has such a length."""
-    values = {look: feedback[key] for key, look in LOOKS.items() if feedback.get(key) is not None}
+    values = {look: trace[key] for key, look in LOOKS.items() if trace.get(key) is not None}
     if not values or min(values.values()) < 0:
         return table
     looks: list[Bar] = [(look, value, number(value, 3)) for look, value in values.items()]

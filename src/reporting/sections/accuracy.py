@@ -1,10 +1,10 @@
 """The report's accuracies: the table, bars by shot, and dots by class and by group, rarest first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from src.evaluation.fairness import DIFFERENCES
-from src.reporting.blocks import Block, Figure, Fold, Section, Side, Table, Text, Tile, by_arm, columns_of
+from src.reporting.blocks import ArmRows, Block, Figure, Fold, Side, Table, Text, Tile, by_arm, columns_of
 from src.reporting.charts import bars, dots
 from src.reporting.gains import gains, main_arm
 from src.reporting.measures import ADJECTIVE, accuracies, bound_of, label, main_measure, overall_metrics
@@ -37,19 +37,19 @@ def tiles(run: Run) -> list[Tile]:
     return numbers
 
 
-def result_section(run: Run) -> Section:
+def result(run: Run) -> list[Block]:
     """Every arm's accuracy and calibration error, with differences to the base."""
     if not run.arms:
-        return Section("result", "Result", [Text("No arm was measured in this revision.")])
-    gained = {arm: gains(run, arm) for arm in run.arms if arm != BASE}
+        return [Text("No arm was measured in this revision.")]
+    gained = [gains(run, arm) for arm in run.arms if arm != BASE]
     rows, unmeasured = [], []
     for name, values in _by_measure(run).items():
         if all(value is None for value in values.values()):
             unmeasured.append(label(name))
             continue
         rows.append([label(name), *map(percent, values.values())])
-        if any(name in gain for gain in gained.values()):
-            texts = [gain[name].text if name in gain else MISSING for gain in gained.values()]
+        if any(name in gain for gain in gained):
+            texts = (gain[name].text if name in gain else MISSING for gain in gained)
             rows.append([f"{name}, points over base", "", *texts])
     rows.append(["calibration error", *(percent(dig(run.accuracy[arm], "ece")) for arm in run.arms)])
     note = "In brackets the 95 % interval of the difference, of a paired bootstrap over the test images: it is about "
@@ -59,21 +59,22 @@ def result_section(run: Run) -> Section:
     if dig(run.accuracy, BOUND, "bound") is False:
         note += " All real is no bound here: the training split already holds every real image."
     note += f" Not measured, for lack of such classes: {listed(unmeasured)}." if unmeasured else ""
-    table = Table("Accuracy on the test split and calibration error, by arm", columns_of(run.arms), rows)
-    return Section("result", "Result", [table, Text(note)])
+    return [Table("Accuracy on the test split and calibration error, by arm", columns_of(run.arms), rows), Text(note)]
 
 
-def classes_section(run: Run) -> Section:
-    """Which classes and groups gain."""
-    figures = [figure for figure in (_shots(run), _classes(run)) if figure]
+def classes(run: Run) -> list[Block]:
+    """Which classes and groups gain: bars by shot, dots by class and group, and fairness."""
+    by_class = [
+        (f"{name} ({count})", {arm: dig(run.accuracy, arm, "per_class", name, "accuracy") for arm in run.arms})
+        for name, count in run.rarest_first
+    ]
+    caption = "Accuracy by class, rarest first (training images)"
+    figures = [figure for figure in (_shots(run), dotted(run.arms, caption, "class", by_class)) if figure]
     blocks: list[Block] = [Side(figures)] if figures else [Text("Accuracy by shot and class: not measured.")]
-    blocks += [block for block in (_groups(run), _fairness(run)) if block]
-    return Section("classes", "Classes and groups", blocks)
+    return [*blocks, *(block for block in (_groups(run), _fairness(run)) if block)]
 
 
-def dotted(
-    arms: Sequence[str], caption: str, what: str, entries: Sequence[tuple[str, Mapping[str, Any]]], note: str = ""
-) -> Figure | None:
+def dotted(arms: Sequence[str], caption: str, what: str, entries: ArmRows, note: str = "") -> Figure | None:
     """Return a row of dots for each entry, as many as fit, with a table of all; None if there is none.
 
     entries: (name, {arm: share in [0, 1] or None}), in order. note: told with the drawing's description.
@@ -100,28 +101,19 @@ def _by_measure(run: Run) -> dict[str, dict[str, float | None]]:
 
 
 def _shots(run: Run) -> Figure | None:
-    measured = _by_measure(run)
+    rows = _by_measure(run)
     groups = [
         (label(name), 1.0, [(arm, value, percent(value)) for arm, value in values.items()])
-        for name, values in measured.items()
+        for name, values in rows.items()
         if any(value is not None for value in values.values())
     ]
     if not groups:
         return None
     main = main_measure(run.accuracy.get(BASE))
-    alt = f"Bars of accuracy by shot for each arm. {main}: {', '.join(with_titles(measured[main]))}"
-    caption = "Accuracy by shot and over groups" if "worst group" in measured else "Accuracy by shot"
-    rows = [(label(name), values) for name, values in measured.items()]
-    return Figure(caption, bars(groups, alt), alt, by_arm(caption, run.arms, rows))
-
-
-def _classes(run: Run) -> Figure | None:
-    """A row per class, rarest first."""
-    entries = [
-        (f"{name} ({count})", {arm: dig(run.accuracy, arm, "per_class", name, "accuracy") for arm in run.arms})
-        for count, name in run.rarest_first
-    ]
-    return dotted(run.arms, "Accuracy by class, rarest first (training images)", "class", entries)
+    alt = f"Bars of accuracy by shot for each arm. {main}: {', '.join(with_titles(rows[main]))}"
+    caption = "Accuracy by shot and over groups" if "worst group" in rows else "Accuracy by shot"
+    table = by_arm(caption, run.arms, [(label(name), values) for name, values in rows.items()])
+    return Figure(caption, bars(groups, alt), alt, table)
 
 
 def _groups(run: Run) -> Figure | None:
@@ -137,10 +129,10 @@ def _groups(run: Run) -> Figure | None:
 
 def _fairness(run: Run) -> Fold | None:
     """The largest of each difference over the classes; see `evaluation.fairness`."""
-    names = [name for name in DIFFERENCES if any(dig(run.accuracy, arm, "fairness", name) for arm in run.arms)]
     rows = [
         (name.replace("_", " "), {arm: dig(run.accuracy, arm, "fairness", name, "max") for arm in run.arms})
-        for name in names
+        for name in DIFFERENCES
+        if any(dig(run.accuracy, arm, "fairness", name) for arm in run.arms)
     ]
     caption = "Largest differences between contexts over the classes; lower is fairer"
     return Fold("Fairness", [by_arm(caption, run.arms, rows)]) if rows else None
