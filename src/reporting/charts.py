@@ -7,21 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from src.reporting.run_results import Rows
-from src.reporting.svg import (
-    LETTER,
-    WIDTH,
-    apart,
-    drawing,
-    legend,
-    line,
-    mark,
-    polyline,
-    shorten,
-    style,
-    tag,
-    text,
-    ticks,
-)
+from src.reporting.svg import LETTER, WIDTH, apart, drawing, line, mark, polyline, shorten, style, tag, text, ticks
 from src.reporting.wording import MISSING, percent, title
 
 # Shares from which a cell of the matrix is shaded darker, and the style class of each step.
@@ -62,7 +48,10 @@ def dots(rows: Sequence[tuple[str, Mapping[str, float]]], arms: Sequence[str], a
     left = min(LETTER * max(len(label) for label, _ in rows) + 10, 0.4 * WIDTH)
     room, top, height = WIDTH - left - 16, 40.0, 19.0
     bottom = top + height * len(rows)
-    parts = legend([(arm, title(arm)) for arm in arms], 12)
+    parts, x = [], 0.0
+    for arm in arms:
+        parts += [mark(arm, x + 6, 8), text(x + 15, 12, title(arm))]
+        x += 15 + LETTER * len(title(arm)) + 14
     for share in (0, 0.25, 0.5, 0.75, 1):
         x = left + room * share
         parts += [line(x, top - 8, x, bottom, "grid"), text(x, top - 12, f"{100 * share:.0f} %", "middle", "tick")]

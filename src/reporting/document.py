@@ -7,16 +7,7 @@ from src.reporting.gains import gains, headline, main_arm
 from src.reporting.measures import accuracies, main_measure
 from src.reporting.revision import WORK_TREE
 from src.reporting.run_results import Run, dig
-from src.reporting.sections import (
-    accuracy,
-    classifiers,
-    comparison,
-    contact_sheets,
-    image_quality,
-    over_seeds,
-    provenance,
-    studies,
-)
+from src.reporting.sections import accuracy, classifiers, comparison, images, over_seeds, pictures, provenance, studies
 from src.reporting.wording import capitalised, listed, setting, title, with_titles
 from src.settings.arms import BASE
 
@@ -28,10 +19,10 @@ def report(run: Run, other: Run | None = None) -> Report:
         Section("result", "Result", accuracy.result(run)),
         Section("diagnosis", "Diagnosis", _diagnosis(run, findings)),
         Section("comparison", "Comparison", comparison.differences(run, other) if other else []),
-        Section("pictures", "Pictures", contact_sheets.pictures(run)),
+        Section("pictures", "Pictures", pictures.contact_sheets(run)),
         Section("classes", "Classes and groups", accuracy.classes(run)),
-        Section("images", "Image quality", image_quality.quality(run)),
-        Section("feedback", "Feedback", image_quality.feedback(run)),
+        Section("images", "Image quality", images.quality(run)),
+        Section("feedback", "Feedback", images.feedback(run)),
         Section("errors", "Confusion and calibration", classifiers.errors(run)),
         Section("training", "Training", classifiers.training(run)),
         Section("seeds", "Seeds", over_seeds.table(run)),

@@ -8,7 +8,7 @@ from src.evaluation.improvement import Predictions, measures
 from src.evaluation.paired_tests import bootstrap, outcomes
 from src.reporting.measures import ADJECTIVE, accuracies, label, main_measure
 from src.reporting.run_results import Run
-from src.reporting.wording import interval, percent, points, title
+from src.reporting.wording import SPACE, percent, points, title
 from src.settings.arms import BASE, BOUND
 
 Ends = tuple[float, float]
@@ -28,8 +28,9 @@ class Gain:
 
     @property
     def text(self) -> str:
-        """The difference in points with its interval."""
-        return f"{points(self.value)} {interval(self.ends)}".strip()
+        """The difference in points, with its interval in brackets."""
+        ends = "" if self.ends is None else f" [{points(self.ends[0])},{SPACE}{points(self.ends[1])}]"
+        return points(self.value) + ends
 
 
 def gains(run: Run, arm: str) -> dict[str, Gain]:

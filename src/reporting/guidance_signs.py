@@ -19,27 +19,35 @@ IDLE = 0.5  # share of updates without a usable gradient
 
 
 def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: bool) -> Iterator[Finding]:
-    """Feedback without effect, or with too much of it. damaged: the images are far off or of the wrong class."""
+    """Feedback without effect, or with too much of it. damaged: the images are far off or of the wrong class.
+
+    That the criterion fell below the first look tells nothing of damaged images, where any may fall.
+    """
     feedback, chosen = dig(quality, arm, "feedback"), preset(settings, "feedbacks")
     name, scale = criterion(settings), chosen.get("scale")
     if not feedback or name == "none" or scale == 0:
         return
-    updates, skipped = feedback.get("updates"), feedback.get("skipped") or 0
+    before, after, updates = (feedback.get(key) for key in ("before", "after", "updates"))
+    skipped = feedback.get("skipped") or 0
     tried = None if updates is None else updates + skipped
     step = scale if chosen.get("rule", "latent") == "latent" else None
-    numbers = f"mean {name} {number(feedback.get('before'))} at the first look, {number(feedback.get('after'))} on the "
-    numbers += "finished images"
+    numbers = f"mean {name} {number(before)} at the first look, {number(after)} on the finished images"
     numbers += f"; {percent(skipped / tried)} of {number(float(tried), 1)} updates had no gradient" if tried else ""
     numbers += "" if scale is None else f"; feedback scale {setting(scale)}"
+    fell = far_up = False
+    if before is not None and after is not None:
+        sated = name == "entropy" and classes > 1 and after > SATED * math.log(classes)
+        fell = after < before + (FALLEN - 1) * abs(before)
+        far_up = after > before + ((ROSE if sated else RAISED) - 1) * abs(before)
     if tried is not None and skipped >= IDLE * tried:
         advice = "A classifier that is always certain, or always says the same, has no gradient: train the base "
         advice += "better, and check the feedback's first and last step."
         yield Finding(INERT, arm, WARNING, numbers, advice)
-    elif damaged and (_far_up(feedback, name, classes) or (step is not None and step >= HUGE_STEP)):
+    elif damaged and (far_up or (step is not None and step >= HUGE_STEP)):
         advice = "Feedback was strong, and the images no longer look real or show their class. Lower its scale; "
         advice += "`-S feedback=none` shows how much of this is its doing."
         yield Finding(DESTRUCTIVE, arm, WARNING, numbers, advice)
-    elif _not_up(feedback, damaged) or (step is not None and step <= TINY_STEP):
+    elif (fell and not damaged) or (step is not None and step <= TINY_STEP):
         advice = "Feedback has not raised its criterion. Raise its scale, or guide more steps (`every`, `last`); "
         advice += "`-S feedback=none` shows what the images are without it."
         yield Finding(INERT, arm, WARNING, numbers, advice)
@@ -48,20 +56,3 @@ def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: boo
 def criterion(settings: Tree) -> str:
     """Return the name of the criterion of a run's feedback: "none", or "criterion" where it is not known."""
     return str(preset(settings, "feedbacks").get("criterion") or dig(settings, "feedback") or "criterion")
-
-
-def _not_up(feedback: Tree, damaged: bool) -> bool:
-    """Whether the criterion ended low. Against the first look alone, damaged images tell nothing: any may fall."""
-    before, after = feedback.get("before"), feedback.get("after")
-    if after is None or before is None:
-        return False
-    return not damaged and after < before + (FALLEN - 1) * abs(before)
-
-
-def _far_up(feedback: Tree, name: str, classes: int) -> bool:
-    """Whether the criterion ended high above the first look, or, for entropy, rose to where it can hardly rise more."""
-    before, after = feedback.get("before"), feedback.get("after")
-    if after is None or before is None:
-        return False
-    sated = name == "entropy" and classes > 1 and after > SATED * math.log(classes)
-    return after > before + ((ROSE if sated else RAISED) - 1) * abs(before)

@@ -41,12 +41,6 @@ def in_use(params: Tree) -> dict[str, Any]:
     return {**chosen, **others, **presets}
 
 
-def parameters_in_use(params: Tree) -> Fold | None:
-    """Return the parameters in use as a table that a reader opens; None if there are none."""
-    rows = list(leaves(in_use(params)).items())
-    return Table("Parameters in use", ["parameter", "value"], rows, words=True).folded if rows else None
-
-
 def different_parameters(caption: str, columns: tuple[str, str, str], ours: Tree, theirs: Tree) -> Text | Table | Fold:
     """Return the parameters in use on either side that differ: a table, folded if they are many, or that none does."""
     here, there = leaves(ours), leaves(theirs)

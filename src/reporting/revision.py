@@ -43,7 +43,8 @@ def snapshot(root: Path, name: str | None, folder: Path) -> Revision:
         raise InputError("a report is made from what git tracks, and this is no git repository; run it in a clone")
     folder.mkdir(parents=True)
     commit = commit_of(root, "HEAD") if name is None else _commit(root, name)
-    date, subject = ("", "") if commit is None else _described(root, commit)
+    line = git_text(root, "show", "--no-patch", "--format=%ci%x09%s", commit) if commit else None
+    date, _, subject = (line or "").strip().partition("\t")
     if name is None:
         _copy(root, folder)
         return Revision(WORK_TREE, folder, commit, date, subject, _changed(root), _defaults(root))
@@ -66,12 +67,6 @@ def _commit(root: Path, name: str) -> str:
         )
     names = ", ".join(sorted(known)) or "none"
     raise InputError(f"'{name}' is neither a commit nor an experiment here (experiments: {names}); name one of these")
-
-
-def _described(root: Path, commit: str) -> tuple[str, str]:
-    line = git_text(root, "show", "--no-patch", "--format=%ci%x09%s", commit) or ""
-    date, _, subject = line.strip().partition("\t")
-    return date, subject
 
 
 def _changed(root: Path) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -122,10 +123,8 @@ def _numbers(path: Path) -> Rows:
     for cells in csv.DictReader(io.StringIO(read_bytes(path).decode())):
         row = {}
         for name, cell in cells.items():
-            try:
+            with suppress(TypeError, ValueError):
                 row[str(name)] = float(cell)
-            except (TypeError, ValueError):
-                continue
         rows.append(row)
     return rows
 

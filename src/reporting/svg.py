@@ -5,7 +5,7 @@ An arm is told by colour and by shape, and named in words beside it.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from markupsafe import Markup, escape
 
@@ -64,15 +64,6 @@ def mark(arm: str, x: float, y: float, r: float = 4.5) -> Markup:
     }
     corners = shapes.get(arm, ((-1, -1), (0, -0.3), (1, -1), (0.3, 0), (1, 1), (0, 0.3), (-1, 1), (-0.3, 0)))
     return tag("polygon", points=" ".join(f"{_plain(x + r * a)},{_plain(y + r * b)}" for a, b in corners), class_=kind)
-
-
-def legend(arms: Sequence[tuple[str, str]], y: float, x: float = 0) -> list[Markup]:
-    """Shapes with their arms' titles in a row. arms: (arm, title)."""
-    parts = []
-    for arm, words in arms:
-        parts += [mark(arm, x + 6, y - 4), text(x + 15, y, words)]
-        x += 15 + LETTER * len(words) + 14
-    return parts
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:

@@ -38,11 +38,6 @@ def signed(value: Any, digits: int = 2) -> str:
     return MISSING if not _known(value) else f"{value:+,.{digits}f}".replace("-", MINUS)
 
 
-def interval(ends: tuple[float, float] | None) -> str:
-    """A 95 % interval of a difference of shares, in points, in brackets; nothing where there is none."""
-    return "" if ends is None else f"[{points(ends[0])},{SPACE}{points(ends[1])}]"
-
-
 def mean_percent(shares: Sequence[float]) -> str:
     """The mean of shares in [0, 1] as per cent, with its 95 % interval."""
     mean, half = mean_ci(shares)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from src.reporting.blocks import Block, Fold, Table, Text, columns_of
-from src.reporting.parameters import different_parameters, parameters_in_use, preset
+from src.reporting.blocks import Block, Table, Text, columns_of
+from src.reporting.parameters import different_parameters, in_use, leaves, preset
 from src.reporting.run_results import Run, dig
 from src.reporting.wording import MISSING, listed, number, setting
 from src.runtime.files import hash_file
@@ -57,7 +57,12 @@ def origin(run: Run) -> list[Block]:
     if run.params:
         caption = "Parameters in use that differ from those of HEAD"
         blocks.append(different_parameters(caption, ("parameter", "here", "HEAD"), run.params, revision.defaults))
-    return [*blocks, *(fold for fold in (parameters_in_use(run.params), _hashes(run)) if fold)]
+    parameters = list(leaves(in_use(run.params)).items())
+    tables = [
+        Table("Parameters in use", ["parameter", "value"], parameters, words=True),
+        Table("Hashes of splits and outputs", ["", "hash"], _hashes(run), words=True),
+    ]
+    return [*blocks, *(table.folded for table in tables if table.rows)]
 
 
 def _generator(run: Run) -> str:
@@ -77,9 +82,9 @@ def _feedback(run: Run) -> str:
     return f"{name} (scale {scale}, every {every} steps)" if chosen else name
 
 
-def _hashes(run: Run) -> Fold | None:
+def _hashes(run: Run) -> list[list[str]]:
     rows = [[f"split {name}", f"sha256 {value}"] for name, value in (dig(run.splits, "sha256") or {}).items()]
     for stage in (dig(run.lock, "stages") or {}).values():
         outs = [out for out in (dig(stage, "outs") or []) if isinstance(out, Mapping)]
         rows += [[out["path"], f"md5 {out['md5']}"] for out in outs if "path" in out and "md5" in out]
-    return Table("Hashes of splits and outputs", ["", "hash"], rows, words=True).folded if rows else None
+    return rows

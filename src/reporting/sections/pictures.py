@@ -7,7 +7,7 @@ from src.reporting.run_results import FIRST_SHEETS, GENERATOR_SHEET, Run, dig
 from src.reporting.wording import capitalised, title
 
 
-def pictures(run: Run) -> list[Block]:
+def contact_sheets(run: Run) -> list[Block]:
     """The contact sheets: real images first, then each arm's, then what else there is."""
     sheets = [_picture(run, name) for name in run.sheets if name != GENERATOR_SHEET]
     blocks: list[Block] = [Side(sheets)] if sheets else [Text("Contact sheets: none in this revision.")]

@@ -21,13 +21,12 @@ def quality(run: Run) -> list[Block]:
     arms = [arm for arm in run.quality if isinstance(run.quality[arm], dict)]
     if not arms:
         return [Text(f"FID, density, coverage, class agreement: {MISSING}.")]
-    agreement = _agreement(run, arms)
-    by_class = _agreement_figure(run, arms, agreement)
+    by_class, agreement = _agreement(run, arms)
     blocks: list[Block] = [Side([figure for figure in (_overall(run, arms), by_class) if figure])]
     parts = [(space, part) for arm in arms for space, part in run.quality[arm].items()]
     spaces = dict.fromkeys(space for space, part in parts if dig(part, "overall", "fid") is not None)
     blocks += [_in_space(run, arms, space).folded for space in spaces]
-    if by_class is None and agreement is not None:
+    if by_class is None and agreement.rows:
         blocks.append(Fold("Class agreement, by shot and class", [agreement]))
     note = "Against the real validation images. Class agreement is the share of images that the classifier of all real "
     note += "images puts into the class asked for."
@@ -91,25 +90,22 @@ def _overall(run: Run, arms: Sequence[str]) -> Figure:
     return Figure(caption, bars(groups, alt), alt, Table(caption, columns_of(arms), rows))
 
 
-def _agreement(run: Run, arms: Sequence[str]) -> Table | None:
-    """Class agreement by shot and by class."""
+def _agreement(run: Run, arms: Sequence[str]) -> tuple[Figure | None, Table]:
+    """Class agreement: dots by class, and a table by shot and class, which holds the figure's numbers too."""
     rates = {arm: dig(run.quality, arm, "class_agreement") or {} for arm in arms}
-    rows = [(label(subset), {arm: rates[arm].get(subset) for arm in arms}) for subset in SUBSETS]
-    rows += [(name, {arm: dig(rates[arm], "per_class", name) for arm in arms}) for name, _ in run.rarest_first]
+    by_class = [(name, {arm: dig(rates[arm], "per_class", name) for arm in arms}) for name, _ in run.rarest_first]
+    rows = [(label(subset), {arm: rates[arm].get(subset) for arm in arms}) for subset in SUBSETS] + by_class
     rows = [(name, row) for name, row in rows if any(rate is not None for rate in row.values())]
-    caption = "Share of images that show the class asked for, classes rarest first"
-    return by_arm(caption, arms, rows) if rows else None
-
-
-def _agreement_figure(run: Run, arms: Sequence[str], table: Table | None) -> Figure | None:
-    """Class agreement by class, with the table of `_agreement` as its numbers."""
-    rates = {arm: dig(run.quality, arm, "class_agreement", "per_class") or {} for arm in arms}
-    entries = [(f"{name} ({count})", {arm: rates[arm].get(name) for arm in arms}) for name, count in run.rarest_first]
-    known = {arm: [(rate, name) for name, rate in rates[arm].items() if rate is not None] for arm in arms}
+    table = by_arm("Share of images that show the class asked for, classes rarest first", arms, rows)
+    entries = [(f"{name} ({run.train_counts[name]})", row) for name, row in by_class]
+    known = {
+        arm: [(rate, name) for name, rate in (part.get("per_class") or {}).items() if rate is not None]
+        for arm, part in rates.items()
+    }
     lowest = [f"{title(arm)} {percent(min(pairs)[0])} for {min(pairs)[1]}" for arm, pairs in known.items() if pairs]
     caption = "Class agreement by class, rarest first (training images)"
     figure = dotted(arms, caption, "class", entries, f"Lowest: {', '.join(lowest)}")
-    return figure if figure is None or table is None else replace(figure, numbers=table)
+    return figure and replace(figure, numbers=table), table
 
 
 def _looks(trace: Tree, name: str, table: Table) -> Figure | Table:
