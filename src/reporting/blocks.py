@@ -1,4 +1,7 @@
-"""What a report is made of, before it becomes a page or Markdown: both are written from the same blocks."""
+"""What a report is made of, before it becomes a page or Markdown: both are written from the same blocks.
+
+A paragraph is a str, and a finding of the diagnosis stands for itself.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,16 +10,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from src.reporting.findings import Finding
 from src.reporting.wording import percent, title
 
 ArmRows = Sequence[tuple[str, Mapping[str, Any]]]  # (name, {arm: value})
-
-
-@dataclass(frozen=True)
-class Text:
-    """A paragraph."""
-
-    text: str
 
 
 @dataclass(frozen=True)
@@ -56,16 +53,6 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Advice:
-    """One finding of the diagnosis: how grave, the numbers that led to it, and what to do."""
-
-    severity: str
-    title: str
-    numbers: str
-    advice: str
-
-
-@dataclass(frozen=True)
 class Fold:
     """Details that a reader opens."""
 
@@ -81,7 +68,7 @@ class Side:
     narrow: bool = False
 
 
-Block = Text | Table | Figure | Picture | Advice | Fold | Side
+Block = str | Table | Figure | Picture | Finding | Fold | Side
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,6 @@ def curves(series: Mapping[str, Points], alt: str, log: bool = False, share: boo
     powers = range(math.floor(min(heights)), math.ceil(max(heights)) + 1)
     up = [float(power) for power in powers] if log else ticks(min(heights), max(heights), 5)
     up = up if len(up) > 1 else [up[0], up[0] + 1]
-
     width, height = WIDTH - left - right, bottom - top
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -123,7 +122,10 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], alt: str)
 
 
 def reliability(arm: str, rows: Rows, ece: float | None, alt: str) -> Markup:
-    """Accuracy of the predictions of each confidence against the diagonal; below, how many predictions there are."""
+    """Accuracy of the predictions of each confidence against the diagonal; below, how many predictions there are.
+
+    rows: `confidence`, `accuracy` and `share` of the predictions, which is positive.
+    """
     width, left, top, side, strip = 200.0, 34.0, 24.0, 156.0, 30.0
     bottom = top + side
 
@@ -137,11 +139,10 @@ def reliability(arm: str, rows: Rows, ece: float | None, alt: str) -> Markup:
         parts += [text(left - 5, y + 4, f"{100 * share:.0f}", "end", "tick")]
         parts += [text(x, bottom + strip + 16, f"{100 * share:.0f}", "middle", "tick")]
     parts.append(line(*place(0, 0), *place(1, 1), "diagonal"))
-    filled = [row for row in rows if row.get("share") and {"confidence", "accuracy"} <= row.keys()]
-    most = max((row["share"] for row in filled), default=1)
-    path = [place(row["confidence"], row["accuracy"]) for row in filled]
+    most = max(row["share"] for row in rows)
+    path = [place(row["confidence"], row["accuracy"]) for row in rows]
     parts.append(polyline(path, arm))
-    for (x, y), row in zip(path, filled, strict=True):
+    for (x, y), row in zip(path, rows, strict=True):
         high = (strip - 6) * row["share"] / most
         parts.append(tag("rect", x=x - 3, y=bottom + strip - high, width=6, height=high, class_="quiet-bar"))
         parts.append(mark(arm, x, y, 4))

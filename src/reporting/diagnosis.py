@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from src.evaluation.improvement import SHOTS
-from src.reporting.findings import NO_GAIN, NOTE, TOO_FEW, WARNING, WEAK_BASE, WEAK_JUDGE, Finding, severity_of
+from src.reporting.findings import NO_GAIN, NOTE, TOO_FEW, WEAK_BASE, WEAK_JUDGE, Finding
 from src.reporting.image_signs import image_signs
 from src.reporting.measures import above_chance, accuracies, bound_of, main_measure, overall_metrics
 from src.reporting.run_results import Rows, Tree, dig
@@ -51,7 +51,7 @@ def weak_base(accuracy: Tree, curve: Rows) -> Iterator[Finding]:
         numbers += f"; last training loss {number(losses[-1])}, guessing costs {number(guess)}"
     advice = "Train the base classifier longer, or at another learning rate (`recipes`): feedback follows it, and the "
     advice += "arms are trained by the same recipe."
-    yield Finding(WEAK_BASE, BASE, WARNING, numbers, advice)
+    yield Finding(WEAK_BASE, BASE, numbers, advice)
 
 
 def weak_judge(accuracy: Tree, quality: Tree) -> Iterator[Finding]:
@@ -63,7 +63,7 @@ def weak_judge(accuracy: Tree, quality: Tree) -> Iterator[Finding]:
     numbers += "little more than chance"
     advice = "Class agreement and whatever is measured in its features say nothing: train it longer (`recipes`), or "
     advice += "look at other features (`evaluation.features`)."
-    yield Finding(WEAK_JUDGE, BOUND, NOTE, numbers, advice)
+    yield Finding(WEAK_JUDGE, BOUND, numbers, advice)
 
 
 def no_gain(accuracy: Tree, arm: str) -> Iterator[Finding]:
@@ -85,7 +85,7 @@ def no_gain(accuracy: Tree, arm: str) -> Iterator[Finding]:
     numbers += "" if bound is None else f"; all real images give {percent(bound)}"
     advice = "What the images teach does not show. See to the other findings first; then try another criterion, more "
     advice += "images, or a better base classifier to be guided by."
-    yield Finding(NO_GAIN, arm, severity_of(arm), numbers, advice)
+    yield Finding(NO_GAIN, arm, numbers, advice)
 
 
 def images_behind(report: Tree, measure: str) -> int:
@@ -106,10 +106,10 @@ def too_few(accuracy: Tree, quality: Tree) -> Iterator[Finding]:
     if 0 < images < TEST_IMAGES:
         numbers = f"{number(images)} test images behind the {measure} accuracy; {TEST_IMAGES} would do"
         advice = "Repeat over seeds, or collect more test images, before you believe a difference."
-        yield Finding(TOO_FEW, BASE, NOTE, numbers, advice)
+        yield Finding(TOO_FEW, BASE, numbers, advice)
     for arm in JUDGED:
         real, synthetic = (overall_metrics(quality, arm).get(f"{kind}_images") for kind in ("real", "synthetic"))
         if real is not None and synthetic is not None and min(real, synthetic) < FEATURE_IMAGES:
             numbers = f"{number(real)} real and {number(synthetic)} synthetic images; {FEATURE_IMAGES} of each would do"
             advice = "FID, density and coverage of so few images move with their draw: compare at equal counts alone."
-            yield Finding(TOO_FEW, arm, NOTE, numbers, advice)
+            yield Finding(TOO_FEW, arm, numbers, advice)

@@ -1,6 +1,6 @@
 """The whole report of a run as blocks, in the order in which a reader wants it."""
 
-from src.reporting.blocks import Advice, Block, Report, Section, Text
+from src.reporting.blocks import Block, Report, Section
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import WARNING, Finding
 from src.reporting.gains import gains, headline, main_arm
@@ -8,7 +8,7 @@ from src.reporting.measures import accuracies, main_measure
 from src.reporting.revision import WORK_TREE
 from src.reporting.run_results import Run, dig
 from src.reporting.sections import accuracy, classifiers, comparison, images, over_seeds, pictures, provenance, studies
-from src.reporting.wording import capitalised, listed, setting, title, with_titles
+from src.reporting.wording import listed, setting, with_titles
 from src.settings.arms import BASE
 
 
@@ -44,7 +44,7 @@ def _about(run: Run, findings: list[Finding]) -> list[str]:
         seed = setting(dig(run.params, "seed"))
         line = f"One run, seed {seed}: the interval (95 %) is about the draw of the test images alone; another seed "
         lines.insert(0, f"{line}trains other classifiers.")
-    warnings = [f"{finding.name} ({title(finding.arm)})" for finding in findings if finding.severity == WARNING]
+    warnings = [finding.title for finding in findings if finding.severity == WARNING]
     if warnings:
         lines.append(f"The diagnosis warns: {listed(warnings)}.")
     elif run.accuracy and run.quality:
@@ -64,12 +64,8 @@ def _others(run: Run) -> str | None:
 
 
 def _diagnosis(run: Run, findings: list[Finding]) -> list[Block]:
-    blocks: list[Block] = [
-        Advice(finding.severity, f"{capitalised(finding.name)} ({title(finding.arm)})", finding.numbers, finding.advice)
-        for finding in findings
-    ]
     if not run.accuracy and not run.quality:
-        blocks = [Text("Nothing was measured, so nothing can be said.")]
-    elif not any(finding.severity == WARNING for finding in findings):
-        blocks.insert(0, Text("No warning: none of the known failures of the method shows in these numbers."))
-    return blocks
+        return ["Nothing was measured, so nothing can be said."]
+    if any(finding.severity == WARNING for finding in findings):
+        return [*findings]
+    return ["No warning: none of the known failures of the method shows in these numbers.", *findings]

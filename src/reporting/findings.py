@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from src.reporting.wording import title
+
 WARNING, NOTE = "warning", "note"
 
 LOW = "low diversity"
@@ -15,17 +17,24 @@ WEAK_JUDGE = "judge too weak"
 TOO_FEW = "too few images to tell"
 
 
+LIMITS = (WEAK_JUDGE, TOO_FEW)  # of what can be told, rather than failures
+
+
 @dataclass(frozen=True)
 class Finding:
-    """What the metrics point to. numbers: those that led to it; severity: warning, or note for what is only a limit."""
+    """What the metrics point to. numbers: those that led to it; advice: what to do."""
 
     name: str
     arm: str
-    severity: str
     numbers: str
     advice: str
 
+    @property
+    def severity(self) -> str:
+        """A limit is a note, and so is all of SYNAuG, the baseline without image and feedback, expected to be off."""
+        return NOTE if self.name in LIMITS or self.arm == "synaug" else WARNING
 
-def severity_of(arm: str) -> str:
-    """A finding about SYNAuG is a note: it is the baseline without image and feedback, expected to be far off."""
-    return WARNING if arm == "guided" else NOTE
+    @property
+    def title(self) -> str:
+        """The finding with the arm that it is about."""
+        return f"{self.name} ({title(self.arm)})"

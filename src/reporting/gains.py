@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.evaluation.improvement import Predictions, measures
+from src.evaluation.improvement import measures
 from src.evaluation.paired_tests import bootstrap, outcomes
 from src.reporting.measures import ADJECTIVE, accuracies, label, main_measure
 from src.reporting.run_results import Run
@@ -39,7 +39,7 @@ def gains(run: Run, arm: str) -> dict[str, Gain]:
     ends: dict[str, Ends] = {}
     if run.predictions and arm in run.predictions.right:
         right = run.predictions.right
-        ends = intervals(run.predictions, right[BASE], right[arm], run.counts, arm)
+        ends = intervals(run, right[BASE], right[arm], arm)
     return {
         name: Gain(after - before, ends.get(label(name)))
         for name, before in base.items()
@@ -47,15 +47,16 @@ def gains(run: Run, arm: str) -> dict[str, Gain]:
     }
 
 
-def intervals(
-    predictions: Predictions, before: np.ndarray, after: np.ndarray, counts: list[int], purpose: str
-) -> dict[str, Ends]:
-    """Return the paired 95 % interval of every measure, by its `label`. before, after: (N,) bool, where two are right.
+def intervals(run: Run, before: np.ndarray, after: np.ndarray, purpose: str) -> dict[str, Ends]:
+    """Return the paired 95 % interval of every measure, by its `label`; none where the run's answers are not known.
 
-    predictions: of which the images' classes and strata are taken. purpose: addresses the bootstrap's draws.
+    before, after: (N,) bool, which of the run's test images are right. purpose: addresses the bootstrap's draws.
     """
-    table = outcomes(before, after, predictions.stratum, predictions.strata)
-    return {name: bootstrap(table, measure, purpose) for name, measure in measures(predictions, counts).items()}
+    if run.predictions is None:
+        return {}
+    functions = measures(run.predictions, list(run.train_counts.values()))
+    table = outcomes(before, after, run.predictions.stratum, run.predictions.strata)
+    return {name: bootstrap(table, function, purpose) for name, function in functions.items()}
 
 
 def headline(run: Run) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from src.reporting.findings import DESTRUCTIVE, INERT, WARNING, Finding
+from src.reporting.findings import DESTRUCTIVE, INERT, Finding
 from src.reporting.parameters import preset
 from src.reporting.run_results import Tree, dig
 from src.reporting.wording import number, percent, setting
@@ -42,15 +42,15 @@ def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: boo
     if tried is not None and skipped >= IDLE * tried:
         advice = "A classifier that is always certain, or always says the same, has no gradient: train the base "
         advice += "better, and check the feedback's first and last step."
-        yield Finding(INERT, arm, WARNING, numbers, advice)
+        yield Finding(INERT, arm, numbers, advice)
     elif damaged and (far_up or (step is not None and step >= HUGE_STEP)):
         advice = "Feedback was strong, and the images no longer look real or show their class. Lower its scale; "
         advice += "`-S feedback=none` shows how much of this is its doing."
-        yield Finding(DESTRUCTIVE, arm, WARNING, numbers, advice)
+        yield Finding(DESTRUCTIVE, arm, numbers, advice)
     elif (fell and not damaged) or (step is not None and step <= TINY_STEP):
         advice = "Feedback has not raised its criterion. Raise its scale, or guide more steps (`every`, `last`); "
         advice += "`-S feedback=none` shows what the images are without it."
-        yield Finding(INERT, arm, WARNING, numbers, advice)
+        yield Finding(INERT, arm, numbers, advice)
 
 
 def criterion(settings: Tree) -> str:

@@ -7,7 +7,7 @@ arm. The others are named here with their reasons.
 from collections.abc import Iterator
 from operator import itemgetter
 
-from src.reporting.findings import FAR, LABELS, LOW, Finding, severity_of
+from src.reporting.findings import FAR, LABELS, LOW, Finding
 from src.reporting.guidance_signs import guidance
 from src.reporting.measures import above_chance, image_metrics, overall_metrics
 from src.reporting.run_results import Tree, dig
@@ -48,7 +48,7 @@ def variety(quality: Tree, arm: str) -> Iterator[Finding]:
     if thin:
         advice = "The images are good but alike: raise `synth.image_dropout`, lower the feedback scale and the "
         advice += "generator's guidance scale, and see how many real images each class is conditioned on."
-        yield Finding(LOW, arm, severity_of(arm), "; ".join(thin), advice)
+        yield Finding(LOW, arm, "; ".join(thin), advice)
 
 
 def distance(quality: Tree, arm: str, settings: Tree) -> Iterator[Finding]:
@@ -70,7 +70,7 @@ def distance(quality: Tree, arm: str, settings: Tree) -> Iterator[Finding]:
     else:
         advice = "Look at the conditioning (`synth.conditioning`, the prompts), at the generator's guidance scale, and "
         advice += "at the feedback scale."
-    yield Finding(FAR, arm, severity_of(arm), numbers, advice)
+    yield Finding(FAR, arm, numbers, advice)
 
 
 def labels(accuracy: Tree, quality: Tree, arm: str, classes: int) -> Iterator[Finding]:
@@ -103,4 +103,4 @@ def labels(accuracy: Tree, quality: Tree, arm: str, classes: int) -> Iterator[Fi
         advice += "then at the feedback scale, since feedback away from a class costs labels."
     else:
         advice += "a style that the judge has never seen costs labels too."
-    yield Finding(LABELS, arm, severity_of(arm), numbers, advice)
+    yield Finding(LABELS, arm, numbers, advice)

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from src.reporting.blocks import Advice, Block, Figure, Fold, Picture, Report, Side, Table, Text
-from src.reporting.wording import code_spans
+from src.reporting.blocks import Block, Figure, Fold, Picture, Report, Side, Table
+from src.reporting.findings import Finding
+from src.reporting.wording import capitalised, code_spans
 
 _BREAKS = re.compile(r"[ \t\r\n]+")
 _SPECIAL = re.compile(r"([\\`*_\[\]|])")
@@ -27,8 +28,8 @@ def _blocks(blocks: Sequence[Block], pictures: Mapping[str, str]) -> list[str]:
 
 def _block(block: Block, pictures: Mapping[str, str]) -> list[str]:
     match block:
-        case Text():
-            return [_paragraph(block.text)]
+        case str():
+            return [_paragraph(block)]
         case Table():
             return [_table(block)]
         case Figure():
@@ -36,9 +37,9 @@ def _block(block: Block, pictures: Mapping[str, str]) -> list[str]:
         case Picture():
             address = pictures.get(block.name)
             return [f"![{_plain(block.alt)}](<{address}>)" if address else _plain(block.alt)]
-        case Advice():
-            title, advice = f"{block.severity}: {_plain(block.title)}", _paragraph(block.advice)
-            return [f"- **{title}.** {_plain(block.numbers)}. {advice}"]
+        case Finding():
+            title = _plain(capitalised(block.title))
+            return [f"- **{block.severity}: {title}.** {_plain(block.numbers)}. {_paragraph(block.advice)}"]
         case Fold():
             return [f"### {_plain(block.title)}", *_blocks(block.blocks, pictures)]
         case Side():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from src.reporting.blocks import Fold, Table, Text
+from src.reporting.blocks import Fold, Table
 from src.reporting.run_results import Tree, dig
 from src.reporting.wording import setting
 
@@ -41,7 +41,7 @@ def in_use(params: Tree) -> dict[str, Any]:
     return {**chosen, **others, **presets}
 
 
-def different_parameters(caption: str, columns: tuple[str, str, str], ours: Tree, theirs: Tree) -> Text | Table | Fold:
+def different_parameters(caption: str, columns: tuple[str, str, str], ours: Tree, theirs: Tree) -> str | Table | Fold:
     """Return the parameters in use on either side that differ: a table, folded if they are many, or that none does."""
     here, there = leaves(ours), leaves(theirs)
     used = {**leaves(in_use(ours)), **leaves(in_use(theirs))}
@@ -51,6 +51,6 @@ def different_parameters(caption: str, columns: tuple[str, str, str], ours: Tree
         if here.get(name) != there.get(name)
     ]
     if not rows:
-        return Text(f"{caption}: none.")
+        return f"{caption}: none."
     table = Table(f"{caption} ({len(rows)})", columns, rows, words=True)
     return table if len(rows) <= SHOWN else table.folded

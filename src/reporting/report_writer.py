@@ -12,7 +12,7 @@ from PIL import Image
 from src.reporting.blocks import Block, Fold, Picture, Report, Section, Side
 from src.reporting.markdown_writer import markdown
 from src.reporting.run_results import GENERATOR_SHEET
-from src.reporting.wording import code_spans
+from src.reporting.wording import capitalised, code_spans
 from src.runtime.files import atomic_write
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -45,7 +45,11 @@ def page(report: Report) -> str:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"code": code, "kind": lambda block: type(block).__name__.lower()}
+    environment.filters |= {
+        "capitalised": capitalised,
+        "code": code,
+        "kind": lambda block: type(block).__name__.lower(),
+    }
     css = Markup((TEMPLATES / "style.css").read_text())
     return environment.get_template("page.html").render(report=report, css=css, data=inlined(report))
 

@@ -55,11 +55,6 @@ class Run:
         return dict(dig(self.splits, "train_counts") or {})
 
     @property
-    def counts(self) -> list[int]:
-        """The training images alone."""
-        return list(self.train_counts.values())
-
-    @property
     def rarest_first(self) -> list[tuple[str, int]]:
         """Every class with its training images, those with the fewest first."""
         return sorted(self.train_counts.items(), key=itemgetter(1))
@@ -73,8 +68,11 @@ class Run:
 def read_run(revision: Revision) -> Run:
     """Read a snapshot. InputError for a file that is there and cannot be read."""
     metrics = revision.folder / "metrics"
-    accuracy = _mapping(metrics / "accuracy.json")
-    params = _mapping(revision.folder / "params.yaml")
+    accuracy, params = _mapping(metrics / "accuracy.json"), _mapping(revision.folder / "params.yaml")
+    predictions = None
+    if dig(accuracy, BASE, "per_class"):
+        with suppress(InputError):
+            predictions = read_predictions(metrics / "confusion", accuracy)
     return Run(
         revision,
         accuracy,
@@ -87,7 +85,7 @@ def read_run(revision: Revision) -> Run:
         params,
         _mapping(revision.folder / "dvc.lock"),
         _mapping(metrics / "evidence.json"),
-        _predictions(metrics / "confusion", accuracy),
+        predictions,
     )
 
 
@@ -141,12 +139,3 @@ def _sheets(metrics: Path, params: Tree, defaults: Tree) -> dict[str, Path]:
     }
     last = {GENERATOR_SHEET: generator} if generator and params.get("generator", "tiny_unclip") == "tiny_unclip" else {}
     return {**first, **own, **studies, **last}
-
-
-def _predictions(folder: Path, accuracy: Tree) -> Predictions | None:
-    if not dig(accuracy, BASE, "per_class"):
-        return None
-    try:
-        return read_predictions(folder, accuracy)
-    except InputError:
-        return None

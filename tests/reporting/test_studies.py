@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image, PngImagePlugin
 
-from src.reporting.blocks import Fold, Picture, Table, Text
+from src.reporting.blocks import Fold, Picture, Table
 from src.reporting.report_writer import page
 from src.runtime.files import write_csv
 from tests.reporting import made
@@ -42,12 +42,12 @@ def test_a_study_with_results_is_told_with_its_table_and_verdict(studied, tmp_pa
     (fold,) = studies(made.report_of(studied, tmp_path))
     assert isinstance(fold, Fold) and fold.title == "What is told"
     question, table, differences, verdict, reported = fold.blocks
-    assert question == Text("Does the image help?")
+    assert question == "Does the image help?"
     assert isinstance(table, Table) and "seeds 1 to 2" in table.caption
     assert [len(row) for row in table.rows] == [len(table.columns)] * 2
     assert table.rows[1] == ["text + image", "76.5 ± 6.4", "2.5 ± 0.0"]
     assert differences.rows == [["text + image - text", "+25.0 ± 0.0", "+0.0 ± 0.0"]]
-    assert verdict == Text("Text + image against text: more few (+25.0 ± 0.0).")
+    assert verdict == "Text + image against text: more few (+25.0 ± 0.0)."
     assert reported.rows == [["text", "few", "unknown", "a paper"]]
 
 
@@ -55,7 +55,7 @@ def test_a_seed_that_is_missing_is_not_measured(studied, tmp_path):
     write_csv(studied / "metrics/studies/told.csv", ROWS[:3])
     (fold,) = studies(made.report_of(studied, tmp_path))
     assert fold.blocks[1].rows[1] == ["text + image", "not measured", "not measured"]
-    assert fold.blocks[2] == Text("1 of 4 experiments have no result; metrics/studies says of each why.")
+    assert fold.blocks[2] == "1 of 4 experiments have no result; metrics/studies says of each why."
 
 
 def test_what_image_metrics_tell_of_the_gain_stands_in_words_too(studied, tmp_path):
@@ -65,7 +65,7 @@ def test_what_image_metrics_tell_of_the_gain_stands_in_words_too(studied, tmp_pa
     assert fold.blocks[-1].rows == [["fid", "-0.50", "-0.90 to -0.10"]]
     file.write_text("something else")
     (fold,) = studies(made.report_of(studied, tmp_path / "again"))
-    assert isinstance(fold.blocks[-1], Text) and "cannot be read" in fold.blocks[-1].text
+    assert isinstance(fold.blocks[-1], str) and "cannot be read" in fold.blocks[-1]
 
 
 @pytest.mark.parametrize("content", [b"", b"variant,seed\n", b"\xff", b"a,b\n1,2\n", b"variant,seed,few\ntext,x,1\n"])
@@ -82,7 +82,7 @@ def test_a_studys_figures_stand_below_its_table_and_a_damaged_one_is_told(studie
     (fold,) = studies(made.report_of(studied, tmp_path))
     (picture,) = [block for block in fold.blocks if isinstance(block, Picture)]
     assert picture.size == (30, 20) and "few, fid" in picture.alt
-    assert fold.blocks[-1] == Text("The figure told-usefulness.png of this revision is damaged.")
+    assert fold.blocks[-1] == "The figure told-usefulness.png of this revision is damaged."
 
 
 def test_without_studies_there_is_no_such_section(healthy, tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from src.evaluation.fairness import DIFFERENCES
-from src.reporting.blocks import ArmRows, Block, Figure, Fold, Side, Table, Text, Tile, by_arm, columns_of
+from src.reporting.blocks import ArmRows, Block, Figure, Fold, Side, Table, Tile, by_arm, columns_of
 from src.reporting.charts import bars, dots
 from src.reporting.gains import gains, main_arm
 from src.reporting.measures import ADJECTIVE, accuracies, bound_of, label, main_measure, overall_metrics
@@ -40,7 +40,7 @@ def tiles(run: Run) -> list[Tile]:
 def result(run: Run) -> list[Block]:
     """Every arm's accuracy and calibration error, with differences to the base."""
     if not run.arms:
-        return [Text("No arm was measured in this revision.")]
+        return ["No arm was measured in this revision."]
     gained = [gains(run, arm) for arm in run.arms if arm != BASE]
     rows, unmeasured = [], []
     for name, values in _by_measure(run).items():
@@ -59,7 +59,7 @@ def result(run: Run) -> list[Block]:
     if dig(run.accuracy, BOUND, "bound") is False:
         note += " All real is no bound here: the training split already holds every real image."
     note += f" Not measured, for lack of such classes: {listed(unmeasured)}." if unmeasured else ""
-    return [Table("Accuracy on the test split and calibration error, by arm", columns_of(run.arms), rows), Text(note)]
+    return [Table("Accuracy on the test split and calibration error, by arm", columns_of(run.arms), rows), note]
 
 
 def classes(run: Run) -> list[Block]:
@@ -70,7 +70,7 @@ def classes(run: Run) -> list[Block]:
     ]
     caption = "Accuracy by class, rarest first (training images)"
     figures = [figure for figure in (_shots(run), dotted(run.arms, caption, "class", by_class)) if figure]
-    blocks: list[Block] = [Side(figures)] if figures else [Text("Accuracy by shot and class: not measured.")]
+    blocks: list[Block] = [Side(figures)] if figures else ["Accuracy by shot and class: not measured."]
     return [*blocks, *(block for block in (_groups(run), _fairness(run)) if block)]
 
 

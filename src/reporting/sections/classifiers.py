@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from src.reporting.blocks import Block, Figure, Side, Table, Text, columns_of
+from src.reporting.blocks import Block, Figure, Side, Table, columns_of
 from src.reporting.charts import confusion, curves, reliability
 from src.reporting.run_results import Run, dig, in_order
 from src.reporting.wording import MISSING, number, percent, title, with_titles
@@ -18,7 +18,7 @@ COLUMNS = {"accuracy": ("Validation accuracy", False, True), "loss": ("Training 
 def errors(run: Run) -> list[Block]:
     """Confusion and calibration of every arm."""
     arms = [arm for arm in run.arms if dig(run.accuracy, arm, "confusion") and dig(run.accuracy, arm, "per_class")]
-    blocks: list[Block] = [Text(f"Confusion: {MISSING}, or too many classes to keep a matrix of.")]
+    blocks: list[Block] = [f"Confusion: {MISSING}, or too many classes to keep a matrix of."]
     if arms and len(run.train_counts) <= DRAWN:
         blocks = [Side([_confusion(run, arm) for arm in arms])]
     elif arms:
@@ -27,16 +27,16 @@ def errors(run: Run) -> list[Block]:
     judged = dict.fromkeys([*run.arms, *run.calibration])
     figures = [figure for arm in judged if (figure := _reliability(run, arm))]
     if not figures:
-        return [*blocks, Text(f"Calibration by confidence: {MISSING} in this revision.")]
+        return [*blocks, f"Calibration by confidence: {MISSING} in this revision."]
     note = "Calibration: right answers among predictions of one confidence. On the diagonal a classifier is as sure as "
     note += "it should be; bars below tell how many predictions there are."
-    return [*blocks, Text(note), Side(figures, narrow=True)]
+    return [*blocks, note, Side(figures, narrow=True)]
 
 
 def training(run: Run) -> list[Block]:
     """Loss and validation accuracy over the steps."""
     figures = [figure for column in COLUMNS if (figure := curve(run, column))]
-    return [Side(figures)] if figures else [Text(f"Training curves: {MISSING}.")]
+    return [Side(figures)] if figures else [f"Training curves: {MISSING}."]
 
 
 def curve(run: Run, column: str, suffix: str = "") -> Figure | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from src.reporting.blocks import Block, Side, Table, Text
+from src.reporting.blocks import Block, Side, Table
 from src.reporting.diagnosis import diagnose
 from src.reporting.gains import Gain, intervals
 from src.reporting.measures import METRICS, accuracies, feature_space, label, overall_metrics
@@ -19,14 +19,13 @@ def differences(run: Run, other: Run) -> list[Block]:
     """What differs; differences are this run's minus the other's."""
     there = other.revision
     commit = f" (commit {there.commit[:12]}, {there.date})" if there.commit else ""
-    findings = diagnose(other.accuracy, other.quality, other.curves, other.params)
-    names = [f"{finding.name} ({title(finding.arm)})" for finding in findings]
+    findings = [finding.title for finding in diagnose(other.accuracy, other.quality, other.curves, other.params)]
     blocks = [
-        Text(f"Compared with {there.name}{commit}."),
+        f"Compared with {there.name}{commit}.",
         different_parameters("Parameters that differ", ("parameter", "here", "there"), run.params, other.params),
         _accuracies(run, other),
         _image_metrics(run, other),
-        Text(f"The diagnosis there: {listed(names) if names else 'nothing found'}."),
+        f"The diagnosis there: {listed(findings) if findings else 'nothing found'}.",
     ]
     for column in COLUMNS:
         curves = [curve(run, column, ", here"), curve(other, column, f", {there.name}")]
@@ -45,12 +44,12 @@ def _accuracies(run: Run, other: Run) -> Block:
         if paired and run.predictions and other.predictions:
             before, after = other.predictions.right.get(arm), run.predictions.right.get(arm)
             if before is not None and after is not None:
-                ends = intervals(run.predictions, before, after, run.counts, arm)
+                ends = intervals(run, before, after, arm)
         for name, here, there, gain in _both(dict.fromkeys([*ours, *theirs]), ours, theirs):
             difference = MISSING if gain is None else Gain(gain, ends.get(label(name))).text
             rows.append([f"{title(arm)}, {label(name)}", percent(here), percent(there), difference])
     if not rows:
-        return Text("No arm was measured in both.")
+        return "No arm was measured in both."
     caption = "Accuracy here and there, differences in points"
     caption += ", on the same test images" if paired else "; the test images are not the same"
     return Table(caption, SIDES, rows)
@@ -69,7 +68,7 @@ def _image_metrics(run: Run, other: Run) -> Block:
                 values = [number(here), number(there), signed(gain if same else None)]
             rows.append([f"{title(arm)}, {METRICS[name]}", *values])
     if not rows:
-        return Text(f"Image quality: {MISSING} in both.")
+        return f"Image quality: {MISSING} in both."
     caption = "The images here and there"
     caption += "" if same else "; FID, density and coverage are of different feature spaces"
     if dig(run.accuracy, BOUND) and dig(run.accuracy, BOUND) != dig(other.accuracy, BOUND):

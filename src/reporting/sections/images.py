@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from src.reporting.blocks import Block, Figure, Fold, Side, Table, Text, by_arm, columns_of
+from src.reporting.blocks import Block, Figure, Fold, Side, Table, by_arm, columns_of
 from src.reporting.charts import Bar, bars
 from src.reporting.guidance_signs import criterion
 from src.reporting.measures import METRICS, SUBSETS, feature_space, label, overall_metrics
@@ -20,7 +20,7 @@ def quality(run: Run) -> list[Block]:
     """FID, density, coverage and class agreement: a figure of the whole, tables by shot and feature space."""
     arms = [arm for arm in run.quality if isinstance(run.quality[arm], dict)]
     if not arms:
-        return [Text(f"FID, density, coverage, class agreement: {MISSING}.")]
+        return [f"FID, density, coverage, class agreement: {MISSING}."]
     by_class, agreement = _agreement(run, arms)
     blocks: list[Block] = [Side([figure for figure in (_overall(run, arms), by_class) if figure])]
     parts = [(space, part) for arm in arms for space, part in run.quality[arm].items()]
@@ -30,7 +30,7 @@ def quality(run: Run) -> list[Block]:
         blocks.append(Fold("Class agreement, by shot and class", [agreement]))
     note = "Against the real validation images. Class agreement is the share of images that the classifier of all real "
     note += "images puts into the class asked for."
-    return [*blocks, Text(note)]
+    return [*blocks, note]
 
 
 def feedback(run: Run) -> list[Block]:
@@ -39,7 +39,7 @@ def feedback(run: Run) -> list[Block]:
     if not trace:
         none = name == "none" or "feedback" in (run.quality.get("guided") or {})
         absent = "This run had no feedback." if none else f"Criterion before and after feedback: {MISSING}."
-        return [Text(absent), *_judged(run)]
+        return [absent, *_judged(run)]
     before, after = (trace.get(key) for key in LOOKS)
     note = ""
     if before is not None and after is not None:
@@ -51,7 +51,7 @@ def feedback(run: Run) -> list[Block]:
     rows.append(["updates an image got", number(trace.get("updates"), 1)])
     rows.append(["updates skipped for want of a gradient", number(trace.get("skipped"), 1)])
     table = Table(f"Mean {name} of the base classifier over the guided images", ["", name], rows)
-    return [Text(note), _looks(trace, name, table), *_judged(run)]
+    return [note, _looks(trace, name, table), *_judged(run)]
 
 
 def _in_space(run: Run, arms: Sequence[str], space: str) -> Table:

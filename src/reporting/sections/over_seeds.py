@@ -1,6 +1,6 @@
 """What the evidence over seeds says about settings like those of the run: means with 95 % intervals, paired gains."""
 
-from src.reporting.blocks import Block, Table, Text
+from src.reporting.blocks import Block, Table
 from src.reporting.measures import ADJECTIVE, main_measure
 from src.reporting.run_results import Run, dig
 from src.reporting.wording import MISSING, mean_percent, mean_points, title
@@ -38,7 +38,7 @@ def table(run: Run) -> list[Block]:
     caption = f"Mean and 95 % interval over {len(seeds)} seeds ({seeds[0]} to {seeds[-1]}), {split} split; "
     columns = ["", "overall", "over base", "few", "over base"]
     note = "From metrics/evidence.json, which was made with settings of its own; README.md has the whole table."
-    return [Table(f"{caption}differences paired", columns, rows), Text(note)]
+    return [Table(f"{caption}differences paired", columns, rows), note]
 
 
 def sentence(run: Run) -> str | None:

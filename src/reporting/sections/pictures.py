@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from src.reporting.blocks import Block, Fold, Picture, Side, Text
+from src.reporting.blocks import Block, Fold, Picture, Side
 from src.reporting.run_results import FIRST_SHEETS, GENERATOR_SHEET, Run, dig
 from src.reporting.wording import capitalised, title
 
@@ -10,7 +10,7 @@ from src.reporting.wording import capitalised, title
 def contact_sheets(run: Run) -> list[Block]:
     """The contact sheets: real images first, then each arm's, then what else there is."""
     sheets = [_picture(run, name) for name in run.sheets if name != GENERATOR_SHEET]
-    blocks: list[Block] = [Side(sheets)] if sheets else [Text("Contact sheets: none in this revision.")]
+    blocks: list[Block] = [Side(sheets)] if sheets else ["Contact sheets: none in this revision."]
     if GENERATOR_SHEET in run.sheets:
         blocks.append(Fold("What the shipped generator makes of each condition", [_picture(run, GENERATOR_SHEET)]))
     return blocks

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from src.reporting.blocks import Block, Table, Text, columns_of
+from src.reporting.blocks import Block, Table, columns_of
 from src.reporting.parameters import different_parameters, in_use, leaves, preset
 from src.reporting.run_results import Run, dig
 from src.reporting.wording import MISSING, listed, number, setting
@@ -24,14 +24,14 @@ VERSIONS = {"torch": "torch", "precision": "in", "device": "on"}
 def cost(run: Run) -> list[Block]:
     """What synthesis took."""
     if not run.costs:
-        return [Text(f"Cost: {MISSING}.")]
+        return [f"Cost: {MISSING}."]
     rows = [
         [words, *(number(measured.get(name), digits) for measured in run.costs.values())]
         for name, (words, digits) in COST.items()
         if any(name in measured for measured in run.costs.values())
     ]
     note = "Timings are of the machine that made the images, one worker."
-    return [Table("Cost of synthesis", columns_of(run.costs), rows), Text(note)]
+    return [Table("Cost of synthesis", columns_of(run.costs), rows), note]
 
 
 def origin(run: Run) -> list[Block]:

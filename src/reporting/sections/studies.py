@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from src.reporting.blocks import Block, Fold, Picture, Table, Text
+from src.reporting.blocks import Block, Fold, Picture, Table
 from src.reporting.run_results import Run
 from src.reporting.wording import MISSING, capitalised
 from src.runtime.errors import InputError
@@ -35,15 +35,17 @@ def _study(name: str, path: Path, files: Path, paper: bool) -> Block:
         study, measured = read_study(name, files), tables.read_rows(read_bytes(path))
         study = study.paper or study if paper else study
     except (InputError, ValueError, LookupError):
-        return Text(f"The study {name} of this revision cannot be read.")
+        return f"The study {name} of this revision cannot be read."
     rows = [tables.shown(study, measured, variant) for variant in study.variants]
-    blocks: list[Block] = [Text(study.question), Table(_caption(study), tables.columns(study), _cells(rows))]
+    first, last = study.seeds[0], study.seeds[-1]
+    caption = f"Mean \u00b1 95 % interval, seeds {first} to {last}" if first != last else f"Measured, seed {first}"
+    blocks: list[Block] = [study.question, Table(caption, tables.columns(study), _cells(rows))]
     if missing := absent(study, measured):
-        blocks.append(Text(f"{missing}; metrics/studies says of each why."))
+        blocks.append(f"{missing}; metrics/studies says of each why.")
     if differences := tables.differences(study, measured):
         caption = "Paired differences, each \u00b1 95 % by itself"
         blocks.append(Table(caption, tables.difference_columns(study), _cells(differences)))
-    blocks += [Text(f"{capitalised(sentence)}.") for sentence in verdict(study, measured)]
+    blocks += [f"{capitalised(sentence)}." for sentence in verdict(study, measured)]
     if study.reported:
         reported = _cells(tables.reported(study))
         blocks.append(Table("Reported elsewhere, on other data", tables.REPORTED, reported, words=True))
@@ -57,7 +59,7 @@ def _usefulness(study: Study, results: Path) -> list[Block]:
         return []
     content = csv.DictReader(io.StringIO(read_bytes(file).decode("utf-8", "replace")))
     if list(content.fieldnames or ()) != tables.PREDICTED:
-        return [Text(f"What image metrics tell of the gain in the study {study.name} cannot be read.")]
+        return [f"What image metrics tell of the gain in the study {study.name} cannot be read."]
     caption = f"Does an image metric order a seed's experiments as their gain in {study.metrics[0]} accuracy does?"
     return [Table(caption, tables.PREDICTED, [[str(cell) for cell in row.values()] for row in content])]
 
@@ -74,15 +76,9 @@ def _figures(study: Study, results: Path) -> list[Block]:
         except FileNotFoundError:
             continue
         except OSError:
-            blocks.append(Text(f"The figure {file.name} of this revision is damaged."))
+            blocks.append(f"The figure {file.name} of this revision is damaged.")
     return blocks
 
 
 def _cells(rows: Sequence[Mapping[str, object]]) -> list[list[str]]:
     return [[MISSING if cell is None else str(cell) for cell in row.values()] for row in rows]
-
-
-def _caption(study: Study) -> str:
-    first, last = study.seeds[0], study.seeds[-1]
-    several = f"Mean \u00b1 95 % interval, seeds {first} to {last}"
-    return several if len(study.seeds) > 1 else f"Measured, seed {first}"
