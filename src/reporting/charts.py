@@ -67,7 +67,9 @@ def dots(rows: Sequence[tuple[str, Mapping[str, float]]], arms: Sequence[str], a
 
 def curves(series: Mapping[str, Points], alt: str, log: bool = False, share: bool = False) -> Markup:
     """Lines over training steps, each named at its end. log: of the values; share: values in [0, 1] as per cent."""
-    drawn = {arm: _heights(points, log) for arm, points in series.items()}
+    drawn = {
+        arm: [(x, math.log10(y) if log else y) for x, y in points if not log or y > 0] for arm, points in series.items()
+    }
     drawn = {arm: points for arm, points in drawn.items() if points}
     left, right, top, bottom = 46.0, LETTER * max(len(title(arm)) for arm in drawn) + 22, 10.0, 210.0
     heights = [y for points in drawn.values() for _, y in points]
@@ -92,11 +94,6 @@ def curves(series: Mapping[str, Points], alt: str, log: bool = False, share: boo
     for arm, path in paths.items():
         parts += [mark(arm, *path[-1]), text(WIDTH - right + 12, names[arm] + 4, title(arm))]
     return drawing(parts, bottom + 38, alt)
-
-
-def _heights(points: Points, log: bool) -> Points:
-    """The points at the height where they are drawn; on a logarithmic axis only positive values have one."""
-    return [(x, math.log10(y)) for x, y in points if y > 0] if log else points
 
 
 def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], alt: str) -> Markup:

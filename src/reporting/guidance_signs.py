@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterator
 
 from src.reporting.findings import DESTRUCTIVE, INERT, Finding
-from src.reporting.parameters import preset
-from src.reporting.run_results import Tree, dig
+from src.reporting.run_results import Tree, dig, preset
 from src.reporting.wording import number, percent, setting
 
 # From the first look to the finished image entropy falls by a third without feedback, at a third of the default scale

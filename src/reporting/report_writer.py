@@ -45,11 +45,7 @@ def page(report: Report) -> str:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
-        "capitalised": capitalised,
-        "code": code,
-        "kind": lambda block: type(block).__name__.lower(),
-    }
+    environment.filters |= {"capitalised": capitalised, "code": code}
     css = Markup((TEMPLATES / "style.css").read_text())
     return environment.get_template("page.html").render(report=report, css=css, data=inlined(report))
 

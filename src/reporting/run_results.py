@@ -17,6 +17,14 @@ from src.settings.arms import ARMS, BASE, BOUND, SYNTHETIC
 
 # A training curve has the name of its classifier's folder, everything else that of the arm.
 CURVES = {Path(arm.classifier).name: name for name, arm in ARMS.items()}
+# Which choice picks the preset of each family.
+SELECTORS = {
+    "datasets": "dataset",
+    "generators": "generator",
+    "feedbacks": "feedback",
+    "budgets": "dataset",
+    "recipes": "dataset",
+}
 FIRST_SHEETS = ("real", *SYNTHETIC)
 GENERATOR_SHEET = "generator"
 
@@ -96,6 +104,11 @@ def dig(tree: Any, *names: str) -> Any:
             return None
         tree = tree.get(name)
     return tree
+
+
+def preset(params: Tree, family: str) -> Any:
+    """Return the preset of the family that a run with these parameters chose; empty if there is none."""
+    return dig(params, family, str(dig(params, SELECTORS[family]))) or {}
 
 
 def in_order(arms: Iterable[str]) -> list[str]:

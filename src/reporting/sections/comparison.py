@@ -6,9 +6,9 @@ from src.reporting.blocks import Block, Side, Table
 from src.reporting.diagnosis import diagnose
 from src.reporting.gains import Gain, intervals
 from src.reporting.measures import METRICS, accuracies, feature_space, label, overall_metrics
-from src.reporting.parameters import different_parameters
 from src.reporting.run_results import Run, Tree, dig
 from src.reporting.sections.classifiers import COLUMNS, curve
+from src.reporting.sections.provenance import different_parameters
 from src.reporting.wording import MISSING, listed, number, percent, points, signed, title
 from src.settings.arms import BASE, BOUND
 

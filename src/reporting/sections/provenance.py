@@ -1,10 +1,10 @@
 """The report's part on where the numbers come from: commit, parameters, data, versions, and what synthesis cost."""
 
 from collections.abc import Mapping
+from typing import Any
 
-from src.reporting.blocks import Block, Table, columns_of
-from src.reporting.parameters import different_parameters, in_use, leaves, preset
-from src.reporting.run_results import Run, dig
+from src.reporting.blocks import Block, Fold, Table, columns_of
+from src.reporting.run_results import SELECTORS, Run, Tree, dig, preset
 from src.reporting.wording import MISSING, listed, number, setting
 from src.runtime.files import hash_file
 
@@ -18,6 +18,8 @@ COST = {
     "peak_memory_gb": ("peak memory, GB", 2),
     "share_of_matrix_rate": ("share of the machine's matrix rate", 2),
 }
+CHOICES = ("seed", "dataset", "generator", "feedback")
+SHOWN = 12  # differing parameters, beyond which they are folded
 VERSIONS = {"torch": "torch", "precision": "in", "device": "on"}
 
 
@@ -57,12 +59,27 @@ def origin(run: Run) -> list[Block]:
     if run.params:
         caption = "Parameters in use that differ from those of HEAD"
         blocks.append(different_parameters(caption, ("parameter", "here", "HEAD"), run.params, revision.defaults))
-    parameters = list(leaves(in_use(run.params)).items())
+    parameters = list(_leaves(_in_use(run.params)).items())
     tables = [
         Table("Parameters in use", ["parameter", "value"], parameters, words=True),
         Table("Hashes of splits and outputs", ["", "hash"], _hashes(run), words=True),
     ]
     return [*blocks, *(table.folded for table in tables if table.rows)]
+
+
+def different_parameters(caption: str, columns: tuple[str, str, str], ours: Tree, theirs: Tree) -> str | Table | Fold:
+    """Return the parameters in use on either side that differ: a table, folded if they are many, or that none does."""
+    here, there = _leaves(ours), _leaves(theirs)
+    used = {**_leaves(_in_use(ours)), **_leaves(_in_use(theirs))}
+    rows = [
+        (name, here.get(name, "absent"), there.get(name, "absent"))
+        for name in used
+        if here.get(name) != there.get(name)
+    ]
+    if not rows:
+        return f"{caption}: none."
+    table = Table(f"{caption} ({len(rows)})", columns, rows, words=True)
+    return table if len(rows) <= SHOWN else table.folded
 
 
 def _generator(run: Run) -> str:
@@ -88,3 +105,20 @@ def _hashes(run: Run) -> list[list[str]]:
         outs = [out for out in (dig(stage, "outs") or []) if isinstance(out, Mapping)]
         rows += [[out["path"], f"md5 {out['md5']}"] for out in outs if "path" in out and "md5" in out]
     return rows
+
+
+def _leaves(tree: Tree, path: str = "") -> dict[str, str]:
+    """Return every value of nested parameters as text under its dotted name."""
+    values: dict[str, str] = {}
+    for name, value in tree.items():
+        dotted = f"{path}.{name}" if path else str(name)
+        values |= _leaves(value, dotted) if isinstance(value, Mapping) and value else {dotted: setting(value)}
+    return values
+
+
+def _in_use(params: Tree) -> dict[str, Any]:
+    """Return the parameters that a run with these reads: what it chooses, and of the presets the chosen ones."""
+    chosen = {key: params[key] for key in CHOICES if key in params}
+    others = {key: value for key, value in params.items() if key not in (*SELECTORS, *CHOICES, "tiny")}
+    presets = {family: {params[by]: tree} for family, by in SELECTORS.items() if (tree := preset(params, family))}
+    return {**chosen, **others, **presets}
