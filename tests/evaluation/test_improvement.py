@@ -40,14 +40,14 @@ def make(tmp_path):
 
     def write(arms=ARMS, contexts=None):
         report = {}
-        for arm, said in arms.items():
+        for arm, answers in arms.items():
             groups = (
                 {}
                 if contexts is None
                 else {"contexts": contexts, "context_names": ["in", "out"], "group_counts": [100, 100, 25, 25, 3, 0]}
             )
-            report[arm] = accuracy_report(np.eye(3)[said], LABELS, COUNTS, NAMES, **groups)
-            rows = [{"actual": NAMES[y], "predicted": NAMES[k]} for y, k in zip(LABELS, said, strict=True)]
+            report[arm] = accuracy_report(np.eye(3)[answers], LABELS, COUNTS, NAMES, **groups)
+            rows = [{"actual": NAMES[y], "predicted": NAMES[k]} for y, k in zip(LABELS, answers, strict=True)]
             for i, row in enumerate(rows if contexts is not None else ()):
                 row["context"] = ["in", "out"][contexts[i]]
             write_csv(tmp_path / f"{arm}.csv", rows)
@@ -118,11 +118,11 @@ def test_equal_predictions_are_no_improvement(make, tmp_path):
 def test_it_warns_where_the_test_has_too_few_images_to_tell(tmp_path):
     labels = np.repeat([0, 1], [50, 4])
     arms = {"base": np.zeros(54, dtype=int), "guided": labels}
-    report = {arm: accuracy_report(np.eye(3)[said], labels, COUNTS, NAMES) for arm, said in arms.items()}
-    for arm, said in arms.items():
+    report = {arm: accuracy_report(np.eye(3)[answers], labels, COUNTS, NAMES) for arm, answers in arms.items()}
+    for arm, answers in arms.items():
         write_csv(
             tmp_path / f"{arm}.csv",
-            [{"actual": NAMES[y], "predicted": NAMES[k]} for y, k in zip(labels, said, strict=True)],
+            [{"actual": NAMES[y], "predicted": NAMES[k]} for y, k in zip(labels, answers, strict=True)],
         )
     text = report_of(tmp_path, report)
     assert "**Too few test images to tell**: newt (0), dog (4); with fewer than 7" in text
@@ -196,7 +196,7 @@ def test_the_report_follows_from_what_eval_acc_writes_for_data_with_contexts(tmp
     write_names(tmp_path / "data/real", Names(tuple(NAMES), ("in", "out")))
     write_all(tmp_path / "data/real/pool", samples[:: 2 if bound else 3])
     folders = {folder: arm for arm, folder in stages.eval_acc.ARMS.items()}
-    monkeypatch.setattr("stages.eval_acc.load_classifier", lambda folder: Said(folders[folder]))
+    monkeypatch.setattr("stages.eval_acc.load_classifier", lambda folder: Answers(folders[folder]))
     monkeypatch.setattr("stages.eval_acc.predict", lambda model, images: np.eye(3)[ARMS[model.arm]])
     stages.eval_acc.main()
     commands.improvement.main()
@@ -214,7 +214,7 @@ def test_the_report_follows_from_what_eval_acc_writes_for_data_with_contexts(tmp
     assert table_row(text, "worst group")[4] == "55.0" and ("all_real" in text) == bound
 
 
-class Said:
+class Answers:
     """Stands for a classifier; `predict` is faked as well and asks it which arm it is."""
 
     def __init__(self, arm: str) -> None:

@@ -43,8 +43,8 @@ def test_an_older_commit_with_fewer_fields_is_reported(healthy, tmp_path):
     made.change(accuracy, "guided", "confusion", value=None)
     made.without(healthy, "metrics/calibration", "metrics/sheets/real.png")
     document = made.report_of(healthy, tmp_path, compare="HEAD")
-    read = checked(page(document))
-    assert "Calibration by confidence: not measured" in read.text and "feedback: not measured" in read.text
+    parsed = checked(page(document))
+    assert "Calibration by confidence: not measured" in parsed.text and "feedback: not measured" in parsed.text
 
 
 def test_groups_and_fairness_are_shown_where_there_are_contexts(healthy, tmp_path):
@@ -52,9 +52,9 @@ def test_groups_and_fairness_are_shown_where_there_are_contexts(healthy, tmp_pat
         for name, value in made.groups().items():
             made.change(healthy / "metrics/accuracy.json", arm, name, value=value)
     document = made.report_of(healthy, tmp_path)
-    read = checked(page(document))
+    parsed = checked(page(document))
     assert "worst-group accuracy" in document.headline
-    assert "three, pencil (2)" in read.text and "demographic parity difference" in read.text
+    assert "three, pencil (2)" in parsed.text and "demographic parity difference" in parsed.text
 
 
 def test_without_the_answers_there_is_no_interval_and_the_page_says_why(healthy, tmp_path):

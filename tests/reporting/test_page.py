@@ -21,12 +21,12 @@ def names(document):
 
 
 def test_the_page_is_sound_and_needs_nothing_else(whole):
-    read = checked(page(whole))
+    parsed = checked(page(whole))
     assert names(whole) == [
         "result", "diagnosis", "pictures", "classes", "images", "feedback", "errors", "training", "seeds", "cost",
         "provenance",
     ]  # fmt: skip
-    assert len(read.all("img")) == 4 and len(read.all("svg")) == 15
+    assert len(parsed.all("img")) == 4 and len(parsed.all("svg")) == 15
 
 
 def test_the_headline_says_the_main_result_with_its_interval(whole):
@@ -35,6 +35,13 @@ def test_the_headline_says_the_main_result_with_its_interval(whole):
     assert re.fullmatch(r"\[\+3\d\.\d,\s\+4\d\.\d\] points\.", whole.headline.removeprefix(words))
     assert any("Over 3 other seeds" in words for words in whole.about)
     assert "The diagnosis has no warning." in whole.about
+
+
+def test_means_over_seeds_are_told_with_their_intervals(whole):
+    (table, _) = next(section.blocks for section in whole.sections if section.name == "seeds")
+    base, entropy = table.rows
+    assert base == ["base", "61.0\u00a0% \u00b1 0.0", "", "50.0\u00a0% \u00b1 0.0", ""]
+    assert entropy[0] == "+ entropy feedback" and entropy[2] == "+23.1 \u00b1 0.0"
 
 
 def test_a_difference_within_noise_is_called_one(healthy, tmp_path):
@@ -65,11 +72,11 @@ def test_hostile_names_are_text(tmp_path):
     root = made.repository(tmp_path / "repository", HOSTILE)
     (root / "params.yaml").write_text("dataset: '<img src=x onerror=alert(1)>'\ngenerator: a|b\nfeedback: '*none*'\n")
     document = made.report_of(root, tmp_path)
-    read = checked(page(document))
-    assert len(read.all("img")) == 3 and "<script>alert(1)</script>" in read.text
+    parsed = checked(page(document))
+    assert len(parsed.all("img")) == 3 and "<script>alert(1)</script>" in parsed.text
     text = markdown(document, {})
     assert "<" not in text.replace("](<", ""), "no HTML in Markdown"
-    assert markdown_tables(text)[1:] == read.tables
+    assert markdown_tables(text)[1:] == parsed.tables
 
 
 def test_the_comparison_names_what_differs(healthy, tmp_path):
@@ -96,18 +103,32 @@ def test_a_preset_that_is_not_in_use_is_no_difference(healthy, tmp_path):
     assert "Parameters that differ: none." in Page(page(document)).text
 
 
+def test_numbers_are_read_as_dvc_writes_them(healthy, tmp_path):
+    """YAML 1.1 takes 1e-05, to which `-S` sets a scale, for text."""
+    settings = (healthy / "params.yaml").read_text()
+    (healthy / "params.yaml").write_text(settings.replace("scale: 0.03", "scale: 1e-05"))
+    document = made.report_of(healthy, tmp_path / "tiny")
+    assert any("guidance inert (guided)" in line for line in document.about)
+    (healthy / "params.yaml").write_text(settings.replace("scale: 0.03", "scale: 1e-3"))
+    made.commit(healthy, "a small scale as DVC writes it")
+    (healthy / "params.yaml").write_text(settings.replace("scale: 0.03", "scale: 0.001"))
+    document = made.report_of(healthy, tmp_path / "small", compare="HEAD")
+    text = Page(page(document)).text
+    assert "Parameters that differ: none." in text and "differ from those of HEAD: none." in text
+
+
 def test_pictures_beyond_the_pages_size_are_left_out_and_said_to_be(healthy, tmp_path, monkeypatch):
     sizes = {path.name: len(compact(path)) for path in (healthy / "metrics/sheets").iterdir()}
     monkeypatch.setattr("src.reporting.report_writer.PICTURES", sizes["real.png"] + sizes["synaug.png"])
-    read = checked(page(made.report_of(healthy, tmp_path)))
-    assert len(read.all("img")) == 2 and "would grow beyond 5 MB: guided.png" in read.text
+    parsed = checked(page(made.report_of(healthy, tmp_path)))
+    assert len(parsed.all("img")) == 2 and "would grow beyond 5 MB: guided.png" in parsed.text
 
 
 def test_a_damaged_picture_is_said_to_be_left_out(healthy, tmp_path):
     sheet = healthy / "metrics/sheets/guided.png"
     sheet.write_bytes(sheet.read_bytes()[:-30])
-    read = checked(page(made.report_of(healthy, tmp_path)))
-    assert len(read.all("img")) == 3 and "it is damaged or" in read.text
+    parsed = checked(page(made.report_of(healthy, tmp_path)))
+    assert len(parsed.all("img")) == 3 and "it is damaged or" in parsed.text
 
 
 def test_a_picture_in_the_page_has_every_pixel_of_its_file(healthy):
@@ -154,14 +175,14 @@ def test_another_generators_report_does_not_show_the_shipped_one(healthy, tmp_pa
 
 
 def test_a_pictures_words_say_what_it_shows(whole):
-    shown = [image["alt"] for image in Page(page(whole)).all("img")]
+    alts = [image["alt"] for image in Page(page(whole)).all("img")]
     wanted = ["real training images", "from text alone", "from text + image, image dropout 0.3, feedback entropy"]
-    assert all(words in alt for words, alt in zip(wanted, shown, strict=False)), "real first, guided third"
+    assert all(words in alt for words, alt in zip(wanted, alts, strict=False)), "real first, guided third"
 
 
 def test_what_feedback_did_is_told_with_and_without_it(whole, healthy, tmp_path):
-    read = Page(page(whole))
-    assert "mean entropy over the guided images is 0.800 at the feedback's first look and 0.900" in read.text
+    parsed = Page(page(whole))
+    assert "mean entropy over the guided images is 0.800 at the feedback's first look and 0.900" in parsed.text
     made.change(healthy / "metrics/fid_density_coverage.json", "guided", "feedback", value=None)
     assert "This run had no feedback." in Page(page(made.report_of(healthy, tmp_path / "again"))).text
 
@@ -169,5 +190,5 @@ def test_what_feedback_did_is_told_with_and_without_it(whole, healthy, tmp_path)
 def test_the_folder_holds_page_markdown_and_the_pictures_that_it_shows(whole, tmp_path):
     html, text = write(whole, tmp_path / "out")
     assert (html.name, text.name) == ("index.html", "report.md")
-    shown = re.findall(r"!\[.+?\]\(<(.+?)>\)", text.read_text())
-    assert len(shown) == 4 and all((tmp_path / "out" / address).is_file() for address in shown)
+    addresses = re.findall(r"!\[.+?\]\(<(.+?)>\)", text.read_text())
+    assert len(addresses) == 4 and all((tmp_path / "out" / address).is_file() for address in addresses)
