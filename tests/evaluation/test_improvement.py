@@ -196,7 +196,7 @@ def test_the_report_follows_from_what_eval_acc_writes_for_data_with_contexts(tmp
     write_names(tmp_path / "data/real", Names(tuple(NAMES), ("in", "out")))
     write_all(tmp_path / "data/real/pool", samples[:: 2 if bound else 3])
     folders = {folder: arm for arm, folder in stages.eval_acc.ARMS.items()}
-    monkeypatch.setattr("stages.eval_acc.load_classifier", lambda folder: Answers(folders[folder]))
+    monkeypatch.setattr("stages.eval_acc.load_classifier", lambda folder: Said(folders[folder]))
     monkeypatch.setattr("stages.eval_acc.predict", lambda model, images: np.eye(3)[ARMS[model.arm]])
     stages.eval_acc.main()
     commands.improvement.main()
@@ -214,7 +214,7 @@ def test_the_report_follows_from_what_eval_acc_writes_for_data_with_contexts(tmp
     assert table_row(text, "worst group")[4] == "55.0" and ("all_real" in text) == bound
 
 
-class Answers:
+class Said:
     """Stands for a classifier; `predict` is faked as well and asks it which arm it is."""
 
     def __init__(self, arm: str) -> None:
