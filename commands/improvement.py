@@ -5,9 +5,8 @@ python -m commands.improvement
 
 from pathlib import Path
 
-from src.runtime.entry import run_stage
-
 from src.evaluation.improvement import improvement_report, read_predictions
+from src.runtime.entry import run_stage
 from src.runtime.files import atomic_write, read_json
 
 OUT = "metrics/improvement.md"

@@ -19,10 +19,10 @@ from src.evaluation.paired_tests import bootstrap, changes_needed, holm, interva
 from src.runtime.errors import InputError
 from src.runtime.files import read_bytes
 from src.runtime.markdown import markdown_table
+from src.settings.arms import BASE, BOUND
 
 Measure = Callable[[np.ndarray], np.ndarray]
 
-BASE, BOUND = "base", "all_real"
 SHOTS = {"many": "many (> 100 training images)", "medium": "medium (20 to 100)", "few": "few (< 20)"}
 ABOUT = """\
 Accuracy in per cent of the test images; differences to the base in points, with 95 % intervals, in bold where they are
@@ -60,23 +60,23 @@ def read_predictions(folder: Path, report: Mapping[str, Any]) -> Predictions:
     numbers = {name: k for k, name in enumerate(names)}
     classes = np.array([numbers[name] for name in truth])
     contexts = np.unique(tables[BASE].get("context", np.zeros(len(truth))), return_inverse=True)[1]
-    found, stratum = np.unique(np.stack([classes, contexts]), axis=1, return_inverse=True)
+    strata, stratum = np.unique(np.stack([classes, contexts]), axis=1, return_inverse=True)
     right = {arm: table["predicted"] == truth for arm, table in tables.items()}
-    return Predictions(right, classes, stratum.reshape(-1), found.shape[1], "context" in tables[BASE])
+    return Predictions(right, classes, stratum.reshape(-1), strata.shape[1], "context" in tables[BASE])
 
 
 def _columns(path: Path) -> dict[str, np.ndarray]:
-    rows = csv.DictReader(io.StringIO(read_bytes(path).decode()))
-    read = list(rows)
-    return {name: np.array([row[name] for row in read]) for name in rows.fieldnames or ()}
+    reader = csv.DictReader(io.StringIO(read_bytes(path).decode()))
+    rows = list(reader)
+    return {name: np.array([row[name] for row in rows]) for name in reader.fieldnames or ()}
 
 
-def measures(told: Predictions, counts: Sequence[int]) -> dict[str, Measure]:
+def measures(predictions: Predictions, counts: Sequence[int]) -> dict[str, Measure]:
     """Return what is made of the strata's accuracies (R, K): overall, shots, mean of classes, worst and mean group."""
-    images = np.bincount(told.stratum, minlength=told.strata)
-    owner = np.zeros(told.strata, dtype=int)
-    owner[told.stratum] = told.classes
-    within = images / np.bincount(told.classes, minlength=len(counts))[owner]  # a stratum's share of its class
+    images = np.bincount(predictions.stratum, minlength=predictions.strata)
+    owner = np.zeros(predictions.strata, dtype=int)
+    owner[predictions.stratum] = predictions.classes
+    within = images / np.bincount(predictions.classes, minlength=len(counts))[owner]  # a stratum's share of its class
 
     def mean_of(classes: Sequence[int]) -> np.ndarray:
         chosen = np.isin(owner, classes)
@@ -85,20 +85,21 @@ def measures(told: Predictions, counts: Sequence[int]) -> dict[str, Measure]:
     weights = {"overall": images / images.sum()}
     weights |= {SHOTS[shot]: mean_of(classes) for shot, classes in shots(counts).items()}
     weights["mean of classes"] = mean_of(range(len(counts)))
-    found: dict[str, Measure] = {name: _weigh(row) for name, row in weights.items() if row.any()}
-    if told.grouped:
-        found |= {"worst group": lambda a: a.min(1), "mean of groups": lambda a: a.mean(1)}
-    return found
+    functions: dict[str, Measure] = {name: _weigh(row) for name, row in weights.items() if row.any()}
+    if predictions.grouped:
+        functions |= {"worst group": lambda a: a.min(1), "mean of groups": lambda a: a.mean(1)}
+    return functions
 
 
-def improvement_report(report: Mapping[str, Any], told: Predictions) -> str:
-    """Return the Markdown. report: metrics/accuracy.json. told: the predictions behind it."""
+def improvement_report(report: Mapping[str, Any], predictions: Predictions) -> str:
+    """Return the Markdown. report: metrics/accuracy.json. predictions: those behind it."""
     arms = [arm for arm in report if arm not in (BASE, BOUND)]
     # As Markdown shows them literally: a name is data, and may hold markup.
     names = [re.sub(r"([\\`*\[\]<>])", r"\\\1", name) for name in report[BASE]["per_class"]]
     counts = [row["train_images"] for row in report[BASE]["per_class"].values()]
     order = sorted(range(len(names)), key=lambda k: counts[k])
-    tables = {arm: outcomes(told.right[BASE], told.right[arm], told.classes, len(names)) for arm in arms}
+    right, classes = predictions.right, predictions.classes
+    tables = {arm: outcomes(right[BASE], right[arm], classes, len(names)) for arm in arms}
     clear = {arm: _clear(table) for arm, table in tables.items()}
     rows = [{"class": names[k], "training": counts[k], **_class_row(k, tables, clear)} for k in order]
     bound = [BOUND] if BOUND in report and report[BOUND].get("bound", True) else []
@@ -108,7 +109,7 @@ def improvement_report(report: Mapping[str, Any], told: Predictions) -> str:
             "# What balancing improved\n",
             ABOUT,
             *(_sentences(arm, [names[k] for k in order], tables[arm][order], clear[arm][order]) for arm in arms),
-            markdown_table(_summaries(told, counts, arms, bound), ["", BASE, *pairs, *bound]),
+            markdown_table(_summaries(predictions, counts, arms, bound), ["", BASE, *pairs, *bound]),
             markdown_table(rows, ["class", "training", "test", BASE, *pairs]),
         ]
     )
@@ -127,14 +128,14 @@ def _class_row(k: int, tables: Mapping[str, np.ndarray], clear: Mapping[str, np.
 
 
 def _summaries(
-    told: Predictions, counts: Sequence[int], arms: Sequence[str], bound: Sequence[str]
+    predictions: Predictions, counts: Sequence[int], arms: Sequence[str], bound: Sequence[str]
 ) -> list[dict[str, Any]]:
     """A row for each measure: every arm's value and, for the arms, the difference to the base."""
     rows = []
-    for name, measure in measures(told, counts).items():
+    for name, measure in measures(predictions, counts).items():
         row: dict[str, Any] = {"": name}
         for arm in (*arms, *bound):
-            table = outcomes(told.right[BASE], told.right[arm], told.stratum, told.strata)
+            table = outcomes(predictions.right[BASE], predictions.right[arm], predictions.stratum, predictions.strata)
             base, other = (float(measure((table[:, [0, j]].sum(1) / table.sum(1))[None])[0]) for j in (1, 2))
             ends = bootstrap(table, measure, arm)
             row |= {BASE: 100 * base, arm: 100 * other}
@@ -167,14 +168,14 @@ def _sentences(arm: str, names: Sequence[str], table: np.ndarray, clear: np.ndar
         "Got worse beyond noise": clear & (gain < 0),
         "No difference that this test can tell": ~clear & (images >= needed),
     }
-    said = [f"**{arm}** against {BASE}."]
+    sentences = [f"**{arm}** against {BASE}."]
     for title, kept in groups.items():
-        said.append(f"{title}: {', '.join(names[k] for k in np.flatnonzero(kept).tolist()) or 'none'}.")
+        sentences.append(f"{title}: {', '.join(names[k] for k in np.flatnonzero(kept).tolist()) or 'none'}.")
     if few := [f"{names[k]} ({images[k]})" for k in np.flatnonzero(~clear & (images < needed)).tolist()]:
-        said.append(
+        sentences.append(
             f"**Too few test images to tell**: {', '.join(few)}; with fewer than {needed} no change of a class can "
             "show, so collect more test images of these before you trust either classifier with them."
         )
     else:
-        said.append(f"A class shows a change from {needed} of its test images on, if all change the same way.")
-    return " ".join(said) + "\n"
+        sentences.append(f"A class shows a change from {needed} of its test images on, if all change the same way.")
+    return " ".join(sentences) + "\n"

@@ -22,7 +22,7 @@ def paired(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> tuple
     return mean_ci(np.subtract(a, b), level)
 
 
-def plus_minus(mean: float, half: float | None, decimals: int = 1, signed: bool = False) -> str:
+def plus_minus(mean: float, half: float | None, decimals: int = 1, signed: bool = False, unit: str = "") -> str:
     """A mean with the half-width of its interval, as text; without an interval the mean alone."""
-    text = f"{mean:{'+' if signed else ''}.{decimals}f}"
+    text = f"{mean:{'+' if signed else ''}.{decimals}f}{unit}"
     return text if half is None else f"{text} ± {half:.{decimals}f}"

@@ -1,37 +1,40 @@
-"""What a report is made of, before it becomes a page or Markdown: both are written from the same blocks."""
+"""What a report is made of, before it becomes a page or Markdown: both are written from the same blocks.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+A paragraph is a str, and a finding of the diagnosis stands for itself.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 from markupsafe import Markup
 
+from src.reporting.findings import Finding
+from src.reporting.wording import percent, title
 
-@dataclass(frozen=True)
-class Text:
-    """A paragraph."""
-
-    kind: ClassVar[str] = "text"
-    text: str
+ArmRows = Sequence[tuple[str, Mapping[str, Any]]]  # (name, {arm: value})
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows of text under columns; the first column heads its row. words: the other columns hold text, not numbers."""
 
-    kind: ClassVar[str] = "table"
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: bool = False
+
+    @property
+    def folded(self) -> "Fold":
+        """The table as details that a reader opens by its caption."""
+        return Fold(self.caption, [self])
 
 
 @dataclass(frozen=True)
 class Figure:
     """A drawing, what it shows in words, and its numbers."""
 
-    kind: ClassVar[str] = "figure"
     title: str
     svg: Markup
     alt: str
@@ -42,7 +45,6 @@ class Figure:
 class Picture:
     """A tracked PNG. name: unique in the report; size: width and height in pixels."""
 
-    kind: ClassVar[str] = "picture"
     name: str
     title: str
     alt: str
@@ -51,21 +53,9 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Advice:
-    """One finding of the diagnosis: how grave, the numbers that led to it, and what to do."""
-
-    kind: ClassVar[str] = "advice"
-    severity: str
-    title: str
-    numbers: str
-    advice: str
-
-
-@dataclass(frozen=True)
 class Fold:
     """Details that a reader opens."""
 
-    kind: ClassVar[str] = "fold"
     title: str
     blocks: Sequence["Block"]
 
@@ -74,12 +64,11 @@ class Fold:
 class Side:
     """Blocks next to each other where there is room. narrow: four of them rather than two."""
 
-    kind: ClassVar[str] = "side"
     blocks: Sequence["Block"]
     narrow: bool = False
 
 
-Block = Text | Table | Figure | Picture | Advice | Fold | Side
+Block = str | Table | Figure | Picture | Finding | Fold | Side
 
 
 @dataclass(frozen=True)
@@ -108,4 +97,17 @@ class Report:
     headline: str
     about: Sequence[str]
     tiles: Sequence[Tile]
-    sections: Sequence[Section] = field(default_factory=tuple)
+    sections: Sequence[Section]
+
+
+def columns_of(arms: Iterable[str], first: str = "") -> list[str]:
+    """A column for the names of rows, headed `first`, and one for each arm."""
+    return [first, *map(title, arms)]
+
+
+def by_arm(
+    caption: str, arms: Sequence[str], rows: ArmRows, write: Callable[[Any], str] = percent, first: str = ""
+) -> Table:
+    """A table with a row for each name, a value of every arm in it; `first` heads the names."""
+    cells = [[name, *(write(values.get(arm)) for arm in arms)] for name, values in rows]
+    return Table(caption, columns_of(arms, first), cells)

@@ -1,33 +1,17 @@
 """What went wrong in a run, told by its metrics alone: the failure signatures of guided synthesis, with advice."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from src.evaluation.improvement import BASE, BOUND
-from src.reporting.findings import (
-    NO_GAIN,
-    NOTE,
-    SHOTS,
-    TOO_FEW,
-    WARNING,
-    WEAK_BASE,
-    WEAK_JUDGE,
-    Finding,
-    above_chance,
-    bound_of,
-    main_measure,
-    severity_of,
-    shots_of,
-    value_of,
-)
+from src.evaluation.improvement import SHOTS
+from src.reporting.findings import NO_GAIN, NOTE, TOO_FEW, WEAK_BASE, WEAK_JUDGE, Finding
 from src.reporting.image_signs import image_signs
-from src.reporting.number_format import number, percent, points
-from src.reporting.run_results import dig
-from src.studies.study import SYNTHETIC
+from src.reporting.measures import above_chance, accuracies, bound_of, main_measure, overall_metrics
+from src.reporting.run_results import Rows, Tree, dig
+from src.reporting.wording import number, percent, points
+from src.settings.arms import BASE, BOUND, SYNTHETIC
 
-Tree = Mapping[str, Any]
-
+JUDGED = SYNTHETIC[::-1]  # guided, which a run is about, before what it is compared with
 UNTRAINED = 0.5  # of log(classes), the training loss of guessing
 TEST_IMAGES = 50  # behind the accuracy in question: up to 7 points of standard error
 FEATURE_IMAGES = 100  # behind FID, density and coverage; the default has 300 and 600
@@ -35,45 +19,39 @@ FEW = 20  # training images, below which a class is few-shot
 
 
 def diagnose(
-    accuracy: Tree,
-    quality: Tree,
-    curves: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
-    settings: Tree | None = None,
+    accuracy: Tree, quality: Tree, curves: Mapping[str, Rows] | None = None, settings: Tree | None = None
 ) -> list[Finding]:
     """Return the findings, warnings first. A metric that is missing leads to none.
 
     accuracy, quality: metrics/accuracy.json and metrics/fid_density_coverage.json. curves: {arm: rows with `loss`}.
     settings: params.yaml, for the size of the feedback's step and the wording of the advice.
     """
-    measured = [arm for arm in SYNTHETIC if isinstance(quality.get(arm), Mapping)]
-    found = [finding for arm in measured for finding in image_signs(accuracy, quality, arm, settings or {})]
-    found += weak_base(accuracy, curves or {})
-    found += weak_judge(accuracy, quality)
-    found += [finding for arm in SYNTHETIC for finding in no_gain(accuracy, arm)]
-    found += too_few(accuracy, quality)
-    return sorted(found, key=lambda finding: finding.severity == NOTE)
+    measured = [arm for arm in JUDGED if isinstance(quality.get(arm), Mapping)]
+    findings = [finding for arm in measured for finding in image_signs(accuracy, quality, arm, settings or {})]
+    findings += [*weak_base(accuracy, (curves or {}).get(BASE, [])), *weak_judge(accuracy, quality)]
+    findings += [finding for arm in JUDGED for finding in no_gain(accuracy, arm)]
+    findings += too_few(accuracy, quality)
+    return sorted(findings, key=lambda finding: finding.severity == NOTE)
 
 
-def weak_base(accuracy: Tree, curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Iterator[Finding]:
+def weak_base(accuracy: Tree, curve: Rows) -> Iterator[Finding]:
     """The base hardly knows its largest classes, or its training ended near the loss of guessing."""
-    base = accuracy.get(BASE) or {}
-    classes = len(base.get("per_class") or {})
-    shot = next((name for name in SHOTS[1:] if base.get(name) is not None), "overall")
-    reached = base.get(shot)
+    base = accuracies(accuracy.get(BASE))
+    classes = len(dig(accuracy, BASE, "per_class") or {})
+    shot = next((name for name in SHOTS if base[name] is not None), "overall")
+    reached = base[shot]
     if reached is None or classes < 2:
         return
     bar, guess = above_chance(classes), math.log(classes)
-    losses = [row["loss"] for row in curves.get(BASE, ()) if "loss" in row]
+    losses = [row["loss"] for row in curve if "loss" in row]
     if reached >= bar and not (losses and losses[-1] > UNTRAINED * guess):
         return
     numbers = f"{shot} accuracy {percent(reached)}, where less than {percent(bar)} is little more than chance"
     if losses:
         numbers += f"; last training loss {number(losses[-1])}, guessing costs {number(guess)}"
-    advice = (
-        "Train the base classifier longer, or at another learning rate (`recipes`): feedback follows it, and the arms "
-    )
-    advice += "are trained by the same recipe."
-    yield Finding(WEAK_BASE, BASE, WARNING, numbers, advice)
+    advice = "Train the base classifier longer, or at another learning rate (`recipes`): feedback follows it, and the "
+    advice += "arms are trained by the same recipe."
+    yield Finding(WEAK_BASE, BASE, numbers, advice)
 
 
 def weak_judge(accuracy: Tree, quality: Tree) -> Iterator[Finding]:
@@ -85,7 +63,7 @@ def weak_judge(accuracy: Tree, quality: Tree) -> Iterator[Finding]:
     numbers += "little more than chance"
     advice = "Class agreement and whatever is measured in its features say nothing: train it longer (`recipes`), or "
     advice += "look at other features (`evaluation.features`)."
-    yield Finding(WEAK_JUDGE, BOUND, NOTE, numbers, advice)
+    yield Finding(WEAK_JUDGE, BOUND, numbers, advice)
 
 
 def no_gain(accuracy: Tree, arm: str) -> Iterator[Finding]:
@@ -95,20 +73,19 @@ def no_gain(accuracy: Tree, arm: str) -> Iterator[Finding]:
     error is that of two independent shares, wider than a paired test's: the finding accuses late.
     """
     measure = main_measure(accuracy.get(BASE))
-    base, made = (value_of(accuracy.get(name), measure) for name in (BASE, arm))
-    bound = bound_of(accuracy, measure)
-    images = images_behind(accuracy.get(BASE) or {}, measure)
-    if base is None or made is None or not images:
+    base, retrained = (accuracies(accuracy.get(name)).get(measure) for name in (BASE, arm))
+    bound, images = bound_of(accuracy, measure), images_behind(accuracy.get(BASE) or {}, measure)
+    if base is None or retrained is None or not images:
         return
-    noise = math.sqrt((base * (1 - base) + made * (1 - made)) / images)
-    if made - base > 2 * noise or (1.0 if bound is None else bound) - base <= 2 * noise:
+    noise = math.sqrt((base * (1 - base) + retrained * (1 - retrained)) / images)
+    if retrained - base > 2 * noise or (1.0 if bound is None else bound) - base <= 2 * noise:
         return
-    numbers = f"{measure} accuracy {percent(base)} in the base, {percent(made)} with synthetic images "
-    numbers += f"({points(made - base)} points, standard error {100 * noise:.1f}, {number(images)} test images)"
+    numbers = f"{measure} accuracy {percent(base)} in the base, {percent(retrained)} with synthetic images "
+    numbers += f"({points(retrained - base)} points, standard error {100 * noise:.1f}, {number(images)} test images)"
     numbers += "" if bound is None else f"; all real images give {percent(bound)}"
     advice = "What the images teach does not show. See to the other findings first; then try another criterion, more "
     advice += "images, or a better base classifier to be guided by."
-    yield Finding(NO_GAIN, arm, severity_of(arm), numbers, advice)
+    yield Finding(NO_GAIN, arm, numbers, advice)
 
 
 def images_behind(report: Tree, measure: str) -> int:
@@ -129,11 +106,10 @@ def too_few(accuracy: Tree, quality: Tree) -> Iterator[Finding]:
     if 0 < images < TEST_IMAGES:
         numbers = f"{number(images)} test images behind the {measure} accuracy; {TEST_IMAGES} would do"
         advice = "Repeat over seeds, or collect more test images, before you believe a difference."
-        yield Finding(TOO_FEW, BASE, NOTE, numbers, advice)
-    for arm in SYNTHETIC:
-        part = shots_of(quality, arm).get("overall", {})
-        real, made = part.get("real_images"), part.get("synthetic_images")
-        if real is not None and made is not None and min(real, made) < FEATURE_IMAGES:
-            numbers = f"{number(real)} real and {number(made)} synthetic images; {FEATURE_IMAGES} of each would do"
+        yield Finding(TOO_FEW, BASE, numbers, advice)
+    for arm in JUDGED:
+        real, synthetic = (overall_metrics(quality, arm).get(f"{kind}_images") for kind in ("real", "synthetic"))
+        if real is not None and synthetic is not None and min(real, synthetic) < FEATURE_IMAGES:
+            numbers = f"{number(real)} real and {number(synthetic)} synthetic images; {FEATURE_IMAGES} of each would do"
             advice = "FID, density and coverage of so few images move with their draw: compare at equal counts alone."
-            yield Finding(TOO_FEW, arm, NOTE, numbers, advice)
+            yield Finding(TOO_FEW, arm, numbers, advice)

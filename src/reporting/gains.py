@@ -1,22 +1,17 @@
 """What the arms gain over the base, with the uncertainty of the test images, and the sentence that says so."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from src.evaluation.improvement import BASE, BOUND, SHOTS, Predictions, measures
+from src.evaluation.improvement import measures
 from src.evaluation.paired_tests import bootstrap, outcomes
-from src.reporting.findings import main_measure, value_of
-from src.reporting.number_format import interval, percent, points
-from src.reporting.run_results import Run, dig, title
+from src.reporting.measures import ADJECTIVE, accuracies, label, main_measure
+from src.reporting.run_results import Run
+from src.reporting.wording import SPACE, percent, points, title
+from src.settings.arms import BASE, BOUND
 
 Ends = tuple[float, float]
-
-# The names of `evaluation.improvement` for what a report calls shorter.
-LONG = {**SHOTS, "worst group": "worst group", "overall": "overall", "mean of groups": "mean of groups"}
-ADJECTIVE = {"worst group": "worst-group", "few": "few-shot", "overall": "overall"}
 
 
 @dataclass(frozen=True)
@@ -33,72 +28,63 @@ class Gain:
 
     @property
     def text(self) -> str:
-        """The difference in points with its interval."""
-        return f"{points(self.value)} {interval(self.ends)}".strip()
-
-
-def measures_of(report: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return overall, shots and, where there are contexts, groups; None where nothing was measured."""
-    found = {name: dig(report, name) for name in ("overall", "many", "medium", "few")}
-    if dig(report, "groups"):
-        found |= {"worst group": dig(report, "groups", "worst"), "mean of groups": dig(report, "groups", "mean")}
-    return found
+        """The difference in points, with its interval in brackets."""
+        ends = "" if self.ends is None else f" [{points(self.ends[0])},{SPACE}{points(self.ends[1])}]"
+        return points(self.value) + ends
 
 
 def gains(run: Run, arm: str) -> dict[str, Gain]:
     """Return the arm's differences to the base, by measure, where both have the measure."""
-    base, made = (measures_of(run.accuracy.get(name) or {}) for name in (BASE, arm))
-    known = run.told is not None and arm in run.told.right
-    ends = intervals(run.told, run.told.right[BASE], run.told.right[arm], run.counts, arm) if known and run.told else {}
+    base, other = (accuracies(run.accuracy.get(name)) for name in (BASE, arm))
+    ends: dict[str, Ends] = {}
+    if run.predictions and arm in run.predictions.right:
+        right = run.predictions.right
+        ends = intervals(run, right[BASE], right[arm], arm)
     return {
-        name: Gain(made[name] - value, ends.get(LONG[name]))  # type: ignore[operator]
-        for name, value in base.items()
-        if value is not None and made.get(name) is not None
+        name: Gain(after - before, ends.get(label(name)))
+        for name, before in base.items()
+        if before is not None and (after := other.get(name)) is not None
     }
 
 
-def intervals(
-    told: Predictions, before: np.ndarray, after: np.ndarray, counts: list[int], purpose: str
-) -> dict[str, Ends]:
-    """Return the paired 95 % interval of every measure. before, after: (N,) bool, the right answers of two arms."""
-    table = outcomes(before, after, told.stratum, told.strata)
-    return {name: bootstrap(table, measure, purpose) for name, measure in measures(told, counts).items()}
+def intervals(run: Run, before: np.ndarray, after: np.ndarray, purpose: str) -> dict[str, Ends]:
+    """Return the paired 95 % interval of every measure, by its `label`; none where the run's answers are not known.
+
+    before, after: (N,) bool, which of the run's test images are right. purpose: addresses the bootstrap's draws.
+    """
+    if run.predictions is None:
+        return {}
+    functions = measures(run.predictions, list(run.train_counts.values()))
+    table = outcomes(before, after, run.predictions.stratum, run.predictions.strata)
+    return {name: bootstrap(table, function, purpose) for name, function in functions.items()}
 
 
 def headline(run: Run) -> str:
     """Return the run's main result in one sentence."""
-    arm = main_arm(run)
-    if BASE not in run.accuracy or dig(run.accuracy, BASE, "overall") is None:
+    base, arm = accuracies(run.accuracy.get(BASE)), main_arm(run)
+    if base["overall"] is None:
         return "Nothing has been measured in this revision: there is no accuracy of a base classifier."
     measure = main_measure(run.accuracy[BASE])
-    before = value_of(run.accuracy[BASE], measure)
+    what, before = f"{ADJECTIVE[measure]} accuracy", percent(base[measure])
     if arm is None:
-        return (
-            f"The base classifier reaches {percent(before)} {ADJECTIVE[measure]} accuracy; no arm was compared with it."
-        )
-    made = value_of(run.accuracy[arm], measure)
+        return f"The base classifier reaches {before} {what}; no arm was compared with it."
     gain = gains(run, arm).get(measure)
     if gain is None:
-        return (
-            f"The base classifier reaches {percent(before)} {ADJECTIVE[measure]} accuracy; {title(arm)}: not measured."
-        )
-    name = "Guided" if arm == "guided" else title(arm)
-    change = "raise" if gain.value > 0 else "lower"
+        return f"The base classifier reaches {before} {what}; {title(arm)}: not measured."
+    name, after = title(arm), percent(accuracies(run.accuracy[arm])[measure])
+    images = f"{'Guided' if arm == 'guided' else name} synthetic images"
     if gain.clear is False or gain.value == 0:
         return (
-            f"{name} synthetic images make no difference beyond noise: {ADJECTIVE[measure]} accuracy is "
-            f"{percent(made)} with and {percent(before)} without them, a difference of {gain.text} points."
+            f"{images} make no difference beyond noise: {what} is {after} with and {before} without them, a "
+            f"difference of {gain.text} points."
         )
     if gain.clear is None:
         return (
-            f"With {title(arm)} synthetic images {ADJECTIVE[measure]} accuracy is "
-            f"{percent(made)}, without them {percent(before)}: a difference of {gain.text} points, whose "
-            "uncertainty is not known."
+            f"With {name} synthetic images {what} is {after}, without them {before}: a difference of {gain.text} "
+            "points, whose uncertainty is not known."
         )
-    return (
-        f"{name} synthetic images {change} {ADJECTIVE[measure]} accuracy from {percent(before)} to {percent(made)}, "
-        f"by {gain.text} points."
-    )
+    change = "raise" if gain.value > 0 else "lower"
+    return f"{images} {change} {what} from {before} to {after}, by {gain.text} points."
 
 
 def main_arm(run: Run) -> str | None:

@@ -4,15 +4,15 @@ Bars are relative where the same file holds something to compare with: the judge
 arm. The others are named here with their reasons.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from operator import itemgetter
 
-from src.evaluation.improvement import BASE, BOUND
-from src.reporting.findings import FAR, LABELS, LOW, Finding, above_chance, severity_of, shots_of
+from src.reporting.findings import FAR, LABELS, LOW, Finding
 from src.reporting.guidance_signs import guidance
-from src.reporting.number_format import listed, number, percent
-from src.reporting.run_results import dig, title
-from src.studies.study import SYNTHETIC
+from src.reporting.measures import above_chance, image_metrics, overall_metrics
+from src.reporting.run_results import Tree, dig
+from src.reporting.wording import listed, number, percent, title
+from src.settings.arms import BASE, BOUND, SYNTHETIC
 
 # A perfect generator has density 1 and precision near 1. The shipped one, conditioned on real images, has .5 and .75;
 # on text alone, whose style is visibly wrong, .2 and .35 (metrics/evidence.json).
@@ -25,39 +25,37 @@ KEPT_LABELS = 2 / 3
 KEPT_CLASS = 0.5  # of one class, which a few dozen images tell: half is beyond their noise
 CLASS_IMAGES = 10  # synthetic images of a class, below which its agreement says little
 
-Tree = Mapping[str, Any]
-
 
 def image_signs(accuracy: Tree, quality: Tree, arm: str, settings: Tree) -> list[Finding]:
     """Return the findings about one arm's images. Trees as `diagnosis.diagnose` describes them."""
-    low = list(variety(quality, arm))
-    bad = [*distance(quality, arm, settings), *labels(accuracy, quality, arm)]
-    return [*low, *bad, *guidance(quality, arm, settings, _classes(accuracy, quality, arm), damaged=bool(bad))]
+    reports = (accuracy.get(BOUND), accuracy.get(BASE), dig(quality, arm, "class_agreement"))
+    classes = next((len(names) for report in reports if (names := dig(report, "per_class"))), 0)
+    damage = [*distance(quality, arm, settings), *labels(accuracy, quality, arm, classes)]
+    return [*variety(quality, arm), *damage, *guidance(quality, arm, settings, classes, damaged=bool(damage))]
 
 
 def variety(quality: Tree, arm: str) -> Iterator[Finding]:
     """Images close to real ones that are near few of them. Recall too: what covers by chance does not recall."""
     thin = []
-    for shot, part in shots_of(quality, arm).items():
+    for subset, part in image_metrics(quality, arm).items():
         density, precision, coverage, recall = (part.get(k) for k in ("density", "precision", "coverage", "recall"))
         close = (density or 0) >= FAR_DENSITY or (precision or 0) >= FAR_PRECISION
         if close and any(value is not None and value < LOW_VARIETY for value in (coverage, recall)):
             thin.append(
-                f"{shot}: coverage {number(coverage)}, recall {number(recall)} at density {number(density)}, "
+                f"{subset}: coverage {number(coverage)}, recall {number(recall)} at density {number(density)}, "
                 f"precision {number(precision)}"
             )
     if thin:
         advice = "The images are good but alike: raise `synth.image_dropout`, lower the feedback scale and the "
         advice += "generator's guidance scale, and see how many real images each class is conditioned on."
-        yield Finding(LOW, arm, severity_of(arm), "; ".join(thin), advice)
+        yield Finding(LOW, arm, "; ".join(thin), advice)
 
 
 def distance(quality: Tree, arm: str, settings: Tree) -> Iterator[Finding]:
     """Few images lie among real ones, or the guided arm is much farther off than text alone."""
-    part = shots_of(quality, arm).get("overall", {})
-    density, precision, fid = (part.get(name) for name in ("density", "precision", "fid"))
+    density, precision, fid = (overall_metrics(quality, arm).get(name) for name in ("density", "precision", "fid"))
     other = next((name for name in SYNTHETIC if name != arm), "")
-    rival = shots_of(quality, other).get("overall", {}).get("fid")
+    rival = overall_metrics(quality, other).get("fid")
     far = density is not None and density < FAR_DENSITY and (precision is None or precision < FAR_PRECISION)
     worse = arm == "guided" and fid is not None and rival is not None and fid > FID_TIMES * rival
     if not far and not worse:
@@ -67,65 +65,42 @@ def distance(quality: Tree, arm: str, settings: Tree) -> Iterator[Finding]:
     if arm != "guided":
         advice = "Text alone leaves the style open, and SYNAuG is told no more; the guided arm sees real images too."
     elif dig(settings, "synth", "conditioning") == "text":
-        advice = (
-            "Text alone often has the wrong style: `synth.conditioning=text_image` shows the generator real images."
-        )
+        advice = "Text alone often has the wrong style: `synth.conditioning=text_image` shows the generator real "
+        advice += "images."
     else:
-        advice = (
-            "Look at the conditioning (`synth.conditioning`, the prompts), at the generator's guidance scale, and at "
-        )
-        advice += "the feedback scale."
-    yield Finding(FAR, arm, severity_of(arm), numbers, advice)
+        advice = "Look at the conditioning (`synth.conditioning`, the prompts), at the generator's guidance scale, and "
+        advice += "at the feedback scale."
+    yield Finding(FAR, arm, numbers, advice)
 
 
-def labels(accuracy: Tree, quality: Tree, arm: str) -> Iterator[Finding]:
+def labels(accuracy: Tree, quality: Tree, arm: str, classes: int) -> Iterator[Finding]:
     """Agreement with the class asked for, against what the judge reaches on real images, both above chance.
 
     A class that the judge itself does not know on real images cannot be judged, and nothing can if it knows none.
     """
-    agreement = dig(quality, arm, "class_agreement") or {}
-    own, rates, overall = (
-        dig(accuracy, BOUND, "per_class") or {},
-        agreement.get("per_class") or {},
-        agreement.get("overall"),
-    )
-    classes = _classes(accuracy, quality, arm)
-    if overall is None or classes < 2:
+    overall, judge = dig(quality, arm, "class_agreement", "overall"), dig(accuracy, BOUND, "overall")
+    judge = 1.0 if judge is None else judge
+    if overall is None or classes < 2 or judge < above_chance(classes):
         return
-    right = dig(accuracy, BOUND, "overall")
-    chance, judge = 1 / classes, 1.0 if right is None else right
-    images = shots_of(quality, arm).get("overall", {}).get("synthetic_images")
-    wrong = {}
-    if judge < above_chance(classes):
-        return
+    chance, wrong = 1 / classes, {}
+    images = overall_metrics(quality, arm).get("synthetic_images")
     if images is None or images >= CLASS_IMAGES * classes:
-        for name, rate in rates.items():
-            told = dig(own, name, "accuracy")
-            reached = judge if told is None else told
+        for name, rate in (dig(quality, arm, "class_agreement", "per_class") or {}).items():
+            real = dig(accuracy, BOUND, "per_class", name, "accuracy")
+            reached = judge if real is None else real
             known = rate is not None and reached >= above_chance(classes)
             if known and rate - chance < KEPT_CLASS * (reached - chance):
                 wrong[name] = rate
     if overall - chance >= KEPT_LABELS * (judge - chance) and not wrong:
         return
-    numbers = (
-        f"{percent(overall)} of the images show their class; the judge is right on {percent(judge)} of real images, "
-    )
-    numbers += f"chance is {percent(chance)}"
+    numbers = f"{percent(overall)} of the images show their class; the judge is right on {percent(judge)} of real "
+    numbers += f"images, chance is {percent(chance)}"
     if wrong:
-        worst = sorted(wrong, key=lambda name: wrong[name])
-        numbers += f"; lowest: {listed([f'{name} ({percent(wrong[name])})' for name in worst])}"
+        worst = [f"{name} ({percent(rate)})" for name, rate in sorted(wrong.items(), key=itemgetter(1))]
+        numbers += f"; lowest: {listed(worst)}"
     advice = "Look at these classes' pictures and prompts (homonyms, mixed-up names); "
     if arm == "guided":
         advice += "then at the feedback scale, since feedback away from a class costs labels."
     else:
         advice += "a style that the judge has never seen costs labels too."
-    yield Finding(LABELS, arm, severity_of(arm), numbers, advice)
-
-
-def _classes(accuracy: Tree, quality: Tree, arm: str) -> int:
-    told = (
-        dig(accuracy, BOUND, "per_class"),
-        dig(accuracy, BASE, "per_class"),
-        dig(quality, arm, "class_agreement", "per_class"),
-    )
-    return next((len(names) for names in told if names), 0)
+    yield Finding(LABELS, arm, numbers, advice)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from src.runtime.errors import InputError
+from src.runtime.files import parse_yaml
 from src.versions.git import commit_of, experiments, file_at, git, git_text
 
 TRACKED = ("metrics", "prompts", "studies", "params.yaml", "dvc.lock")
@@ -44,14 +43,13 @@ def snapshot(root: Path, name: str | None, folder: Path) -> Revision:
         raise InputError("a report is made from what git tracks, and this is no git repository; run it in a clone")
     folder.mkdir(parents=True)
     commit = commit_of(root, "HEAD") if name is None else _commit(root, name)
-    date, subject = ("", "") if commit is None else _described(root, commit)
+    line = git_text(root, "show", "--no-patch", "--format=%ci%x09%s", commit) if commit else None
+    date, _, subject = (line or "").strip().partition("\t")
     if name is None:
         _copy(root, folder)
-        changed = _changed(root)
-    else:
-        _extract(root, str(commit), folder)
-        changed = ()
-    return Revision(WORK_TREE if name is None else name, folder, commit, date, subject, changed, _defaults(root))
+        return Revision(WORK_TREE, folder, commit, date, subject, _changed(root), _defaults(root))
+    _extract(root, str(commit), folder)
+    return Revision(name, folder, commit, date, subject, (), _defaults(root))
 
 
 def _commit(root: Path, name: str) -> str:
@@ -71,13 +69,6 @@ def _commit(root: Path, name: str) -> str:
     raise InputError(f"'{name}' is neither a commit nor an experiment here (experiments: {names}); name one of these")
 
 
-def _described(root: Path, commit: str) -> tuple[str, str]:
-    date, _, subject = (
-        (git_text(root, "show", "--no-patch", "--format=%ci%x09%s", commit) or "").strip().partition("\t")
-    )
-    return date, subject
-
-
 def _changed(root: Path) -> tuple[str, ...]:
     """Tracked files that differ from the commit, and results that git does not know yet."""
     lines = git_text(root, "status", "--porcelain", "--untracked-files=no") or ""
@@ -95,10 +86,10 @@ def _copy(root: Path, folder: Path) -> None:
 
 
 def _extract(root: Path, commit: str, folder: Path) -> None:
-    there = (git_text(root, "ls-tree", "--name-only", commit, "--", *TRACKED) or "").split()
-    if not there:
+    present = (git_text(root, "ls-tree", "--name-only", commit, "--", *TRACKED) or "").split()
+    if not present:
         return
-    packed = git(root, "archive", "--format=tar", commit, "--", *there)
+    packed = git(root, "archive", "--format=tar", commit, "--", *present)
     if packed is None:
         raise InputError(f"git cannot read commit {commit[:12]}; fetch it in full, then run again")
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
@@ -107,7 +98,7 @@ def _extract(root: Path, commit: str, folder: Path) -> None:
 
 def _defaults(root: Path) -> Mapping[str, Any]:
     try:
-        found = yaml.safe_load(file_at(root, "HEAD", "params.yaml") or b"")
-    except yaml.YAMLError:
+        params = parse_yaml(file_at(root, "HEAD", "params.yaml") or b"", "params.yaml")
+    except InputError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return params if isinstance(params, dict) else {}

@@ -3,59 +3,69 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from src.evaluation.improvement import BASE, BOUND, Predictions, read_predictions
+from src.evaluation.improvement import Predictions, read_predictions
 from src.reporting.revision import Revision
 from src.runtime.errors import InputError
-from src.runtime.files import read_bytes, read_json
+from src.runtime.files import read_bytes, read_json, read_yaml
+from src.settings.arms import ARMS, BASE, BOUND, SYNTHETIC
 
-TITLES = {BASE: "base", "synaug": "SYNAuG", "guided": "guided", BOUND: "all real"}
-# The curve of the classifier that `accuracy.json` calls all_real has the name of its folder.
-CURVES = {"reference": BOUND}
-FIRST_SHEETS = ("real", "synaug", "guided")
+# A training curve has the name of its classifier's folder, everything else that of the arm.
+CURVES = {Path(arm.classifier).name: name for name, arm in ARMS.items()}
+# Which choice picks the preset of each family.
+SELECTORS = {
+    "datasets": "dataset",
+    "generators": "generator",
+    "feedbacks": "feedback",
+    "budgets": "dataset",
+    "recipes": "dataset",
+}
+FIRST_SHEETS = ("real", *SYNTHETIC)
 GENERATOR_SHEET = "generator"
 
+Tree = Mapping[str, Any]
 Rows = list[dict[str, float]]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's results. told: every arm's answers on the same test images, None if they are missing or of another run.
+    """A run's results.
 
-    accuracy, quality, splits: the JSON files. costs: {arm: JSON}. curves, calibration: {arm: rows of numbers}.
-    sheets: contact sheets, {path below metrics without its ending: path}, in the order to show them.
+    accuracy, quality, splits, evidence: the JSON files. costs: {arm: JSON}. curves, calibration: {arm: rows of
+    numbers}. sheets: contact sheets, {path below metrics without its ending: path}, in the order to show them.
+    predictions: every arm's answers on the same test images, None if they are missing or of another run.
     """
 
     revision: Revision
-    accuracy: Mapping[str, Any]
-    quality: Mapping[str, Any]
-    splits: Mapping[str, Any]
-    costs: Mapping[str, Mapping[str, Any]]
+    accuracy: Tree
+    quality: Tree
+    splits: Tree
+    costs: Mapping[str, Tree]
     curves: Mapping[str, Rows]
     calibration: Mapping[str, Rows]
     sheets: Mapping[str, Path]
-    params: Mapping[str, Any]
-    lock: Mapping[str, Any]
-    evidence: Mapping[str, Any]
-    told: Predictions | None
+    params: Tree
+    lock: Tree
+    evidence: Tree
+    predictions: Predictions | None
 
     @property
-    def classes(self) -> list[str]:
-        """The classes' names in the order of the data set."""
-        return list(dig(self.accuracy, BASE, "per_class") or dig(self.splits, "train_counts") or ())
-
-    @property
-    def counts(self) -> list[int]:
-        """Training images per class, in the order of `classes`."""
+    def train_counts(self) -> dict[str, int]:
+        """Training images of every class, in the order of the data set."""
         rows = dig(self.accuracy, BASE, "per_class")
-        if rows is None:
-            return list((dig(self.splits, "train_counts") or {}).values())
-        return [int(row["train_images"]) for row in rows.values()]
+        if rows:
+            return {name: int(row["train_images"]) for name, row in rows.items()}
+        return dict(dig(self.splits, "train_counts") or {})
+
+    @property
+    def rarest_first(self) -> list[tuple[str, int]]:
+        """Every class with its training images, those with the fewest first."""
+        return sorted(self.train_counts.items(), key=itemgetter(1))
 
     @property
     def arms(self) -> list[str]:
@@ -66,21 +76,24 @@ class Run:
 def read_run(revision: Revision) -> Run:
     """Read a snapshot. InputError for a file that is there and cannot be read."""
     metrics = revision.folder / "metrics"
-    accuracy = _json(metrics / "accuracy.json")
-    params = _yaml(revision.folder / "params.yaml")
+    accuracy, params = _mapping(metrics / "accuracy.json"), _mapping(revision.folder / "params.yaml")
+    predictions = None
+    if dig(accuracy, BASE, "per_class"):
+        with suppress(InputError):
+            predictions = read_predictions(metrics / "confusion", accuracy)
     return Run(
         revision,
         accuracy,
-        _json(metrics / "fid_density_coverage.json"),
-        _json(metrics / "splits.json"),
-        {path.stem: _json(path) for path in sorted((metrics / "cost").glob("*.json"))},
+        _mapping(metrics / "fid_density_coverage.json"),
+        _mapping(metrics / "splits.json"),
+        {path.stem: _mapping(path) for path in sorted((metrics / "cost").glob("*.json"))},
         {CURVES.get(path.stem, path.stem): _numbers(path) for path in sorted((metrics / "curves").glob("*.csv"))},
         {path.stem: _numbers(path) for path in sorted((metrics / "calibration").glob("*.csv"))},
         _sheets(metrics, params, revision.defaults),
         params,
-        _yaml(revision.folder / "dvc.lock"),
-        _json(metrics / "evidence.json"),
-        _told(metrics / "confusion", accuracy),
+        _mapping(revision.folder / "dvc.lock"),
+        _mapping(metrics / "evidence.json"),
+        predictions,
     )
 
 
@@ -93,9 +106,9 @@ def dig(tree: Any, *names: str) -> Any:
     return tree
 
 
-def title(arm: str) -> str:
-    """Return the arm's name for readers."""
-    return TITLES.get(arm, arm.replace("_", " "))
+def preset(params: Tree, family: str) -> Any:
+    """Return the preset of the family that a run with these parameters chose; empty if there is none."""
+    return dig(params, family, str(dig(params, SELECTORS[family]))) or {}
 
 
 def in_order(arms: Iterable[str]) -> list[str]:
@@ -103,17 +116,16 @@ def in_order(arms: Iterable[str]) -> list[str]:
     return sorted(arms, key=lambda arm: (arm == BOUND) - (arm == BASE))
 
 
-def _json(path: Path) -> Mapping[str, Any]:
-    found = read_json(path) if path.is_file() else {}
-    return found if isinstance(found, dict) else {}
-
-
-def _yaml(path: Path) -> Mapping[str, Any]:
+def _mapping(path: Path) -> Tree:
+    """The mapping in a file of JSON or else YAML; empty where there is none."""
+    if not path.is_file():
+        return {}
+    kind, read = ("JSON", read_json) if path.suffix == ".json" else ("YAML", read_yaml)
     try:
-        found = yaml.safe_load(read_bytes(path)) if path.is_file() else {}
-    except yaml.YAMLError:
-        raise InputError(f"{path.name} of this revision is not valid YAML; report another, or restore it") from None
-    return found if isinstance(found, dict) else {}
+        content = read(path)
+    except InputError:
+        raise InputError(f"{path.name} of this revision is not valid {kind}; report another, or restore it") from None
+    return content if isinstance(content, dict) else {}
 
 
 def _numbers(path: Path) -> Rows:
@@ -122,15 +134,13 @@ def _numbers(path: Path) -> Rows:
     for cells in csv.DictReader(io.StringIO(read_bytes(path).decode())):
         row = {}
         for name, cell in cells.items():
-            try:
+            with suppress(TypeError, ValueError):
                 row[str(name)] = float(cell)
-            except (TypeError, ValueError):
-                continue
         rows.append(row)
     return rows
 
 
-def _sheets(metrics: Path, params: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Path]:
+def _sheets(metrics: Path, params: Tree, defaults: Tree) -> dict[str, Path]:
     """The run's own first, then those of studies of the same data; the generator's only where it is the one in use."""
     own = {path.stem: path for path in sorted((metrics / "sheets").glob("*.png"))}
     generator = own.pop(GENERATOR_SHEET, None)
@@ -142,12 +152,3 @@ def _sheets(metrics: Path, params: Mapping[str, Any], defaults: Mapping[str, Any
     }
     last = {GENERATOR_SHEET: generator} if generator and params.get("generator", "tiny_unclip") == "tiny_unclip" else {}
     return {**first, **own, **studies, **last}
-
-
-def _told(folder: Path, accuracy: Mapping[str, Any]) -> Predictions | None:
-    if not dig(accuracy, BASE, "per_class"):
-        return None
-    try:
-        return read_predictions(folder, accuracy)
-    except InputError:
-        return None

@@ -5,23 +5,24 @@ An arm is told by colour and by shape, and named in words beside it.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from markupsafe import Markup, escape
 
+from src.settings.arms import ARMS
+
 WIDTH = 420
-KNOWN = ("base", "synaug", "guided", "all_real")
 # Of an average letter at font size 12 in a wide font: a label must not run into its neighbour.
 LETTER = 7.2
 
 
 def tag(name: str, content: str | Markup = "", **attributes: str | float) -> Markup:
     """An element; text and attributes are escaped. `class_` is class, other underscores are hyphens."""
-    said = Markup("").join(
+    pairs = Markup("").join(
         Markup(' {}="{}"').format(Markup(key.rstrip("_").replace("_", "-")), _plain(value))
         for key, value in attributes.items()
     )
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), said, escape(content))
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), pairs, escape(content))
 
 
 def text(x: float, y: float, words: str, anchor: str = "start", class_: str = "label") -> Markup:
@@ -34,6 +35,11 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
     return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
+def polyline(points: Iterable[tuple[float, float]], arm: str) -> Markup:
+    """The arm's line through the points."""
+    return tag("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points), class_=f"line {style(arm)}")
+
+
 def drawing(parts: Iterable[Markup], height: float, alt: str, width: float = WIDTH) -> Markup:
     """The whole image, with its description for those who do not see it."""
     box = f"0 0 {_plain(width)} {_plain(height)}"
@@ -42,7 +48,7 @@ def drawing(parts: Iterable[Markup], height: float, alt: str, width: float = WID
 
 def style(arm: str) -> str:
     """The style class of an arm."""
-    return f"arm-{arm if arm in KNOWN else 'other'}"
+    return f"arm-{arm if arm in ARMS else 'other'}"
 
 
 def mark(arm: str, x: float, y: float, r: float = 4.5) -> Markup:
@@ -58,15 +64,6 @@ def mark(arm: str, x: float, y: float, r: float = 4.5) -> Markup:
     }
     corners = shapes.get(arm, ((-1, -1), (0, -0.3), (1, -1), (0.3, 0), (1, 1), (0, 0.3), (-1, 1), (-0.3, 0)))
     return tag("polygon", points=" ".join(f"{_plain(x + r * a)},{_plain(y + r * b)}" for a, b in corners), class_=kind)
-
-
-def legend(arms: Sequence[tuple[str, str]], y: float, x: float = 0) -> list[Markup]:
-    """Shapes with their arms' titles in a row. arms: (arm, title)."""
-    parts = []
-    for arm, words in arms:
-        parts += [mark(arm, x + 6, y - 4), text(x + 15, y, words)]
-        x += 15 + LETTER * len(words) + 14
-    return parts
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:

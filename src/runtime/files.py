@@ -103,7 +103,11 @@ def read_yaml(path: Path | str) -> Any:
 
     InputError if it is missing, not valid, gives a name twice in one mapping, or repeats its parts without end.
     """
-    data = read_bytes(path)
+    return parse_yaml(read_bytes(path), path)
+
+
+def parse_yaml(data: bytes, path: Path | str) -> Any:
+    """Return what `read_yaml` returns of a file with these contents. path: for the message of an InputError."""
     try:
         return _sound(yaml.load(data, _Loader))
     except yaml.reader.ReaderError:

@@ -41,14 +41,14 @@ def make(tmp_path):
 
     def write(arms=ARMS, contexts=None):
         report = {}
-        for arm, said in arms.items():
+        for arm, answers in arms.items():
             groups = (
                 {}
                 if contexts is None
                 else {"contexts": contexts, "context_names": ["in", "out"], "group_counts": [100, 100, 25, 25, 3, 0]}
             )
-            report[arm] = accuracy_report(np.eye(3)[said], LABELS, COUNTS, NAMES, **groups)
-            rows = [{"actual": NAMES[y], "predicted": NAMES[k]} for y, k in zip(LABELS, said, strict=True)]
+            report[arm] = accuracy_report(np.eye(3)[answers], LABELS, COUNTS, NAMES, **groups)
+            rows = [{"actual": NAMES[y], "predicted": NAMES[k]} for y, k in zip(LABELS, answers, strict=True)]
             for i, row in enumerate(rows if contexts is not None else ()):
                 row["context"] = ["in", "out"][contexts[i]]
             write_csv(tmp_path / f"{arm}.csv", rows)
@@ -119,11 +119,11 @@ def test_equal_predictions_are_no_improvement(make, tmp_path):
 def test_it_warns_where_the_test_has_too_few_images_to_tell(tmp_path):
     labels = np.repeat([0, 1], [50, 4])
     arms = {"base": np.zeros(54, dtype=int), "guided": labels}
-    report = {arm: accuracy_report(np.eye(3)[said], labels, COUNTS, NAMES) for arm, said in arms.items()}
-    for arm, said in arms.items():
+    report = {arm: accuracy_report(np.eye(3)[answers], labels, COUNTS, NAMES) for arm, answers in arms.items()}
+    for arm, answers in arms.items():
         write_csv(
             tmp_path / f"{arm}.csv",
-            [{"actual": NAMES[y], "predicted": NAMES[k]} for y, k in zip(labels, said, strict=True)],
+            [{"actual": NAMES[y], "predicted": NAMES[k]} for y, k in zip(labels, answers, strict=True)],
         )
     text = report_of(tmp_path, report)
     assert "**Too few test images to tell**: newt (0), dog (4); with fewer than 7" in text

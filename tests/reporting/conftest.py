@@ -15,4 +15,4 @@ def healthy(tmp_path) -> Path:
 
 @pytest.fixture
 def whole(healthy, tmp_path) -> Report:
-    return made.told(healthy, tmp_path)
+    return made.report_of(healthy, tmp_path)

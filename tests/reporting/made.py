@@ -75,9 +75,9 @@ def quality(classes: Sequence[str] = CLASSES) -> dict[str, Any]:
     agreement = {"overall": 0.9, "many": 0.9, "medium": 0.9, "few": 0.9, "per_class": dict.fromkeys(classes, 0.9)}
     arm = {"reference_classifier": space, "clip": copy.deepcopy(space), "class_agreement": agreement}
     judged = {"base_classifier": {"loss": 1.3, "entropy": 0.9}}
-    told = {"before": 0.8, "after": 0.9, "updates": 4.0, "skipped": 0.0}
+    feedback = {"before": 0.8, "after": 0.9, "updates": 4.0, "skipped": 0.0}
     synaug = {**copy.deepcopy(arm), **judged, "feedback": None}
-    return {"synaug": synaug, "guided": {**copy.deepcopy(arm), **judged, "feedback": told}}
+    return {"synaug": synaug, "guided": {**copy.deepcopy(arm), **judged, "feedback": feedback}}
 
 
 def curves(last: float = 0.01) -> dict[str, list[dict[str, float]]]:
@@ -96,9 +96,9 @@ def groups() -> dict[str, Any]:
         for context in ("ink", "pencil")
     ]
     rows[-1] |= {"accuracy": 0.1}
-    told = {"worst": 0.1, "worst_group": {"class": "three", "context": "pencil"}, "mean": 0.45, "weighted_mean": 0.5}
+    summary = {"worst": 0.1, "worst_group": {"class": "three", "context": "pencil"}, "mean": 0.45, "weighted_mean": 0.5}
     fairness = {"demographic_parity_difference": {"max": 0.2, "mean": 0.1}}
-    return {"groups": {**told, "per_group": rows}, "fairness": fairness}
+    return {"groups": {**summary, "per_group": rows}, "fairness": fairness}
 
 
 def write_results(root: Path, classes: Sequence[str] = CLASSES) -> None:
@@ -169,7 +169,7 @@ def git(root: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def told(root: Path, tmp_path: Path, revision: str | None = None, compare: str | None = None) -> Report:
+def report_of(root: Path, tmp_path: Path, revision: str | None = None, compare: str | None = None) -> Report:
     """The report of a revision of the repository; tmp_path: where its files are copied to."""
     other = read_run(snapshot(root, compare, tmp_path / "other")) if compare else None
     return report(read_run(snapshot(root, revision, tmp_path / "run")), other)

@@ -80,23 +80,23 @@ def _read(cell: str) -> str:
 
 def checked(html: str) -> Page:
     """What must hold of every page."""
-    read = Page(html)
-    assert read.broken == []
-    assert html.startswith("<!DOCTYPE html>") and read.all("html") == [{"lang": "en"}]
-    ids = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
+    parsed = Page(html)
+    assert parsed.broken == []
+    assert html.startswith("<!DOCTYPE html>") and parsed.all("html") == [{"lang": "en"}]
+    ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
-    for _, attributes in read.elements:
+    for _, attributes in parsed.elements:
         assert {*attributes.get("aria-labelledby", "").split()} <= {*ids}
         address = attributes.get("href") or attributes.get("src") or "#main"
         assert address.startswith("data:") or address.removeprefix("#") in ids
-    assert all(image["alt"] for image in read.all("img")) and all(svg["aria-label"] for svg in read.all("svg"))
-    levels = read.headings
+    assert all(image["alt"] for image in parsed.all("img")) and all(svg["aria-label"] for svg in parsed.all("svg"))
+    levels = parsed.headings
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
-    assert {"header", "nav", "main"} <= {name for name, _ in read.elements} and len(read.all("main")) == 1
-    assert all(cell.get("scope") in ("col", "row") for cell in read.all("th"))
-    assert len(read.all("caption")) == len(read.all("table"))
-    assert "script" not in {name for name, _ in read.elements}
+    assert {"header", "nav", "main"} <= {name for name, _ in parsed.elements} and len(parsed.all("main")) == 1
+    assert all(cell.get("scope") in ("col", "row") for cell in parsed.all("th"))
+    assert len(parsed.all("caption")) == len(parsed.all("table"))
+    assert "script" not in {name for name, _ in parsed.elements}
     assert not re.search(r"url\(|@import|https?://", html)
     assert len(html.encode()) < 5_000_000
-    return read
+    return parsed

@@ -31,9 +31,9 @@ def page(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    made_browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield made_browser
-    made_browser.close()
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -43,9 +43,9 @@ def test_the_page_loads_alone_without_complaint_and_fits(browser, page, width, d
     assert browser.requests == [page.as_uri()] and browser.complaints == []
     browser.value(OPEN)
     assert browser.value(WIDTHS) == [width, width] and browser.value(OUTSIDE) == []
-    shown = browser.value("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    complete = browser.value("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     paper = browser.value("getComputedStyle(document.body).backgroundColor")
-    assert shown and (paper == "rgb(21, 23, 26)") is dark
+    assert complete and (paper == "rgb(21, 23, 26)") is dark
 
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(browser, page):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from src.reporting.page import TEMPLATES
+from src.reporting.report_writer import TEMPLATES
 
 
 def luminance(colour: str) -> float:

@@ -38,8 +38,8 @@ from tests.reporting.plants import (
 )
 
 
-def warnings(found: list[Finding]) -> list[str]:
-    return [finding.name for finding in found if finding.severity == WARNING]
+def warnings(findings: list[Finding]) -> list[str]:
+    return [finding.name for finding in findings if finding.severity == WARNING]
 
 
 def test_a_healthy_run_has_no_finding():
@@ -48,146 +48,146 @@ def test_a_healthy_run_has_no_finding():
 
 @pytest.mark.parametrize(("plant", "name"), PLANTED.items(), ids=lambda value: getattr(value, "__name__", None))
 def test_a_planted_failure_is_named(plant, name):
-    told = run()
-    plant(told)
-    assert name in warnings(diagnose(**told))
+    metrics = run()
+    plant(metrics)
+    assert name in warnings(diagnose(**metrics))
 
 
 @pytest.mark.parametrize(
     "plant", [plant for plant, name in PLANTED.items() if name != DESTRUCTIVE], ids=lambda plant: plant.__name__
 )
 def test_a_failure_planted_alone_is_named_alone(plant):
-    told = run()
-    plant(told)
-    assert warnings(diagnose(**told)) == [PLANTED[plant]]
+    metrics = run()
+    plant(metrics)
+    assert warnings(diagnose(**metrics)) == [PLANTED[plant]]
 
 
 def test_the_numbers_that_led_to_a_finding_are_said():
-    told = run()
-    two_classes_swapped(told)
-    [finding] = diagnose(**told)
+    metrics = run()
+    two_classes_swapped(metrics)
+    [finding] = diagnose(**metrics)
     assert "72.0" in finding.numbers and "25.0" in finding.numbers
     assert finding.numbers.index("two (2.0") < finding.numbers.index("three (5.0") and "zero" not in finding.numbers
 
 
 def test_an_advice_names_what_was_set():
-    told = run()
-    strange(told)
-    told["settings"] = {**made.SETTINGS, "synth": {"conditioning": "text"}}
-    assert "synth.conditioning=text_image" in diagnose(**told)[0].advice
-    told = run()
-    too_weak(told)
-    assert "feedback scale 0.03" in diagnose(**told)[0].numbers
+    metrics = run()
+    strange(metrics)
+    metrics["settings"] = {**made.SETTINGS, "synth": {"conditioning": "text"}}
+    assert "synth.conditioning=text_image" in diagnose(**metrics)[0].advice
+    metrics = run()
+    too_weak(metrics)
+    assert "feedback scale 0.03" in diagnose(**metrics)[0].numbers
 
 
 def test_raised_feedback_is_destructive_only_where_the_images_suffered():
-    told = run()
-    feedback(told, after=1.2)
-    assert diagnose(**told) == []
+    metrics = run()
+    feedback(metrics, after=1.2)
+    assert diagnose(**metrics) == []
 
 
 def test_bad_images_under_ordinary_feedback_are_not_laid_to_it():
-    told = run()
-    strange(told)
-    feedback(told, before=0.8, after=0.9)
-    assert warnings(diagnose(**told)) == [FAR]
+    metrics = run()
+    strange(metrics)
+    feedback(metrics, before=0.8, after=0.9)
+    assert warnings(diagnose(**metrics)) == [FAR]
 
 
 def test_a_run_without_feedback_is_not_called_inert():
-    told = run()
-    told["quality"]["guided"]["feedback"] = None
-    assert diagnose(**told) == []
-    told = run()
-    never_guided(told)
-    told["settings"] = {**made.SETTINGS, "feedback": "none", "feedbacks": {"none": {"criterion": "none"}}}
-    assert diagnose(**told) == []
-    told["settings"] = {**made.SETTINGS, "feedbacks": {"entropy": {"scale": 0}}}
-    assert diagnose(**told) == []
+    metrics = run()
+    metrics["quality"]["guided"]["feedback"] = None
+    assert diagnose(**metrics) == []
+    metrics = run()
+    never_guided(metrics)
+    metrics["settings"] = {**made.SETTINGS, "feedback": "none", "feedbacks": {"none": {"criterion": "none"}}}
+    assert diagnose(**metrics) == []
+    metrics["settings"] = {**made.SETTINGS, "feedbacks": {"entropy": {"scale": 0}}}
+    assert diagnose(**metrics) == []
 
 
 def test_what_is_wrong_with_synaug_is_a_note_and_not_a_warning():
-    told = run()
-    images(told, arm="synaug", fid=25.0, density=0.2, precision=0.3)
-    told["quality"]["synaug"]["class_agreement"]["overall"] = 0.4
-    told["accuracy"]["synaug"] = copy.deepcopy(told["accuracy"]["base"])
-    found = diagnose(**told)
-    assert {finding.name for finding in found} == {FAR, LABELS, NO_GAIN}
-    assert {finding.severity for finding in found} == {NOTE} and {finding.arm for finding in found} == {"synaug"}
+    metrics = run()
+    images(metrics, arm="synaug", fid=25.0, density=0.2, precision=0.3)
+    metrics["quality"]["synaug"]["class_agreement"]["overall"] = 0.4
+    metrics["accuracy"]["synaug"] = copy.deepcopy(metrics["accuracy"]["base"])
+    findings = diagnose(**metrics)
+    assert {finding.name for finding in findings} == {FAR, LABELS, NO_GAIN}
+    assert {finding.severity for finding in findings} == {NOTE} and {finding.arm for finding in findings} == {"synaug"}
 
 
 def test_warnings_come_before_notes():
-    told = run()
-    images(told, arm="synaug", fid=25.0, density=0.2, precision=0.3)
-    alike(told)
-    assert [finding.severity for finding in diagnose(**told)] == [WARNING, NOTE]
+    metrics = run()
+    images(metrics, arm="synaug", fid=25.0, density=0.2, precision=0.3)
+    alike(metrics)
+    assert [finding.severity for finding in diagnose(**metrics)] == [WARNING, NOTE]
 
 
 def test_few_images_are_told_as_a_limit():
-    told = run()
-    for arm in told["accuracy"].values():
+    metrics = run()
+    for arm in metrics["accuracy"].values():
         for row in arm["per_class"].values():
             row["test_images"] = 20
-    images(told, real_images=40, synthetic_images=60)
-    found = [finding for finding in diagnose(**told) if finding.name == TOO_FEW]
-    assert [finding.arm for finding in found] == ["base", "guided"]
-    assert "40 test images" in found[0].numbers and "40 real and 60 synthetic" in found[1].numbers
+    images(metrics, real_images=40, synthetic_images=60)
+    findings = [finding for finding in diagnose(**metrics) if finding.name == TOO_FEW]
+    assert [finding.arm for finding in findings] == ["base", "guided"]
+    assert "40 test images" in findings[0].numbers and "40 real and 60 synthetic" in findings[1].numbers
 
 
 def test_a_handful_of_images_of_a_class_condemns_no_class():
-    told = run()
-    agreement(told, 0.9, two=0.0)
-    assert LABELS in warnings(diagnose(**told))
-    images(told, synthetic_images=30)
-    assert LABELS not in warnings(diagnose(**told))
+    metrics = run()
+    agreement(metrics, 0.9, two=0.0)
+    assert LABELS in warnings(diagnose(**metrics))
+    images(metrics, synthetic_images=30)
+    assert LABELS not in warnings(diagnose(**metrics))
 
 
 def test_where_real_images_would_not_help_either_no_gain_is_expected():
-    told = run()
-    taught_nothing(told)
-    told["accuracy"]["all_real"] = copy.deepcopy(told["accuracy"]["base"])
-    assert NO_GAIN not in warnings(diagnose(**told))
+    metrics = run()
+    taught_nothing(metrics)
+    metrics["accuracy"]["all_real"] = copy.deepcopy(metrics["accuracy"]["base"])
+    assert NO_GAIN not in warnings(diagnose(**metrics))
 
 
 def test_where_the_base_has_every_real_image_already_nothing_bounds_the_gain():
-    told = run()
-    taught_nothing(told)
-    told["accuracy"]["all_real"] = {"bound": False, **copy.deepcopy(told["accuracy"]["base"])}
-    [finding] = diagnose(**told)
+    metrics = run()
+    taught_nothing(metrics)
+    metrics["accuracy"]["all_real"] = {"bound": False, **copy.deepcopy(metrics["accuracy"]["base"])}
+    [finding] = diagnose(**metrics)
     assert finding.name == NO_GAIN and "all real" not in finding.numbers
     for arm in ("base", "guided"):
-        told["accuracy"][arm] |= {"few": 0.99}
-    assert NO_GAIN not in warnings(diagnose(**told))
+        metrics["accuracy"][arm] |= {"few": 0.99}
+    assert NO_GAIN not in warnings(diagnose(**metrics))
 
 
 def test_a_class_that_the_judge_does_not_know_is_not_said_to_have_wrong_images():
-    told = run()
-    agreement(told, 0.72, two=0.02, three=0.05)
-    told["accuracy"]["all_real"]["per_class"]["two"]["accuracy"] = 0.0
-    [finding] = diagnose(**told)
+    metrics = run()
+    agreement(metrics, 0.72, two=0.02, three=0.05)
+    metrics["accuracy"]["all_real"]["per_class"]["two"]["accuracy"] = 0.0
+    [finding] = diagnose(**metrics)
     assert "three (5.0" in finding.numbers and "two" not in finding.numbers
 
 
 def test_a_judge_that_knows_nothing_is_named_and_accuses_nobody():
-    told = run()
-    agreement(told, 0.26)
-    told["accuracy"]["all_real"] |= {"overall": 0.27}
-    [finding] = [finding for finding in diagnose(**told) if finding.name in (WEAK_JUDGE, LABELS)]
+    metrics = run()
+    agreement(metrics, 0.26)
+    metrics["accuracy"]["all_real"] |= {"overall": 0.27}
+    [finding] = [finding for finding in diagnose(**metrics) if finding.name in (WEAK_JUDGE, LABELS)]
     assert (finding.name, finding.severity) == (WEAK_JUDGE, NOTE)
 
 
 def test_entropy_that_was_high_from_the_start_is_not_laid_to_feedback():
-    told = run()
-    strange(told)
-    feedback(told, before=1.38, after=1.38)
-    assert DESTRUCTIVE not in warnings(diagnose(**told))
+    metrics = run()
+    strange(metrics)
+    feedback(metrics, before=1.38, after=1.38)
+    assert DESTRUCTIVE not in warnings(diagnose(**metrics))
 
 
 def test_groups_are_judged_by_the_worst():
-    told = run()
-    for arm, report in told["accuracy"].items():
+    metrics = run()
+    for arm, report in metrics["accuracy"].items():
         report |= copy.deepcopy(made.groups())
         report["groups"]["worst"] = {"base": 0.1, "synaug": 0.6, "guided": 0.1, "all_real": 0.8}[arm]
-    [finding] = diagnose(**told)
+    [finding] = diagnose(**metrics)
     assert finding.name == NO_GAIN and "worst group accuracy" in finding.numbers and "50 test images" in finding.numbers
 
 
@@ -196,9 +196,9 @@ def test_the_committed_default_has_no_warning():
         return json.loads((ROOT / "metrics" / name).read_text())
 
     parameters = yaml.safe_load((ROOT / "params.yaml").read_text())
-    found = diagnose(read("accuracy.json"), read("fid_density_coverage.json"), settings=parameters)
-    assert warnings(found) == []
-    assert not any(finding.arm == "guided" for finding in found)
+    findings = diagnose(read("accuracy.json"), read("fid_density_coverage.json"), settings=parameters)
+    assert warnings(findings) == []
+    assert not any(finding.arm == "guided" for finding in findings)
 
 
 PATHS = st.lists(st.integers(0, 400), max_size=30)
@@ -207,16 +207,16 @@ PATHS = st.lists(st.integers(0, 400), max_size=30)
 @settings(max_examples=60, deadline=None)
 @given(PATHS, st.sampled_from([None, ...]))
 def test_no_missing_field_is_an_exception(chosen, instead):
-    told = run()
-    told["accuracy"]["base"] |= made.groups()
+    metrics = run()
+    metrics["accuracy"]["base"] |= made.groups()
     for number in chosen:
-        places = [(node, key) for node, key in _places(told["accuracy"]) + _places(told["quality"])]
+        places = [(node, key) for node, key in _places(metrics["accuracy"]) + _places(metrics["quality"])]
         node, key = places[number % len(places)]
         if instead is None and not isinstance(node[key], dict | list):
             node[key] = None
         elif instead is ... and isinstance(key, str) and key not in ("class", "context", "test_images"):
             del node[key]
-    diagnose(**told)
+    diagnose(**metrics)
 
 
 def _places(tree: Any) -> list[tuple[Any, Any]]:

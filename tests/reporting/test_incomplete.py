@@ -2,8 +2,8 @@
 
 import pytest
 
-from src.reporting.markdown import markdown
-from src.reporting.page import page
+from src.reporting.markdown_writer import markdown
+from src.reporting.report_writer import page
 from tests.reporting import made
 from tests.reporting.reading import checked
 
@@ -21,14 +21,14 @@ ABSENT = {
 @pytest.mark.parametrize(("absent", "words"), ABSENT.items(), ids=lambda value: value[0])
 def test_what_is_not_there_is_said_and_no_exception(healthy, tmp_path, absent, words):
     made.without(healthy, *absent)
-    document = made.told(healthy, tmp_path)
+    document = made.report_of(healthy, tmp_path)
     assert words in checked(page(document)).text
     markdown(document, {})
 
 
 def test_a_run_with_nothing_says_so_in_the_headline(healthy, tmp_path):
     made.without(healthy, "metrics")
-    assert made.told(healthy, tmp_path).headline.startswith("Nothing has been measured")
+    assert made.report_of(healthy, tmp_path).headline.startswith("Nothing has been measured")
 
 
 def test_an_older_commit_with_fewer_fields_is_reported(healthy, tmp_path):
@@ -42,22 +42,22 @@ def test_an_older_commit_with_fewer_fields_is_reported(healthy, tmp_path):
         made.change(accuracy, arm, "ece", value=...)
     made.change(accuracy, "guided", "confusion", value=None)
     made.without(healthy, "metrics/calibration", "metrics/sheets/real.png")
-    document = made.told(healthy, tmp_path, compare="HEAD")
-    read = checked(page(document))
-    assert "Calibration by confidence: not measured" in read.text and "feedback: not measured" in read.text
+    document = made.report_of(healthy, tmp_path, compare="HEAD")
+    parsed = checked(page(document))
+    assert "Calibration by confidence: not measured" in parsed.text and "feedback: not measured" in parsed.text
 
 
 def test_groups_and_fairness_are_shown_where_there_are_contexts(healthy, tmp_path):
     for arm in made.ACCURACY:
         for name, value in made.groups().items():
             made.change(healthy / "metrics/accuracy.json", arm, name, value=value)
-    document = made.told(healthy, tmp_path)
-    read = checked(page(document))
+    document = made.report_of(healthy, tmp_path)
+    parsed = checked(page(document))
     assert "worst-group accuracy" in document.headline
-    assert "three, pencil (2)" in read.text and "demographic parity difference" in read.text
+    assert "three, pencil (2)" in parsed.text and "demographic parity difference" in parsed.text
 
 
 def test_without_the_answers_there_is_no_interval_and_the_page_says_why(healthy, tmp_path):
     made.without(healthy, "metrics/confusion")
-    document = made.told(healthy, tmp_path)
+    document = made.report_of(healthy, tmp_path)
     assert "[" not in document.headline and "no interval could be made" in page(document)

@@ -6,9 +6,9 @@ import re
 import numpy as np
 from PIL import Image
 
-from src.reporting.markdown import markdown
-from src.reporting.page import compact, page
-from src.reporting.report_writer import write
+from src.reporting.blocks import Side, Table
+from src.reporting.markdown_writer import markdown
+from src.reporting.report_writer import compact, page, write
 from src.versions.import_closure import ROOT
 from tests.reporting import made
 from tests.reporting.reading import Page, checked, markdown_tables
@@ -21,12 +21,12 @@ def names(document):
 
 
 def test_the_page_is_sound_and_needs_nothing_else(whole):
-    read = checked(page(whole))
+    parsed = checked(page(whole))
     assert names(whole) == [
         "result", "diagnosis", "pictures", "classes", "images", "feedback", "errors", "training", "seeds", "cost",
         "provenance",
     ]  # fmt: skip
-    assert len(read.all("img")) == 4 and len(read.all("svg")) == 15
+    assert len(parsed.all("img")) == 4 and len(parsed.all("svg")) == 15
 
 
 def test_the_headline_says_the_main_result_with_its_interval(whole):
@@ -37,54 +37,61 @@ def test_the_headline_says_the_main_result_with_its_interval(whole):
     assert "The diagnosis has no warning." in whole.about
 
 
+def test_means_over_seeds_are_told_with_their_intervals(whole):
+    (table, _) = next(section.blocks for section in whole.sections if section.name == "seeds")
+    base, entropy = table.rows
+    assert base == ["base", "61.0\u00a0% \u00b1 0.0", "", "50.0\u00a0% \u00b1 0.0", ""]
+    assert entropy[0] == "+ entropy feedback" and entropy[2] == "+23.1 \u00b1 0.0"
+
+
 def test_a_difference_within_noise_is_called_one(healthy, tmp_path):
     report_file = healthy / "metrics/accuracy.json"
     same = made.accuracy()["base"]
     made.change(report_file, "guided", value=same)
     base = healthy / "metrics/confusion/base.csv"
     (healthy / "metrics/confusion/guided.csv").write_bytes(base.read_bytes())
-    document = made.told(healthy, tmp_path)
+    document = made.report_of(healthy, tmp_path)
     assert "no difference beyond noise" in document.headline
     assert any("classifier not improving (guided)" in words for words in document.about)
 
 
 def test_every_table_of_the_page_is_in_the_markdown_with_the_same_cells(whole, healthy, tmp_path):
     made.change(healthy / "metrics/accuracy.json", "guided", "overall", value=0.5)
-    for document in (whole, made.told(healthy, tmp_path / "again", compare="HEAD")):
+    for document in (whole, made.report_of(healthy, tmp_path / "again", compare="HEAD")):
         in_page = Page(page(document)).tables
         in_markdown = markdown_tables(markdown(document, {}))[1:]  # the first are the numbers in short
         assert in_page == in_markdown
 
 
 def test_the_same_results_give_the_same_bytes(healthy, tmp_path):
-    first, second = (made.told(healthy, tmp_path / name, "HEAD", "HEAD") for name in ("a", "b"))
+    first, second = (made.report_of(healthy, tmp_path / name, "HEAD", "HEAD") for name in ("a", "b"))
     assert page(first) == page(second) and markdown(first, {}) == markdown(second, {})
 
 
 def test_hostile_names_are_text(tmp_path):
     root = made.repository(tmp_path / "repository", HOSTILE)
     (root / "params.yaml").write_text("dataset: '<img src=x onerror=alert(1)>'\ngenerator: a|b\nfeedback: '*none*'\n")
-    document = made.told(root, tmp_path)
-    read = checked(page(document))
-    assert len(read.all("img")) == 3 and "<script>alert(1)</script>" in read.text
+    document = made.report_of(root, tmp_path)
+    parsed = checked(page(document))
+    assert len(parsed.all("img")) == 3 and "<script>alert(1)</script>" in parsed.text
     text = markdown(document, {})
     assert "<" not in text.replace("](<", ""), "no HTML in Markdown"
-    assert markdown_tables(text)[1:] == read.tables
+    assert markdown_tables(text)[1:] == parsed.tables
 
 
 def test_the_comparison_names_what_differs(healthy, tmp_path):
     settings = (healthy / "params.yaml").read_text()
     (healthy / "params.yaml").write_text(settings.replace("image_dropout: 0.3", "image_dropout: 0.9"))
     made.change(healthy / "metrics/fid_density_coverage.json", "guided", "class_agreement", "overall", value=0.3)
-    document = made.told(healthy, tmp_path, compare="HEAD")
+    document = made.report_of(healthy, tmp_path, compare="HEAD")
     comparison = next(section for section in document.sections if section.name == "comparison")
-    tables = {block.caption: block for block in comparison.blocks if block.kind == "table"}
+    tables = {block.caption: block for block in comparison.blocks if isinstance(block, Table)}
     assert list(tables["Parameters that differ (1)"].rows) == [("synth.image_dropout", "0.9", "0.3")]
     accuracies = next(table for caption, table in tables.items() if "on the same test images" in caption)
     assert ["guided, overall", "85.5\u00a0%", "85.5\u00a0%", "+0.0 [+0.0,\u00a0+0.0]"] in accuracies.rows
     images = {row[0]: row[1:] for row in tables["The images here and there"].rows}
     assert images["guided, class agreement"] == ["30.0\u00a0%", "90.0\u00a0%", "\u221260.0"]
-    figures = [figure.title for block in comparison.blocks if block.kind == "side" for figure in block.blocks]
+    figures = [figure.title for block in comparison.blocks if isinstance(block, Side) for figure in block.blocks]
     assert len(figures) == 4 and "Validation accuracy, here" in figures
     checked(page(document))
 
@@ -92,22 +99,36 @@ def test_the_comparison_names_what_differs(healthy, tmp_path):
 def test_a_preset_that_is_not_in_use_is_no_difference(healthy, tmp_path):
     settings = (healthy / "params.yaml").read_text()
     (healthy / "params.yaml").write_text(settings.replace("kind: folder", "kind: csv"))
-    document = made.told(healthy, tmp_path, compare="HEAD")
+    document = made.report_of(healthy, tmp_path, compare="HEAD")
     assert "Parameters that differ: none." in Page(page(document)).text
+
+
+def test_numbers_are_read_as_dvc_writes_them(healthy, tmp_path):
+    """YAML 1.1 takes 1e-05, to which `-S` sets a scale, for text."""
+    settings = (healthy / "params.yaml").read_text()
+    (healthy / "params.yaml").write_text(settings.replace("scale: 0.03", "scale: 1e-05"))
+    document = made.report_of(healthy, tmp_path / "tiny")
+    assert any("guidance inert (guided)" in line for line in document.about)
+    (healthy / "params.yaml").write_text(settings.replace("scale: 0.03", "scale: 1e-3"))
+    made.commit(healthy, "a small scale as DVC writes it")
+    (healthy / "params.yaml").write_text(settings.replace("scale: 0.03", "scale: 0.001"))
+    document = made.report_of(healthy, tmp_path / "small", compare="HEAD")
+    text = Page(page(document)).text
+    assert "Parameters that differ: none." in text and "differ from those of HEAD: none." in text
 
 
 def test_pictures_beyond_the_pages_size_are_left_out_and_said_to_be(healthy, tmp_path, monkeypatch):
     sizes = {path.name: len(compact(path)) for path in (healthy / "metrics/sheets").iterdir()}
-    monkeypatch.setattr("src.reporting.page.PICTURES", sizes["real.png"] + sizes["synaug.png"])
-    read = checked(page(made.told(healthy, tmp_path)))
-    assert len(read.all("img")) == 2 and "would grow beyond 5 MB: guided.png" in read.text
+    monkeypatch.setattr("src.reporting.report_writer.PICTURES", sizes["real.png"] + sizes["synaug.png"])
+    parsed = checked(page(made.report_of(healthy, tmp_path)))
+    assert len(parsed.all("img")) == 2 and "would grow beyond 5 MB: guided.png" in parsed.text
 
 
 def test_a_damaged_picture_is_said_to_be_left_out(healthy, tmp_path):
     sheet = healthy / "metrics/sheets/guided.png"
     sheet.write_bytes(sheet.read_bytes()[:-30])
-    read = checked(page(made.told(healthy, tmp_path)))
-    assert len(read.all("img")) == 3 and "it is damaged or" in read.text
+    parsed = checked(page(made.report_of(healthy, tmp_path)))
+    assert len(parsed.all("img")) == 3 and "it is damaged or" in parsed.text
 
 
 def test_a_picture_in_the_page_has_every_pixel_of_its_file(healthy):
@@ -123,7 +144,7 @@ def test_of_many_classes_the_figures_show_the_rarest_and_the_tables_all(tmp_path
     made.change(
         root / "metrics/fid_density_coverage.json", "guided", "class_agreement", "per_class", "class 000", value=0.125
     )
-    document = made.told(root, tmp_path)
+    document = made.report_of(root, tmp_path)
     section = next(section for section in document.sections if section.name == "images")
     figure = section.blocks[0].blocks[1]
     assert figure.title.endswith("the 24 rarest of 200") and "guided 12.5\u00a0% for class 000" in figure.alt
@@ -132,7 +153,7 @@ def test_of_many_classes_the_figures_show_the_rarest_and_the_tables_all(tmp_path
 
 
 def test_this_repositorys_own_report_shows_every_picture_below_5_mb(tmp_path):
-    html = page(made.told(ROOT, tmp_path))
+    html = page(made.report_of(ROOT, tmp_path))
     assert "would grow beyond" not in html and len(html.encode()) < 5e6
 
 
@@ -141,33 +162,33 @@ def test_studies_of_other_data_lend_a_report_no_pictures(healthy, tmp_path):
     folder.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(folder / "01_text.png")
     made.commit(healthy, "a study")
-    assert len(Page(page(made.told(healthy, tmp_path))).all("img")) == 5
+    assert len(Page(page(made.report_of(healthy, tmp_path))).all("img")) == 5
     settings = (healthy / "params.yaml").read_text()
     (healthy / "params.yaml").write_text(settings.replace("dataset: digits", "dataset: nico"))
-    assert len(Page(page(made.told(healthy, tmp_path / "other"))).all("img")) == 4
+    assert len(Page(page(made.report_of(healthy, tmp_path / "other"))).all("img")) == 4
 
 
 def test_another_generators_report_does_not_show_the_shipped_one(healthy, tmp_path):
     settings = (healthy / "params.yaml").read_text()
     (healthy / "params.yaml").write_text(settings.replace("generator: tiny_unclip", "generator: sd21"))
-    assert len(Page(page(made.told(healthy, tmp_path))).all("img")) == 3
+    assert len(Page(page(made.report_of(healthy, tmp_path))).all("img")) == 3
 
 
 def test_a_pictures_words_say_what_it_shows(whole):
-    shown = [image["alt"] for image in Page(page(whole)).all("img")]
+    alts = [image["alt"] for image in Page(page(whole)).all("img")]
     wanted = ["real training images", "from text alone", "from text + image, image dropout 0.3, feedback entropy"]
-    assert all(words in alt for words, alt in zip(wanted, shown, strict=False)), "real first, guided third"
+    assert all(words in alt for words, alt in zip(wanted, alts, strict=False)), "real first, guided third"
 
 
 def test_what_feedback_did_is_told_with_and_without_it(whole, healthy, tmp_path):
-    read = Page(page(whole))
-    assert "mean entropy over the guided images is 0.800 at the feedback's first look and 0.900" in read.text
+    parsed = Page(page(whole))
+    assert "mean entropy over the guided images is 0.800 at the feedback's first look and 0.900" in parsed.text
     made.change(healthy / "metrics/fid_density_coverage.json", "guided", "feedback", value=None)
-    assert "This run had no feedback." in Page(page(made.told(healthy, tmp_path / "again"))).text
+    assert "This run had no feedback." in Page(page(made.report_of(healthy, tmp_path / "again"))).text
 
 
 def test_the_folder_holds_page_markdown_and_the_pictures_that_it_shows(whole, tmp_path):
     html, text = write(whole, tmp_path / "out")
     assert (html.name, text.name) == ("index.html", "report.md")
-    shown = re.findall(r"!\[.+?\]\(<(.+?)>\)", text.read_text())
-    assert len(shown) == 4 and all((tmp_path / "out" / address).is_file() for address in shown)
+    addresses = re.findall(r"!\[.+?\]\(<(.+?)>\)", text.read_text())
+    assert len(addresses) == 4 and all((tmp_path / "out" / address).is_file() for address in addresses)

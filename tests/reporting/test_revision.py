@@ -34,12 +34,12 @@ def test_the_work_tree_is_copied_as_it_is_with_what_differs_from_the_commit(root
     (root / "data").mkdir()
     (root / "data/large.tar").write_text("not a result")
     made.without(root, "metrics/evidence.json")
-    taken = snapshot(root, None, tmp_path / "copy")
-    assert taken.name == WORK_TREE and taken.commit == made.git(root, "rev-parse", "HEAD")
-    assert set(taken.changed) == {"metrics/accuracy.json", "metrics/evidence.json", "metrics/new.json"}
-    assert '0.5' in (taken.folder / "metrics/accuracy.json").read_text()  # fmt: skip
-    assert (taken.folder / "metrics/new.json").is_file() and not (taken.folder / "data").exists()
-    assert not (taken.folder / "metrics/evidence.json").exists()
+    revision = snapshot(root, None, tmp_path / "copy")
+    assert revision.name == WORK_TREE and revision.commit == made.git(root, "rev-parse", "HEAD")
+    assert set(revision.changed) == {"metrics/accuracy.json", "metrics/evidence.json", "metrics/new.json"}
+    assert '0.5' in (revision.folder / "metrics/accuracy.json").read_text()  # fmt: skip
+    assert (revision.folder / "metrics/new.json").is_file() and not (revision.folder / "data").exists()
+    assert not (revision.folder / "metrics/evidence.json").exists()
 
 
 def test_ignored_files_and_links_are_not_read(root, tmp_path):
@@ -53,16 +53,16 @@ def test_ignored_files_and_links_are_not_read(root, tmp_path):
 def test_a_commit_is_read_from_git_and_not_from_the_work_tree(root, tmp_path):
     before = (root / "metrics/accuracy.json").read_bytes()
     made.change(root / "metrics/accuracy.json", "guided", "overall", value=0.5)
-    taken = snapshot(root, "HEAD", tmp_path / "copy")
-    assert (taken.folder / "metrics/accuracy.json").read_bytes() == before
-    assert taken.changed == () and taken.subject == "A healthy run" and taken.date.startswith("2")
+    revision = snapshot(root, "HEAD", tmp_path / "copy")
+    assert (revision.folder / "metrics/accuracy.json").read_bytes() == before
+    assert revision.changed == () and revision.subject == "A healthy run" and revision.date.startswith("2")
 
 
 def test_an_experiment_is_found_by_its_name(root, tmp_path):
     commit = experiment(root, "more-dropout", BASELINE)
     assert experiments(root) == {"more-dropout": [(BASELINE, f"refs/exps/ab/{'0' * 38}/more-dropout")]}
-    taken = snapshot(root, "more-dropout", tmp_path / "copy")
-    assert taken.commit == commit and "0.5" in (taken.folder / "metrics/accuracy.json").read_text()
+    revision = snapshot(root, "more-dropout", tmp_path / "copy")
+    assert revision.commit == commit and "0.5" in (revision.folder / "metrics/accuracy.json").read_text()
 
 
 def test_of_experiments_of_one_name_that_of_head_is_meant(root, tmp_path):
@@ -99,8 +99,8 @@ def test_before_the_first_commit_and_outside_git_there_is_a_word_for_it(tmp_path
     with pytest.raises(InputError, match="no git repository"):
         snapshot(tmp_path / "young", None, tmp_path / "none")
     made.git(tmp_path / "young", "init", "--quiet")
-    taken = snapshot(tmp_path / "young", None, tmp_path / "copy")
-    assert taken.commit is None and taken.defaults == {} and (taken.folder / "metrics/accuracy.json").is_file()
+    revision = snapshot(tmp_path / "young", None, tmp_path / "copy")
+    assert revision.commit is None and revision.defaults == {} and (revision.folder / "metrics/accuracy.json").is_file()
 
 
 def test_the_command_writes_both_files_and_says_so(root, tmp_path, monkeypatch, capsys):

@@ -3,8 +3,8 @@
 import pytest
 from PIL import Image, PngImagePlugin
 
-from src.reporting.blocks import Fold, Picture, Table, Text
-from src.reporting.page import page
+from src.reporting.blocks import Fold, Picture, Table
+from src.reporting.report_writer import page
 from src.runtime.files import write_csv
 from tests.reporting import made
 from tests.reporting.reading import checked
@@ -39,39 +39,39 @@ def studies(document):
 
 
 def test_a_study_with_results_is_told_with_its_table_and_verdict(studied, tmp_path):
-    (fold,) = studies(made.told(studied, tmp_path))
+    (fold,) = studies(made.report_of(studied, tmp_path))
     assert isinstance(fold, Fold) and fold.title == "What is told"
     question, table, differences, verdict, reported = fold.blocks
-    assert question == Text("Does the image help?")
+    assert question == "Does the image help?"
     assert isinstance(table, Table) and "seeds 1 to 2" in table.caption
     assert [len(row) for row in table.rows] == [len(table.columns)] * 2
     assert table.rows[1] == ["text + image", "76.5 ± 6.4", "2.5 ± 0.0"]
     assert differences.rows == [["text + image - text", "+25.0 ± 0.0", "+0.0 ± 0.0"]]
-    assert verdict == Text("Text + image against text: more few (+25.0 ± 0.0).")
+    assert verdict == "Text + image against text: more few (+25.0 ± 0.0)."
     assert reported.rows == [["text", "few", "unknown", "a paper"]]
 
 
 def test_a_seed_that_is_missing_is_not_measured(studied, tmp_path):
     write_csv(studied / "metrics/studies/told.csv", ROWS[:3])
-    (fold,) = studies(made.told(studied, tmp_path))
+    (fold,) = studies(made.report_of(studied, tmp_path))
     assert fold.blocks[1].rows[1] == ["text + image", "not measured", "not measured"]
-    assert fold.blocks[2] == Text("1 of 4 experiments have no result; metrics/studies says of each why.")
+    assert fold.blocks[2] == "1 of 4 experiments have no result; metrics/studies says of each why."
 
 
 def test_what_image_metrics_tell_of_the_gain_stands_in_words_too(studied, tmp_path):
     file = studied / "metrics/studies/told-usefulness.csv"
     write_csv(file, [{"metric": "fid", "rank correlation": "-0.50", "95 % interval": "-0.90 to -0.10"}])
-    (fold,) = studies(made.told(studied, tmp_path))
+    (fold,) = studies(made.report_of(studied, tmp_path))
     assert fold.blocks[-1].rows == [["fid", "-0.50", "-0.90 to -0.10"]]
     file.write_text("something else")
-    (fold,) = studies(made.told(studied, tmp_path / "again"))
-    assert isinstance(fold.blocks[-1], Text) and "cannot be read" in fold.blocks[-1].text
+    (fold,) = studies(made.report_of(studied, tmp_path / "again"))
+    assert isinstance(fold.blocks[-1], str) and "cannot be read" in fold.blocks[-1]
 
 
 @pytest.mark.parametrize("content", [b"", b"variant,seed\n", b"\xff", b"a,b\n1,2\n", b"variant,seed,few\ntext,x,1\n"])
 def test_results_that_cannot_be_read_stop_no_report(studied, tmp_path, content):
     (studied / "metrics/studies/told.csv").write_bytes(content)
-    document = made.told(studied, tmp_path)
+    document = made.report_of(studied, tmp_path)
     assert len(studies(document)) == 1
     checked(page(document))
 
@@ -79,14 +79,14 @@ def test_results_that_cannot_be_read_stop_no_report(studied, tmp_path, content):
 def test_a_studys_figures_stand_below_its_table_and_a_damaged_one_is_told(studied, tmp_path):
     Image.new("RGB", (30, 20)).save(studied / "metrics/studies/told.png")
     (studied / "metrics/studies/told-usefulness.png").write_bytes(b"cut")
-    (fold,) = studies(made.told(studied, tmp_path))
+    (fold,) = studies(made.report_of(studied, tmp_path))
     (picture,) = [block for block in fold.blocks if isinstance(block, Picture)]
     assert picture.size == (30, 20) and "few, fid" in picture.alt
-    assert fold.blocks[-1] == Text("The figure told-usefulness.png of this revision is damaged.")
+    assert fold.blocks[-1] == "The figure told-usefulness.png of this revision is damaged."
 
 
 def test_without_studies_there_is_no_such_section(healthy, tmp_path):
-    assert studies(made.told(healthy, tmp_path)) is None
+    assert studies(made.report_of(healthy, tmp_path)) is None
 
 
 def test_a_studys_pictures_are_named_after_its_variants(studied, tmp_path):
@@ -95,5 +95,5 @@ def test_a_studys_pictures_are_named_after_its_variants(studied, tmp_path):
     folder = studied / "metrics/studies/told/sheets"
     folder.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(folder / "01_text_image.png", pnginfo=note)
-    pictures = next(section for section in made.told(studied, tmp_path).sections if section.name == "pictures")
+    pictures = next(section for section in made.report_of(studied, tmp_path).sections if section.name == "pictures")
     assert "Images of told: text + image" in [picture.title for picture in pictures.blocks[0].blocks]

@@ -1,0 +1,42 @@
+"""The report's pictures: contact sheets of the real images, of each arm's, and of what else is kept."""
+
+from PIL import Image
+
+from src.reporting.blocks import Block, Fold, Picture, Side
+from src.reporting.run_results import FIRST_SHEETS, GENERATOR_SHEET, Run, dig
+from src.reporting.wording import capitalised, title
+
+
+def contact_sheets(run: Run) -> list[Block]:
+    """The contact sheets: real images first, then each arm's, then what else there is."""
+    sheets = [_picture(run, name) for name in run.sheets if name != GENERATOR_SHEET]
+    blocks: list[Block] = [Side(sheets)] if sheets else ["Contact sheets: none in this revision."]
+    if GENERATOR_SHEET in run.sheets:
+        blocks.append(Fold("What the shipped generator makes of each condition", [_picture(run, GENERATOR_SHEET)]))
+    return blocks
+
+
+def _picture(run: Run, name: str) -> Picture:
+    contents = {
+        "real": "real training images",
+        "synaug": f"{title('synaug')}'s synthetic images, from text alone",
+        "guided": f"guided synthetic images{_conditions(run)}",
+        GENERATOR_SHEET: "images of the shipped generator under its conditions, by style",
+    }
+    path = run.sheets[name]
+    with Image.open(path, formats=["PNG"]) as image:
+        size, heading = image.size, image.info.get("Title")
+    sheet = f"{name.partition('/')[0]}: {heading}" if heading else name.replace("/", ", ")
+    content = contents.get(name, f"images of {sheet.replace('_', ' ')}")
+    rows = "a row for each class shown" if name in FIRST_SHEETS else "each row with its name at the left"
+    alt = f"Contact sheet of {content}, {rows}."
+    return Picture(name.replace("/", "-"), capitalised(content), alt, path, size)
+
+
+def _conditions(run: Run) -> str:
+    """What the guided images were made from, as far as the parameters tell."""
+    conditioning, dropout = (dig(run.params, "synth", name) for name in ("conditioning", "image_dropout"))
+    feedback = dig(run.params, "feedback")
+    text = "" if conditioning is None else f" from {str(conditioning).replace('_', ' + ')}"
+    text += f", image dropout {dropout}" if dropout and conditioning != "text" else ""
+    return text + ("" if feedback in (None, "none") else f", feedback {feedback}")

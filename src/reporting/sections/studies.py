@@ -1,0 +1,84 @@
+"""What the studies found that this revision holds: each one's question, table and verdict."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from src.reporting.blocks import Block, Fold, Picture, Table
+from src.reporting.run_results import Run
+from src.reporting.wording import MISSING, capitalised
+from src.runtime.errors import InputError
+from src.runtime.files import read_bytes
+from src.studies import tables
+from src.studies.study import Study
+from src.studies.study_files import known_studies, read_study
+from src.studies.summary import absent, verdict
+
+
+def studies(run: Run) -> list[Block]:
+    """Return all studies with results, folded, each at the papers' scale too."""
+    files, results = run.revision.folder / "studies", run.revision.folder / "metrics" / "studies"
+    return [
+        _study(name, path, files, ending != "")
+        for name in known_studies(files)
+        for ending in ("", "-paper")
+        if (path := results / f"{name}{ending}.csv").is_file()
+    ]
+
+
+def _study(name: str, path: Path, files: Path, paper: bool) -> Block:
+    """One study. path: its results; files: the folder of its definition; paper: whether at the papers' scale."""
+    try:
+        study, measured = read_study(name, files), tables.read_rows(read_bytes(path))
+        study = study.paper or study if paper else study
+    except (InputError, ValueError, LookupError):
+        return f"The study {name} of this revision cannot be read."
+    rows = [tables.shown(study, measured, variant) for variant in study.variants]
+    first, last = study.seeds[0], study.seeds[-1]
+    caption = f"Mean \u00b1 95 % interval, seeds {first} to {last}" if first != last else f"Measured, seed {first}"
+    blocks: list[Block] = [study.question, Table(caption, tables.columns(study), _cells(rows))]
+    if missing := absent(study, measured):
+        blocks.append(f"{missing}; metrics/studies says of each why.")
+    if differences := tables.differences(study, measured):
+        caption = "Paired differences, each \u00b1 95 % by itself"
+        blocks.append(Table(caption, tables.difference_columns(study), _cells(differences)))
+    blocks += [f"{capitalised(sentence)}." for sentence in verdict(study, measured)]
+    if study.reported:
+        reported = _cells(tables.reported(study))
+        blocks.append(Table("Reported elsewhere, on other data", tables.REPORTED, reported, words=True))
+    return Fold(study.title, [*blocks, *_usefulness(study, path.parent), *_figures(study, path.parent)])
+
+
+def _usefulness(study: Study, results: Path) -> list[Block]:
+    """What image metrics tell of the gain, as the study wrote it."""
+    file = results / f"{study.name}-usefulness.csv"
+    if not file.is_file():
+        return []
+    content = csv.DictReader(io.StringIO(read_bytes(file).decode("utf-8", "replace")))
+    if list(content.fieldnames or ()) != tables.PREDICTED:
+        return [f"What image metrics tell of the gain in the study {study.name} cannot be read."]
+    caption = f"Does an image metric order a seed's experiments as their gain in {study.metrics[0]} accuracy does?"
+    return [Table(caption, tables.PREDICTED, [[str(cell) for cell in row.values()] for row in content])]
+
+
+def _figures(study: Study, results: Path) -> list[Block]:
+    """The study's PNGs, as far as they are there; their numbers stand in the tables."""
+    blocks: list[Block] = []
+    for ending, title in tables.figures(study).items():
+        file = results / f"{study.name}{ending}.png"
+        try:
+            with Image.open(file, formats=["PNG"]) as image:
+                alt = f"{title}; the numbers stand in the tables."
+                blocks.append(Picture(f"study-{study.name}{ending}", title, alt, file, image.size))
+        except FileNotFoundError:
+            continue
+        except OSError:
+            blocks.append(f"The figure {file.name} of this revision is damaged.")
+    return blocks
+
+
+def _cells(rows: Sequence[Mapping[str, object]]) -> list[list[str]]:
+    return [[MISSING if cell is None else str(cell) for cell in row.values()] for row in rows]
