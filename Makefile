@@ -87,7 +87,8 @@ benchmarks: env ## measure sampling and metrics on this machine (half an hour, l
 	$(BIN)/python -m benchmarks.plot
 
 tiny-decoder: env ## distil the shipped generator's decoder, for feedback decoder=tiny
-	$(BIN)/python -m benchmarks.tiny_decoder
+	$(BIN)/python -m stages.train_tiny_decoder
+	$(BIN)/dvc commit --force train_tiny_decoder
 
 improvement: env ## write metrics/improvement.md: what balancing improved, class by class, and what is beyond noise
 	$(BIN)/python -m commands.improvement

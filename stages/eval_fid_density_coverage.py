@@ -32,7 +32,7 @@ def main() -> None:
     images = {name: part.images() for name, part in shards.items()}
     reference, base = (load_classifier(folder).to(device()) for folder in ("data/reference", "data/base"))
     settings = params.evaluation.as_dict()
-    sources = Sources(settings, device(), reference, lambda: load_generator(params.generator.as_dict(), device()))
+    sources = Sources(settings, device(), reference, lambda: load_generator(params.generator, device()))
     extractors = chosen(settings["features"], sources)
     spaces = {
         space: {name: cached_features(space, extractor, part) for name, part in images.items()}

@@ -14,8 +14,6 @@ from src.runtime.entry import run_stage
 from src.runtime.files import write_json
 from src.runtime.scratch import Scratch, shared
 from src.settings.params import Params, load
-from src.shards.contact_sheet import sheet_by_class
-from src.shards.store import Shards
 
 OUT = Path("data/real")
 
@@ -41,8 +39,6 @@ def write(params: Params, data: PreparedData, scratch: Scratch) -> None:
     # The posed digits come from no file that an id could name.
     hashes = write_splits(data, params.data.image_size, scratch.path, with_ids=params.data.kind != "digits")
     write_names(scratch.path, Names(data.class_names, data.context_names))
-    train = Shards(scratch.path / "train")
-    sheet_by_class("metrics/sheets/real.png", train, data.class_names, train.labels)
     write_json(
         "metrics/splits.json",
         {

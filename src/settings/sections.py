@@ -396,6 +396,16 @@ class UnetSettings(TrainingLength):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TinyDecoderSettings(TrainingLength):
+    """The distilled decoder. images: of its corpus; width: channels; noise: the most that is added to latents."""
+
+    seed: int
+    images: Count
+    width: Count
+    noise: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class TinySettings(Section):
     """How the shipped generator is trained, by the frozen stage train_generator."""
 
@@ -427,6 +437,7 @@ class Params(Section):
     synaug: SynaugSettings
     evaluation: EvaluationSettings
     tiny: TinySettings
+    tiny_decoder: TinyDecoderSettings
 
 
 PRESETS = {
