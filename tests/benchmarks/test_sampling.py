@@ -10,7 +10,8 @@ from benchmarks.plain import thawed
 from benchmarks.sampling import APPROXIMATIONS, LEVERS, Bench, compared, gradient_cosines
 from benchmarks.shapes import autoencoder, unet
 from src.feedback.guidance import Schedule
-from src.generators.loading import load, quiet
+from src.generators.loading import quiet
+from tests.generators.miniatures import load
 from src.shards.pixels import to_uint8
 from src.synthesis.cost import flops
 from src.synthesis.synthesiser import SamplingSettings, Synthesiser

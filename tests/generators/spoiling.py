@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from src.generators.loading import load
+from tests.generators.miniatures import load
 from src.runtime.errors import InputError
 from tests.generators.miniatures import Preset
 

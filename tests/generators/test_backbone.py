@@ -9,7 +9,7 @@ import torch
 from transformers import CLIPTokenizer
 
 from src.generators.diffusion_model import DiffusionModel
-from src.generators.loading import load
+from tests.generators.miniatures import load
 from src.runtime.errors import InputError
 from tests.generators import miniatures, parts
 from tests.generators.miniatures import Preset

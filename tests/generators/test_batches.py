@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from src.generators.diffusion_model import DiffusionModel
-from src.generators.loading import load
+from tests.generators.miniatures import load
 from src.shards.pixels import to_uint8
 from src.synthesis.memory import Fit
 from tests.generators.scene import GUIDED, Scene

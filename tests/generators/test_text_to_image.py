@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from src.generators.diffusion_model import Condition, DiffusionModel
-from src.generators.loading import load
+from tests.generators.miniatures import load
 from src.generators.sampler import sample, scheduler
 from src.runtime.errors import InputError
 from tests.generators.miniatures import Preset

@@ -9,7 +9,7 @@ from diffusers import StableUnCLIPImg2ImgPipeline
 from PIL import Image
 
 from src.generators.diffusion_model import DiffusionModel
-from src.generators.loading import load
+from tests.generators.miniatures import load
 from src.generators.sampler import sample, scheduler
 from src.runtime.errors import InputError
 from src.shards.pixels import to_tensor
