@@ -59,8 +59,9 @@ def synthesise(stage: str, build: Callable[[Params], Synthesiser]) -> None:
 
 
 def scratch_key(stage: str, params: Params) -> dict[str, Any]:
-    """What the unfinished images of a synthesis stage are known by, the generator's own folders included."""
-    return work_key(params, dict.fromkeys([*inputs_of(stage), *folders_of(params.generator)]))
+    """What the unfinished images of a synthesis stage are known by: of models, the folders of the chosen generator."""
+    inputs = [path for path in inputs_of(stage) if not path.startswith("models/")]
+    return work_key(params, [*inputs, *folders_of(params.generator)])
 
 
 def cut(plan: Sequence[PlannedImage], shard_size: int) -> list[Sequence[PlannedImage]]:

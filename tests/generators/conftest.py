@@ -7,8 +7,7 @@ import torch
 
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.loading import quiet
-from tests.generators.miniatures import load
-from tests.generators.miniatures import MINIATURES, Preset
+from tests.generators.miniatures import MINIATURES, Preset, load
 from tests.generators.scene import Scene, make_scene
 
 

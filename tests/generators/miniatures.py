@@ -41,9 +41,13 @@ SAMPLING: Preset = {"scheduler": "ddim", "steps": 4, "guidance_scale": 3.0, "noi
 NOISE: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 
 
+def settings_of(preset: Preset) -> GeneratorSettings:
+    """The section that a preset is, which need not say how to sample."""
+    return build(GeneratorSettings, {**SAMPLING, **preset}, "generators.miniature")
+
+
 def load(preset: Preset, device: torch.device) -> DiffusionModel:
-    """What `src.generators.loading.load` makes of a preset, which need not say how to sample."""
-    return loading.load(build(GeneratorSettings, {**SAMPLING, **preset}, "generators.miniature"), device)
+    return loading.load(settings_of(preset), device)
 
 
 def unclip(folder: Path) -> Preset:

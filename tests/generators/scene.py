@@ -53,10 +53,9 @@ class Scene:
         """feedback: guides by `value`, the scene's own if there is none; a value alone judges the images."""
         plan, guide = plan or self.plan, None
         if feedback or value:
-            guide = Feedback(value or self.value, feedback or feedback_settings(scale=0.0), self.generator.decode)
-        condition = Conditioning(
-            self.generator, plan, conditioning, image_dropout, settings.noise_level, self.images
-        )
+            feedback = feedback or feedback_settings(scale=0.0)
+            guide = Feedback(value or self.value, feedback, self.generator.decoder(feedback.decoder))
+        condition = Conditioning(self.generator, plan, conditioning, image_dropout, settings.noise_level, self.images)
         return Synthesiser(self.generator, settings, plan, condition, guide, **more)
 
     def of(self, generator: DiffusionModel) -> "Scene":
