@@ -31,11 +31,7 @@ def lock(repository: Path) -> dict[str, Any]:
 def results_in(repository: Path) -> dict[str, str]:
     """Digests of all that stages wrote, but for costs, by path below the repository."""
     found = digests(*(repository / folder for folder in RESULTS))
-    return {
-        os.path.relpath(path, repository): digest
-        for path, digest in found.items()
-        if not re.search("metrics/(cost|sampling)/", path)
-    }
+    return {os.path.relpath(path, repository): digest for path, digest in found.items() if "metrics/cost/" not in path}
 
 
 def outputs_in(repository: Path) -> list[Path]:
