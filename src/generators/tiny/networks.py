@@ -1,5 +1,6 @@
 """Training of the tiny generator's networks on the rendered corpus: autoencoder, CLIP, UNet."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -53,12 +54,17 @@ def train_autoencoder(
 
 
 @torch.no_grad()
+def _encoded(
+    encode: Callable[[Tensor], Tensor], corpus: Corpus, device: torch.device, count: int | None, label: str
+) -> Tensor:
+    """What `encode` makes of the first `count` corpus images, on the CPU."""
+    batches = tqdm(torch.arange(count or len(corpus)).split(256), label, mininterval=2)
+    return torch.cat([encode(_pixels(corpus, batch, device)).cpu() for batch in batches])
+
+
 def encode_latents(vae: AutoencoderKL, corpus: Corpus, device: torch.device, count: int | None = None) -> Tensor:
     """Posterior means (count, 4, h, w) of the first `count` corpus images, unscaled, on the CPU."""
-    batches = torch.arange(count or len(corpus)).split(256)
-    return torch.cat(
-        [vae.encode(_pixels(corpus, b, device)).latent_dist.mean.cpu() for b in tqdm(batches, "latents", mininterval=2)]
-    )
+    return _encoded(lambda x: vae.encode(x).latent_dist.mean, corpus, device, count, "latents")
 
 
 def _matches(corpus: Corpus, index: np.ndarray) -> Tensor:
@@ -98,18 +104,11 @@ def train_clip(
     vision.visual_projection.weight.div_(embeds.std(0).mean())  # cosines do not see it; the UNet sees unit scale
 
 
-@torch.no_grad()
 def embed_images(
     vision: CLIPVisionModelWithProjection, corpus: Corpus, device: torch.device, count: int | None = None
 ) -> Tensor:
     """CLIP image embeddings (count, D) of the first `count` corpus images, on the CPU."""
-    batches = torch.arange(count or len(corpus)).split(256)
-    return torch.cat(
-        [
-            vision(pixel_values=_pixels(corpus, b, device)).image_embeds.cpu()
-            for b in tqdm(batches, "embeddings", mininterval=2)
-        ]
-    )
+    return _encoded(lambda x: vision(pixel_values=x).image_embeds, corpus, device, count, "embeddings")
 
 
 def normaliser(embeds: Tensor) -> StableUnCLIPImageNormalizer:
