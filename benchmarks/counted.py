@@ -6,14 +6,12 @@ Stable unCLIP 2.1 at 768 px: one forward and one input-only backward of UNet and
 them into GPU-hours of a study.
 """
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.measure import machine
+from benchmarks.measure import command_line, machine
 from benchmarks.shapes import EMBEDDING, LATENT, autoencoder, unet
 from src.generators.frozen_layers import freeze
 from src.runtime.entry import run_stage
@@ -32,14 +30,12 @@ def counted(call: Callable[[torch.Tensor], torch.Tensor], shape: tuple[int, ...]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = command_line(__doc__).parse_args()
     with torch.device("meta"):
         denoiser, decoder = unet(), autoencoder()
     for network in (denoiser, decoder):
         freeze(network)
-    told: dict[str, Any] = {
+    condition: dict[str, Any] = {
         "encoder_hidden_states": torch.empty(1, 77, 1024, device="meta"),
         "class_labels": torch.empty(1, 2 * EMBEDDING, device="meta"),
     }
@@ -50,7 +46,7 @@ def main() -> None:
         "unit": "TFLOP per image",
         "sd21_unclip": {
             "image_size": 8 * LATENT,
-            "unet": counted(lambda x: denoiser(x, t, **told).sample, shape),
+            "unet": counted(lambda x: denoiser(x, t, **condition).sample, shape),
             "decoder": counted(lambda x: decoder.decode(x).sample, shape),
         },
     }

@@ -1,23 +1,40 @@
-"""What every benchmark shares: a description of the machine, and contestants timed in turns."""
+"""What every benchmark shares: its command line, presets, a description of the machine, contestants timed in turns."""
 
+import argparse
 import hashlib
 import importlib.metadata
 import os
 import platform
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, TypeVar
 
 import torch
 
+from src.runtime.files import read_yaml
 from src.runtime.machine import processor
+from src.settings.schema import Section, build
+from src.synthesis.shelf import peak_gb
 from src.versions.import_closure import ROOT
 
+S = TypeVar("S", bound=Section)
+
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "diffusers", "transformers", "prdc", "torch-fidelity")
+
+
+def command_line(description: str | None) -> argparse.ArgumentParser:
+    """A benchmark's, with `--out`, the JSON file that it writes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path)
+    return parser
+
+
+def preset(kind: type[S], family: str, name: str) -> S:
+    """A preset of params.yaml, whether or not a run would choose it."""
+    return build(kind, read_yaml(ROOT / "params.yaml")[family][name], f"{family}.{name}")
 
 
 def machine() -> dict[str, Any]:
@@ -59,14 +76,19 @@ def alternate(contestants: Mapping[str, Callable[[], object]], repeats: int) -> 
     return seconds
 
 
+def compared(contestants: Mapping[str, Callable[[], object]], repeats: int, base: str) -> dict[str, dict[str, Any]]:
+    """Median seconds of each, all times, and the ratio of the base's median to each."""
+    times = alternate(contestants, repeats)
+    medians = {name: median(values) for name, values in times.items()}
+    return {
+        name: {"seconds": medians[name], "times": times[name], "speedup": medians[base] / medians[name]}
+        for name in contestants
+    }
+
+
 def peak_mib() -> float:
     """The most memory that this process has held, in MiB, shared libraries included."""
-    # Linux's own mark, of this process alone: what getrusage reports starts from the parent's.
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:  # not Linux
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**10
+    return peak_gb(torch.device("cpu")) * 1e9 / 2**20
 
 
 def _finish() -> None:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from src.feedback.guidance import Schedule, per_sample
-from src.generators.diffusion_model import Condition, DiffusionModel
-from src.generators.prediction import Noise, x0_hat
-from src.generators.sampler import scheduler
+from src.feedback.guidance import per_sample
+from src.generators.diffusion_model import DiffusionModel
+from src.generators.prediction import x0_hat
+from src.generators.sampler import Condition, Step, scheduler, steps_of
 from src.runtime.seeds import torch_generator
+from src.settings.sections import FeedbackSettings, GeneratorSettings
 from src.synthesis.plan import PlannedImage
-from src.synthesis.synthesiser import SamplingSettings
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Plain:
     """Samples planned images in one order of work, encoding text and image anew for every batch."""
 
     def __init__(
-        self, model: DiffusionModel, settings: SamplingSettings, schedule: Schedule | None,
+        self, model: DiffusionModel, settings: GeneratorSettings, feedback: FeedbackSettings,
         value: Callable[[Tensor, Tensor], Tensor], embeddings: Callable[[Sequence[PlannedImage]], Condition],
     ) -> None:  # fmt: skip
         """embeddings: the image condition of planned images."""
-        self.model, self.settings, self.schedule, self.value = model, settings, schedule, value
+        self.model, self.settings, self.feedback, self.value = model, settings, feedback, value
         self.embeddings = embeddings
 
     def __call__(self, plan: Sequence[PlannedImage], order: Order) -> Tensor:
@@ -49,48 +49,45 @@ class Plain:
 
     def _batch(self, part: Sequence[PlannedImage], order: Order) -> Tensor:
         model = self.model
-        told = {**model.text([p.prompt for p in part]), **self.embeddings(part)}
-        untold = model.absent(len(part), image=True)
-        steps = scheduler(self.settings.scheduler, model.scheduler_config)
-        steps.set_timesteps(self.settings.steps)
+        condition = {**model.text([p.prompt for p in part]), **self.embeddings(part)}
+        absent = model.absent(len(part), image=True)
+        schedule = scheduler(self.settings.scheduler, model.scheduler_config)
+        schedule.set_timesteps(self.settings.steps)
         z = torch.stack([torch.randn(model.latent_shape, generator=torch_generator("latent", p.seed)) for p in part])
-        z = z.to(model.device) * steps.init_noise_sigma
+        z = z.to(model.device) * schedule.init_noise_sigma
         labels = torch.tensor([p.label for p in part], device=model.device)
-        for i, t in enumerate(steps.timesteps.tolist()):
-            alpha_bar = float(steps.alphas_cumprod[t])
-            noise = Noise(alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
-            guided = self.schedule is not None and self.schedule.guides(i)
-            moved, conditional = self._guide(z, t, told, noise, labels, order) if guided else (z, None)
-            combined = self._combined(z, t, told, untold, conditional if order.reuse else None)
-            z = steps.step(combined, t, moved).prev_sample
+        for step in steps_of(schedule):
+            guided = self.feedback.guides(step.number)
+            moved, conditional = self._guide(z, step, condition, labels, order) if guided else (z, None)
+            combined = self._combined(z, step.t, condition, absent, conditional if order.reuse else None)
+            z = schedule.step(combined, step.t, moved).prev_sample
         with torch.no_grad():
             return model.decode(z)
 
     @torch.no_grad()
-    def _combined(self, z: Tensor, t: int, told: Condition, untold: Condition, reused: Tensor | None) -> Tensor:
+    def _combined(self, z: Tensor, t: int, condition: Condition, absent: Condition, reused: Tensor | None) -> Tensor:
         if reused is None:
-            both = {name: torch.cat([value, told[name]]) for name, value in untold.items()}
+            both = {name: torch.cat([value, condition[name]]) for name, value in absent.items()}
             without, reused = self.model.denoise(torch.cat([z, z]), t, both).chunk(2)
         else:
-            without = self.model.denoise(z, t, untold)
+            without = self.model.denoise(z, t, absent)
         return without + self.settings.guidance_scale * (reused - without)
 
     def _guide(
-        self, z: Tensor, t: int, told: Condition, noise: Noise, labels: Tensor, order: Order
+        self, z: Tensor, step: Step, condition: Condition, labels: Tensor, order: Order
     ) -> tuple[Tensor, Tensor]:
         """Latents moved by the latent rule, and the conditional output on the way."""
-        assert self.schedule is not None
         with torch.enable_grad():
             leaf = z.detach().requires_grad_()
-            output = self.model.denoise(leaf, t, told)
-            x0 = x0_hat(self.model.scheduler_config["prediction_type"], leaf, output, noise)
+            output = self.model.denoise(leaf, step.t, condition)
+            x0 = x0_hat(self.model.scheduler_config["prediction_type"], leaf, output, step.noise)
             if order.split:
                 cut = x0.detach().requires_grad_()
                 (at_x0,) = torch.autograd.grad(self.value(self.model.decode(cut), labels).sum(), cut)
                 (g,) = torch.autograd.grad(x0, leaf, grad_outputs=at_x0)
             else:
                 (g,) = torch.autograd.grad(self.value(self.model.decode(x0), labels).sum(), leaf)
-        length = self.schedule.scale * z.flatten(1).norm(dim=1) / g.flatten(1).norm(dim=1)
+        length = self.feedback.scale * z.flatten(1).norm(dim=1) / g.flatten(1).norm(dim=1)
         return z + per_sample(length, z) * g, output.detach()
 
 

@@ -6,7 +6,6 @@
 All contestants of a comparison take turns in one run, on the same weights and seeds; times are seconds, medians count.
 """
 
-import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,25 +14,26 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 
-from benchmarks.measure import alternate, machine
+from benchmarks.measure import alternate, command_line, compared, machine, preset
 from benchmarks.plain import Order, Plain, thawed
 from src.classifiers.models import build
+from src.data.names import Names
 from src.feedback.classifier_criterion import feedback_value
-from src.feedback.guidance import Feedback, Schedule, guide
-from src.generators.diffusion_model import Condition, DiffusionModel
+from src.feedback.guidance import Feedback
+from src.generators.diffusion_model import DiffusionModel
 from src.generators.loading import load
-from src.generators.prediction import Noise
-from src.generators.sampler import sample, scheduler
+from src.generators.sampler import ClassifierFreeGuidance, Condition, Step, sample, scheduler
 from src.runtime.entry import run_stage
-from src.runtime.files import read_bytes, write_json
+from src.runtime.files import write_json
 from src.runtime.seeds import torch_generator
+from src.settings.sections import Budget, FeedbackSettings, GeneratorSettings
+from src.synthesis.conditioning import Conditioning
 from src.synthesis.cost import flops, matrix_rate
 from src.synthesis.plan import PlannedImage, synthesis_plan
 from src.synthesis.prompts import Prompts
-from src.synthesis.synthesiser import SamplingSettings, Synthesiser
+from src.synthesis.synthesiser import Synthesiser
 
 CLASSES, REAL = 10, 20
 LEVERS = {
@@ -55,29 +55,42 @@ APPROXIMATIONS: dict[str, dict[str, Any]] = {
 class Bench:
     """A generator, a classifier and a plan. The classifier is untrained: its cost, not its taste, is measured."""
 
-    def __init__(self, model: DiffusionModel, settings: SamplingSettings, schedule: Schedule, images: int) -> None:
-        self.model, self.settings, self.schedule = model, settings, schedule
-        rng = np.random.default_rng(0)
-        edge = model.image_size
-        self.real = rng.integers(0, 256, (REAL, edge, edge, 3), dtype=np.uint8)
-        labels = np.arange(REAL) % CLASSES
+    def __init__(
+        self, model: DiffusionModel, settings: GeneratorSettings, feedback: FeedbackSettings, images: int
+    ) -> None:
+        self.model, self.settings, self.feedback = model, settings, feedback
+        edge, labels = model.image_size, np.arange(REAL) % CLASSES
+        self.real = np.random.default_rng(0).integers(0, 256, (REAL, edge, edge, 3), dtype=np.uint8)
         classifier = build("small_cnn", CLASSES, min(edge, 224), 0)
-        feedback = {"criterion": "entropy", "shrinkage": "tied", "rescale": False}
         value = feedback_value(feedback, classifier, self.real, labels, model.device)
         assert value is not None
         self.value = value
         prompts = Prompts(Path("prompts/digits.yaml"))
-        self.plan = synthesis_plan(
-            np.bincount(labels).tolist(), -(-images // CLASSES), "add", 0, prompts, labels=labels
-        )[:images]
+        budget = Budget(
+            per_class=-(-images // CLASSES), fill="add", balance="class", name_context=False, empty_group="class"
+        )
+        names = Names(prompts.classes)
+        self.plan = synthesis_plan(budget, labels, None, names, 0, prompts, conditioned=True, modified=False)[:images]
+
+    def listening(self, **changes: Any) -> Feedback:
+        """The feedback with some of its settings changed."""
+        feedback = replace(self.feedback, **changes)
+        return Feedback(self.value, feedback, self.model.decoder(feedback.decoder))
+
+    def conditioning(self, plan: Sequence[PlannedImage]) -> Conditioning:
+        return Conditioning(self.model, plan, "text_image", 0.0, self.settings.noise_level, self.real)
 
     def engine(
-        self, plan: Sequence[PlannedImage] | None = None, guided: bool = True, decoder: str = "full", **changes: Any
+        self, plan: Sequence[PlannedImage] | None = None, guided: bool = True, **changes: Any
     ) -> Callable[[], object]:
         """The repository's way, embeddings included."""
-        plan, schedule = plan or self.plan, replace(self.schedule, **changes) if changes else self.schedule
-        value = self.value if guided else None
-        return lambda: Synthesiser(self.model, self.settings, plan, self.real, value, schedule, decoder)(plan)
+        plan = plan or self.plan
+
+        def work() -> object:
+            guide = self.listening(**changes) if guided else None
+            return Synthesiser(self.model, self.settings, plan, self.conditioning(plan), guide)(plan)
+
+        return work
 
     def embed(self, part: Sequence[PlannedImage]) -> Condition:
         """The image condition, made anew; noise as the engine draws it, after the dropout's mask."""
@@ -91,7 +104,7 @@ class Bench:
 
     def plain(self, order: Order) -> Callable[[], Tensor]:
         """The plain way: thawed networks, every batch encodes its own prompts and images."""
-        run = Plain(self.model, self.settings, self.schedule, self.value, self.embed)
+        run = Plain(self.model, self.settings, self.feedback, self.value, self.embed)
 
         def work() -> Tensor:
             with thawed(self.model):
@@ -100,51 +113,34 @@ class Bench:
         return work
 
 
-def compared(contestants: dict[str, Callable[[], object]], repeats: int, base: str) -> dict[str, Any]:
-    """Median seconds of each, all times, and the ratio of the base's median to each."""
-    times = alternate(contestants, repeats)
-    medians = {name: median(values) for name, values in times.items()}
-    return {
-        name: {"seconds": medians[name], "times": times[name], "speedup": medians[base] / medians[name]}
-        for name in contestants
-    }
-
-
+@torch.no_grad()
 def gradient_cosines(bench: Bench) -> dict[str, float]:
     """Cosine of each approximation's update to the exact one, mean over images and the schedule's steps.
 
     All are taken at the same latents, those of the unguided trajectory.
     """
-    model, plan = bench.model, bench.plan
-    maker = Synthesiser(model, bench.settings, plan, bench.real)
-    told, untold = maker.condition(plan), model.absent(len(plan), image=True)
+    model, plan, conditioning = bench.model, bench.plan, bench.conditioning(bench.plan)
+    schedule = scheduler(bench.settings.scheduler, model.scheduler_config)
+    schedule.set_timesteps(bench.settings.steps)
+    denoiser = ClassifierFreeGuidance(
+        model.denoise, schedule.config.prediction_type, conditioning(plan), conditioning.absent(len(plan)),
+        bench.settings.guidance_scale,
+    )  # fmt: skip
     labels = torch.tensor([p.label for p in plan], device=model.device)
-    latents: dict[int, Tensor] = {}
+    passed: list[tuple[Tensor, Step]] = []
 
-    def watched(z: Tensor, t: int, condition: Condition) -> Tensor:
-        latents[t] = z[: len(plan)]
-        return model.denoise(z, t, condition)
+    def watched(z: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        passed.append((z, step))
+        return denoiser(z, step)
 
-    steps = scheduler(bench.settings.scheduler, model.scheduler_config)
-    steps.set_timesteps(bench.settings.steps)
     z = torch.stack([torch.randn(model.latent_shape, generator=torch_generator("latent", p.seed)) for p in plan])
-    sample(watched, steps, z.to(model.device), told, untold, labels, bench.settings.guidance_scale)
-    updates: dict[str, list[Tensor]] = {name: [] for name in APPROXIMATIONS}
-    for i, t in enumerate(steps.timesteps.tolist()):
-        if not bench.schedule.guides(i):
-            continue
-        alpha_bar = float(steps.alphas_cumprod[t])
-        noise = Noise(alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
-        for name, changes in APPROXIMATIONS.items():
-            schedule = replace(bench.schedule, stop_gradient=changes.get("stop_gradient", False))
-            feedback = Feedback(bench.value, schedule, model.decoder(changes.get("decoder", "full")))
-            kind = model.scheduler_config["prediction_type"]
-
-            def predict(x: Tensor, t: int = t) -> Tensor:
-                return model.denoise(x, t, told)
-
-            moved = guide(feedback, kind, predict, latents[t], noise, labels)[1]
-            updates[name].append((moved - latents[t]).flatten(1))
+    sample(watched, schedule, z.to(model.device))
+    updates: dict[str, list[Tensor]] = {}
+    for name, changes in APPROXIMATIONS.items():
+        feedback = bench.listening(**{key: value for key, value in changes.items() if key != "last"})
+        predict, _ = feedback.wrap(denoiser, labels)
+        guided = [(z, step) for z, step in passed if bench.feedback.guides(step.number)]
+        updates[name] = [(predict(z, step)[1] - z).flatten(1) for z, step in guided]
     exact = torch.cat(updates["exact"])
     return {name: float(torch.cosine_similarity(exact, torch.cat(u), dim=1).mean()) for name, u in updates.items()}
 
@@ -188,28 +184,24 @@ def resolutions(model: DiffusionModel, bench: Bench, edges: Sequence[int], repea
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--shapes", choices=("tiny_unclip", "sd21_unclip"), default="tiny_unclip")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     device = torch.device(options.device)
-    presets = yaml.safe_load(read_bytes("params.yaml"))["generators"]
+    settings = preset(GeneratorSettings, "generators", options.shapes)
+    feedback = replace(preset(FeedbackSettings, "feedbacks", "entropy"), scale=0.03, every=3)
     if options.shapes == "tiny_unclip":
-        model: DiffusionModel = load(presets["tiny_unclip"], device)
+        model: DiffusionModel = load(settings, device)
     else:
         from benchmarks.shapes import stable_unclip
 
         model = stable_unclip(device, torch.bfloat16 if device.type == "cuda" else torch.float32)
-    names = ("scheduler", "steps", "guidance_scale", "noise_level")
-    chosen = {n: presets[options.shapes][n] for n in names}
-    default = SamplingSettings(**chosen, conditioning="text_image", image_dropout=0)
-    schedule = Schedule(0.03, 3, 0, None, "latent")
-    thirty = replace(default, scheduler="ddim", steps=30)
-    bench = Bench(model, default, schedule, options.images)
-    sixth = Bench(model, thirty, replace(schedule, every=5), min(options.images, 16))
+    bench = Bench(model, settings, feedback, options.images)
+    thirty = replace(settings, scheduler="ddim", steps=30)
+    sixth = Bench(model, thirty, replace(feedback, every=5), min(options.images, 16))
     levers: dict[str, Callable[[], object]] = {
         name: bench.plain(replace(order, batch=min(order.batch, options.images))) for name, order in LEVERS.items()
     }

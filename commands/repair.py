@@ -5,7 +5,6 @@ python -m commands.repair
 From DVC's cache or remote if either has them; else the stage makes them again, a synthesis stage those alone.
 """
 
-import importlib
 import json
 import os
 import subprocess
@@ -13,13 +12,12 @@ import sys
 from pathlib import Path
 
 from src.runtime.entry import run_stage
-
 from src.runtime.errors import InputError
-from src.runtime.files import atomic_write, hash_tree
+from src.runtime.files import atomic_write
 from src.runtime.scratch import Scratch
 from src.settings.params import load
 from src.shards.index import INDEX
-from src.versions.recorded_shards import SHARDS, Record, read_record, recorded, seed, wrong
+from src.versions.recorded_shards import SHARDS, Record, defects, read_record, recorded, seed
 
 SYNTH = "synth_"
 
@@ -30,47 +28,47 @@ def main() -> None:
         raise InputError("there are no shards under data; run `dvc repro`, or `dvc checkout`")
     hopeless = []
     for folder in sorted(there | set(recorded())):  # real ones first: synthesis reads them
-        if not (found := wrong(folder)):
+        if not (wrong := defects(folder)):
             print(f"{folder} is sound")
             continue
-        for path, what in _said(folder, found):
+        for path, what in _named(folder, wrong):
             print(f"{path} {what}", flush=True)
         try:
-            print(f"{folder} is sound again: {cure(folder, list(found))}", flush=True)
+            print(f"{folder} is sound again: {cure(folder, list(wrong))}", flush=True)
         except InputError as error:
             hopeless.append(str(error))
     if hopeless:
         raise InputError("; ".join(hopeless))
 
 
-def cure(folder: Path, found: list[str]) -> str:
-    """Replace the damaged files, of which the folder's index tells `found`; return how."""
+def cure(folder: Path, wrong: list[str]) -> str:
+    """Replace the damaged files, of which the folder's index tells those that are `wrong`; return how."""
     cache = Path(dvc("cache", "dir").strip())
     record = read_record(folder, cache)
     altered = record.altered()
     if altered and _fetched(record, altered):
         return f"{_files(altered)} came from DVC's cache or remote"
-    lost, stage = altered or found, record.stage
+    lost, stage = altered or wrong, record.stage
     if changed := _changed(stage):
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise InputError(
             f"{folder} was made before {', '.join(changed[:3])}{more} changed, so its damaged shards cannot be made "
             f"again alone; go back to what it was made with, or run `dvc repro {stage}` to make it anew"
         )
-    if stage.startswith(SYNTH) and (record.files or INDEX not in found):
+    if stage.startswith(SYNTH) and (record.files or INDEX not in wrong):
         names = record.files or [path.name for path in folder.glob("*.tar")]
         seed(_scratch(stage).path, folder, [name for name in names if name.endswith(".tar") and name not in lost])
     _forget(record, lost)
     _make(stage)
-    if left := wrong(folder):
+    if left := defects(folder):
         raise InputError(f"{folder / min(left)} is still damaged; check the disk, then run `dvc repro -f {stage}`")
     if record.files and read_record(folder, cache).files != record.files:
         return f"{stage} made {_files(lost)} again, but they differ from before; run `dvc repro` for what follows"
     return f"{stage} made {_files(lost)} again"
 
 
-def _said(folder: Path, found: dict[str, str]) -> list[tuple[Path, str]]:
-    return [(folder / name, what) for name, what in found.items()] if folder.is_dir() else [(folder, "is missing")]
+def _named(folder: Path, wrong: dict[str, str]) -> list[tuple[Path, str]]:
+    return [(folder / name, what) for name, what in wrong.items()] if folder.is_dir() else [(folder, "is missing")]
 
 
 def _files(names: list[str]) -> str:
@@ -105,29 +103,29 @@ def _forget(record: Record, lost: list[str]) -> None:
 
 def _scratch(stage: str) -> Scratch:
     """The folder in which the stage will look for finished shards when it runs."""
-    params = load(stage)
-    inputs = importlib.import_module(f"stages.{stage}").inputs(params)
-    return Scratch(stage, {"inputs": [hash_tree(path) for path in inputs], **params.as_dict()})
+    from src.synthesis.production import scratch_key  # which takes seconds to import
+
+    return Scratch(stage, scratch_key(stage, load(stage)))
 
 
 def _make(stage: str) -> None:
-    cost = Path(f"metrics/cost/{stage.removeprefix(SYNTH)}.json")
-    kept = cost.read_bytes() if cost.exists() else None
+    sampling = Path(f"metrics/sampling/{stage.removeprefix(SYNTH)}.json")
+    kept = sampling.read_bytes() if sampling.exists() else None
     dvc("repro", "--single-item", "--force", stage, shown=True)
-    if kept is not None:  # what all images cost, not the few that were made again
-        atomic_write(cost, kept)
+    if kept is not None:  # what all images took, not the few that were made again
+        atomic_write(sampling, kept)
 
 
 def _changed(stage: str) -> list[str]:
     """Inputs and parameters that are no longer those of dvc.lock."""
-    found = []
+    changed = []
     for entry in json.loads(dvc("status", "--json", stage)).get(stage, []):
         if "changed deps" in entry:
             for path, state in entry["changed deps"].items():
-                found += [path] if isinstance(state, str) else list(state)
+                changed += [path] if isinstance(state, str) else list(state)
         elif entry == "changed command":
-            found.append("its command")
-    return found
+            changed.append("its command")
+    return changed
 
 
 def dvc(*arguments: str, shown: bool = False, may_fail: bool = False) -> str:
@@ -138,8 +136,8 @@ def dvc(*arguments: str, shown: bool = False, may_fail: bool = False) -> str:
         stdout=None if shown else subprocess.PIPE, stderr=None if shown else subprocess.PIPE,
     )  # fmt: skip
     if done.returncode and not may_fail:
-        said = "" if shown else f": {done.stderr.strip()[-500:]}"
-        raise InputError(f"`dvc {' '.join(arguments)}` failed{said}")
+        reason = "" if shown else f": {done.stderr.strip()[-500:]}"
+        raise InputError(f"`dvc {' '.join(arguments)}` failed{reason}")
     return done.stdout or ""
 
 

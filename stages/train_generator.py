@@ -2,18 +2,19 @@
 
 from pathlib import Path
 
-from src.runtime.entry import run_stage
-
 from src.generators.tiny.build import build
+from src.runtime.entry import run_stage
+from src.runtime.pipeline import inputs_of
 from src.runtime.processes import device
 from src.runtime.scratch import Scratch
 from src.settings.params import load
+from src.settings.work_key import work_key
 
 
 def main() -> None:
-    settings = load("train_generator").tiny.as_dict()
-    scratch = Scratch("train_generator", {"tiny": settings})
-    build(settings, scratch.path, scratch.path / "tiny_unclip", device())
+    params = load("train_generator")
+    scratch = Scratch("train_generator", work_key(params, inputs_of("train_generator")))
+    build(params.tiny, scratch.path, scratch.path / "tiny_unclip", device())
     scratch.publish("tiny_unclip", Path("models/tiny_unclip"))
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def test_a_generator_from_a_hub_needs_no_folder(workspace, monkeypatch):
         monkeypatch.setattr(
             stage,
             "load_generator",
-            lambda preset, *rest: load_generator({**preset, "path": "models/tiny_unclip"}, *rest),
+            lambda settings, *rest: load_generator(replace(settings, path="models/tiny_unclip"), *rest),
         )
         stage.main()
     assert results() == before

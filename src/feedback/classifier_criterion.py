@@ -1,7 +1,6 @@
 """The classifier's side of feedback: decoded images in, a criterion's value per image out."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from src.classifiers.models import Classifier
 from src.feedback.class_gaussians import fit_gaussians
 from src.feedback.criteria import Criterion, criterion
-from src.settings.checks import flag
+from src.settings.sections import FeedbackSettings
 from src.shards.lazy_images import Images
 from src.shards.pixels import to_tensor
 
@@ -47,20 +46,20 @@ def criterion_value(
 
 
 def feedback_value(
-    feedback: Mapping[str, Any], model: Classifier, images: Images, labels: np.ndarray, device: torch.device
+    feedback: FeedbackSettings, model: Classifier, images: Images, labels: np.ndarray, device: torch.device
 ) -> Value | None:
     """The criterion of a feedback preset under the frozen `model`; None for "none". `hardness` fits its Gaussians
     to the real training images uint8 (N, H, W, 3) and labels (N,)."""
     model = model.to(device).eval().requires_grad_(False)
     gaussians = None
-    if "hardness" in feedback["criterion"]:
+    if "hardness" in feedback.criterion:
         with torch.no_grad():
             parts = (to_tensor(images[i : i + 512]) for i in range(0, len(images), 512))
             features = torch.cat([model.features(x.to(device)).cpu() for x in parts])
         classes = int(model.config["classes"])
-        fitted = fit_gaussians(features.double().numpy(), labels, classes, feedback["shrinkage"])
+        fitted = fit_gaussians(features.double().numpy(), labels, classes, feedback.shrinkage)
         gaussians = fitted.to(device, features.dtype)
-    measure = criterion(feedback["criterion"], gaussians)
+    measure = criterion(feedback.criterion, gaussians)
     if measure is None:
         return None
-    return criterion_value(model, measure, flag("feedback rescale", feedback["rescale"]), images.shape[1])
+    return criterion_value(model, measure, feedback.rescale, images.shape[1])

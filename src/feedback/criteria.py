@@ -1,6 +1,7 @@
-"""What the classifier wants to see more of: criteria that guidance moves uphill (arXiv 2310.00158, sec. 3).
+"""Feedback criteria: what the classifier wants to see more of, which guidance moves uphill (arXiv 2310.00158, sec. 3).
 
-A criterion is `criterion(logits (B, C), features (B, D), labels (B,)) -> (B,)`.
+A criterion is `criterion(logits (B, C), features (B, D), labels (B,)) -> (B,)`, in nats for those of probabilities.
+Hardness is `src.feedback.class_gaussians`'.
 """
 
 import math
@@ -14,24 +15,26 @@ from src.runtime.errors import InputError
 
 Criterion = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-NAMES = ("none", "loss", "entropy", "hardness", "margin")
-
 
 def loss(logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-    """-log f(x)_y."""
+    """The classifier's loss, -log f(x)_y."""
     return F.cross_entropy(logits, labels, reduction="none")
 
 
 def entropy(logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-    """-sum_k f(x)_k log f(x)_k."""
+    """The classifier's entropy, -sum_k f(x)_k log f(x)_k."""
     log_p = logits.log_softmax(1)
     return -(log_p.exp() * log_p).sum(1)
 
 
 def margin(logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-    """How little the intended class leads: max_{k != y} logit_k - logit_y."""
+    """How little the intended class leads: max_{k != y} logit_k - logit_y. Not of the paper."""
     others = logits.masked_fill(F.one_hot(labels, logits.shape[1]).bool(), -float("inf"))
     return others.amax(1) - logits.gather(1, labels[:, None])[:, 0]
+
+
+CRITERIA: dict[str, Criterion] = {"loss": loss, "entropy": entropy, "margin": margin}
+NAMES = ("none", "loss", "entropy", "hardness", "margin")
 
 
 def criterion(name: str, gaussians: ClassGaussians | None = None) -> Criterion | None:
@@ -48,20 +51,16 @@ def criterion(name: str, gaussians: ClassGaussians | None = None) -> Criterion |
 
 
 def _term(text: str, gaussians: ClassGaussians | None) -> tuple[float, Criterion]:
-    weight, _, name = text.strip().rpartition("*")
-    known: dict[str, Criterion] = {"loss": loss, "entropy": entropy, "margin": margin}
-    if name.strip() == "hardness":
-        if gaussians is None:
-            raise InputError("criterion 'hardness' needs the class Gaussians of real features; none were given.")
-        known["hardness"] = gaussians.hardness
-    if name.strip() not in known:
-        raise InputError(
-            f"criterion '{name.strip()}' is unknown; choose one of {', '.join(NAMES)}, or a weighted sum of them."
-        )
+    weight, _, name = (part.strip() for part in text.strip().rpartition("*"))
+    if name == "hardness" and gaussians is None:
+        raise InputError("criterion 'hardness' needs the class Gaussians of real features; none were given.")
+    known = CRITERIA if gaussians is None else {**CRITERIA, "hardness": gaussians.hardness}
+    if name not in known:
+        raise InputError(f"criterion '{name}' is unknown; choose one of {', '.join(NAMES)}, or a weighted sum of them.")
     try:
         factor = float(weight or 1)
     except ValueError:
         factor = math.nan
     if not math.isfinite(factor):
         raise InputError(f"criterion term '{text.strip()}' must read <number>*<name>.")
-    return factor, known[name.strip()]
+    return factor, known[name]

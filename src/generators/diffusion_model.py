@@ -1,7 +1,7 @@
 """A diffusion model behind a small interface: text and image conditions in, denoiser and decoder out.
 
-Each pipeline class of diffusers that we sample (unclip.py, stable_diffusion.py, sdxl.py) is one `Backbone`; the
-sampler knows none of them.
+Each pipeline class of diffusers that we sample (unclip.py, stable_diffusion.py, sdxl.py) is one `DiffusionModel`;
+the sampler knows none of them.
 """
 
 import os
@@ -15,13 +15,10 @@ from diffusers import AutoencoderTiny, DiffusionPipeline
 from torch import Tensor
 
 from src.generators.frozen_layers import freeze
+from src.generators.sampler import Condition
 from src.runtime.errors import InputError
-from src.settings.checks import whole
 from src.shards.lazy_images import Images
 from src.shards.pixels import to_tensor
-
-# What the denoiser is told, by name; every tensor has the batch first.
-Condition = dict[str, Tensor]
 
 
 class DiffusionModel:
@@ -43,7 +40,7 @@ class DiffusionModel:
         if image_size is None:
             image_size = int(pipeline.unet.config.sample_size * pipeline.vae_scale_factor)
         multiple = pipeline.vae_scale_factor * 2 ** (len(pipeline.unet.config.block_out_channels) - 1)
-        if whole("the generator preset's image_size", image_size, least=1) % multiple:
+        if image_size % multiple:
             raise InputError(
                 f"the generator preset's image_size={image_size} must be a multiple of {multiple}, "
                 "the coarsest grid of its model"
@@ -119,14 +116,14 @@ class DiffusionModel:
 
     def denoise(self, z: Tensor, t: int, condition: Condition) -> Tensor:
         """The UNet's output for latents z (B, C, h, w) at timestep t, in z's precision."""
-        told = {name: value.to(self.dtype) for name, value in condition.items()}
+        condition = {name: value.to(self.dtype) for name, value in condition.items()}
         if t not in self._times:  # once per timestep: a host number would wait for the device at every call
             self._times[t] = torch.tensor(t, device=z.device)
-        return self.unet(z.to(self.dtype), self._times[t], told).to(z.dtype)
+        return self.unet(z.to(self.dtype), self._times[t], condition).to(z.dtype)
 
-    def unet(self, z: Tensor, t: Tensor, told: Condition) -> Tensor:
+    def unet(self, z: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """The network itself, everything in its own precision."""
-        return self.pipeline.unet(z, t, told["states"], return_dict=False)[0]
+        return self.pipeline.unet(z, t, condition["states"], return_dict=False)[0]
 
     def decode(self, z: Tensor) -> Tensor:
         """Images (B, 3, H, W), nominally in [-1, 1], of latents z; differentiable."""

@@ -1,4 +1,4 @@
-"""From a generator preset to a loaded backbone: a local folder or a hub's, safetensors only, no remote code."""
+"""From a generator preset to a loaded diffusion model: a local folder or a hub's, safetensors only, no remote code."""
 
 import logging
 import os
@@ -22,43 +22,38 @@ from src.generators.sdxl import StableDiffusionXL
 from src.generators.stable_diffusion import StableDiffusion
 from src.generators.unclip import UnCLIP
 from src.runtime.errors import InputError
-from src.settings.checks import flag, number
+from src.settings.sections import AdapterSettings, GeneratorSettings
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-BACKBONES: dict[str, type[DiffusionModel]] = {
+MODELS: dict[str, type[DiffusionModel]] = {
     "StableUnCLIPImg2ImgPipeline": UnCLIP,
     "StableDiffusionPipeline": StableDiffusion,
     "StableDiffusionXLPipeline": StableDiffusionXL,
 }
-ADAPTER = ("path", "file", "encoder", "scale")
 ENCODERS = ("text_encoder", "text_encoder_2", "image_encoder")
 FETCH = "download its files on a machine with a network and set generators.<name>.{} to their folder"
 
-Preset = Mapping[str, Any]
 
+def load(settings: GeneratorSettings, device: torch.device) -> DiffusionModel:
+    """The diffusion model of a generator preset of params.yaml.
 
-def load(preset: Preset, device: torch.device) -> DiffusionModel:
-    """The backbone of a generator preset of params.yaml.
-
-    preset: `path` (a diffusers folder or a hub's model id), `revision` (a commit), and optionally `precision`,
-    `compile`, `image_size`, `mirror`, `adapter` (of an IP-Adapter) and `tiny_decoder`. Raises InputError if the model
-    is missing, incomplete, damaged, or of a kind that is not sampled here; a tiny decoder is looked for when it is
-    first used.
+    Raises InputError if the model is missing, incomplete, damaged, or of a kind that is not sampled here; a tiny
+    decoder is looked for when it is first used.
     """
-    dtype = precision(preset.get("precision") or "auto", device)
-    mirror = f" (mirror: {preset['mirror']})" if preset.get("mirror") else ""
+    dtype = precision(settings.precision or "auto", device)
+    mirror = f" (mirror: {settings.mirror})" if settings.mirror else ""
     cure = f"{FETCH.format('path')}, or use generator=tiny_unclip"
-    with _loading(f"the generator '{preset['path']}'{mirror}", cure):
-        folder = check_folder(_folder(preset))
+    with _loading(f"the generator '{settings.path}'{mirror}", cure):
+        folder = check_folder(_folder(settings))
         pipeline, more = _pipeline(folder), {}
-        if preset.get("adapter"):
-            more["adapter_scale"] = _add_adapter(pipeline, folder.kind, preset["adapter"])
-        made = BACKBONES[folder.kind](pipeline, device, dtype, preset.get("image_size"), **more)
-    if flag("the generator preset's compile", preset.get("compile", False)):
-        made.compile()
-    if preset.get("tiny_decoder"):
-        made.find_tiny_decoder = partial(_tiny_decoder, preset, device, dtype)
-    return made
+        if settings.adapter:
+            more["adapter_scale"] = _add_adapter(pipeline, folder.kind, settings.adapter)
+        model = MODELS[folder.kind](pipeline, device, dtype, settings.image_size, **more)
+    if settings.compile:
+        model.compile()
+    if settings.tiny_decoder:
+        model.find_tiny_decoder = partial(_tiny_decoder, settings.tiny_decoder, settings, device, dtype)
+    return model
 
 
 def precision(name: str, device: torch.device) -> torch.dtype:
@@ -72,13 +67,13 @@ def precision(name: str, device: torch.device) -> torch.dtype:
     return PRECISIONS[name]
 
 
-def _folder(preset: Preset) -> Path:
+def _folder(settings: GeneratorSettings) -> Path:
     """The local folder of the preset's files, fetched from the hub if the path is a model id."""
-    if is_local(preset["path"]):
-        return Path(os.path.expanduser(preset["path"]))
+    if is_local(settings.path):
+        return Path(os.path.expanduser(settings.path))
     fetched = DiffusionPipeline.download(
-        preset["path"],
-        revision=preset.get("revision"),
+        settings.path,
+        revision=settings.revision,
         use_safetensors=True,
         trust_remote_code=False,
         safety_checker=None,
@@ -115,20 +110,18 @@ def _whole(network: Any, info: Mapping[str, Any], folder: Path | str, cure: str)
     return network
 
 
-def _add_adapter(pipeline: DiffusionPipeline, kind: str, adapter: Mapping[str, Any]) -> float:
+def _add_adapter(pipeline: DiffusionPipeline, kind: str, adapter: AdapterSettings) -> float:
     """Put an IP-Adapter and its image encoder into an SDXL pipeline; returns its strength."""
     cure = FETCH.format("adapter.path")
-    with _loading(f"the IP-Adapter '{adapter.get('path')}'", cure):
-        if lost := [name for name in ADAPTER if name not in adapter]:
-            raise InputError(f"the generator preset's adapter lacks '{lost[0]}'; add it in params.yaml")
-        path, file, encoder, scale = (adapter[name] for name in ADAPTER)
+    with _loading(f"the IP-Adapter '{adapter.path}'", cure):
+        path, file, encoder = adapter.path, adapter.file, adapter.encoder
         if kind != "StableDiffusionXLPipeline":
             raise InputError(f"an adapter is for StableDiffusionXLPipeline, not {kind}; empty the preset's adapter")
         if not file.endswith(".safetensors"):
             raise InputError(f"the IP-Adapter {file} must be a .safetensors file; no other kind is read.")
         if not is_local(path):
             patterns = [file, f"{encoder}/*.json", f"{encoder}/*.safetensors"]
-            path = snapshot_download(path, revision=adapter.get("revision"), allow_patterns=patterns)
+            path = snapshot_download(path, revision=adapter.revision, allow_patterns=patterns)
         folder = Path(os.path.expanduser(path))
         check_adapter(folder / file, cure)
         check_weights(folder / encoder, f"{folder} lacks the weights of '{encoder}'", cure)
@@ -137,18 +130,18 @@ def _add_adapter(pipeline: DiffusionPipeline, kind: str, adapter: Mapping[str, A
         pipeline.register_modules(image_encoder=tower)
         subfolder, _, name = file.rpartition("/")
         pipeline.load_ip_adapter(str(folder), subfolder=subfolder, weight_name=name)
-        return number("the generator preset's adapter.scale", scale)
+        return adapter.scale
 
 
-def _tiny_decoder(preset: Preset, device: torch.device, dtype: torch.dtype) -> AutoencoderTiny:
+def _tiny_decoder(path: str, settings: GeneratorSettings, device: torch.device, dtype: torch.dtype) -> AutoencoderTiny:
     """A distilled decoder such as TAESD, from a folder or a hub, frozen."""
-    path, cure = preset["tiny_decoder"], FETCH.format("tiny_decoder")
+    cure = FETCH.format("tiny_decoder")
     with _loading(f"the tiny_decoder '{path}'", cure):
         if is_local(path):
             path = os.path.expanduser(path)
             check_weights(Path(path), f"the tiny_decoder {path} lacks weights", cure)
         tiny, info = AutoencoderTiny.from_pretrained(
-            path, revision=preset.get("tiny_decoder_revision"), use_safetensors=True, output_loading_info=True
+            path, revision=settings.tiny_decoder_revision, use_safetensors=True, output_loading_info=True
         )
         check_finite("tiny_decoder", _whole(tiny, info, path, cure))
         freeze(tiny.to(device, dtype))

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from src.runtime.errors import InputError
 from src.runtime.files import read_json
+from src.settings.sections import GeneratorSettings
 
 # The parts that hold weights, by pipeline class of diffusers.
 PIPELINES = {
@@ -59,9 +60,9 @@ def is_local(path: str) -> bool:
     return Path(path).exists() or path.startswith((".", "/", "~", "models/")) or path.count("/") != 1
 
 
-def folders_of(preset: Mapping[str, Any]) -> list[str]:
+def folders_of(settings: GeneratorSettings) -> list[str]:
     """The preset's folders that are here. What comes from a hub is named by path and revision, which are parameters."""
-    named = (preset["path"], preset.get("tiny_decoder"), (preset.get("adapter") or {}).get("path"))
+    named = (settings.path, settings.tiny_decoder, settings.adapter.path if settings.adapter else None)
     return [path for path in (os.path.expanduser(path) for path in named if path) if Path(path).exists()]
 
 
@@ -89,13 +90,13 @@ def check_folder(folder: Path) -> Folder:
     return Folder(folder, index, kind)
 
 
-def _check_part(folder: Path, part: str, asked: list[Any]) -> None:
+def _check_part(folder: Path, part: str, entry: list[Any]) -> None:
     """InputError unless the index asks for a class of a known library, and every JSON file of the part holds names."""
-    if asked[0] not in LIBRARIES:
-        raise InputError(f"{folder} asks for code of {asked[0]!r} as its part '{part}', which is not run; {LOCAL}")
-    if len(asked) != 2 or asked[1] != CLASSES.get(part, asked[1]) or not isinstance(asked[1], str):
+    if entry[0] not in LIBRARIES:
+        raise InputError(f"{folder} asks for code of {entry[0]!r} as its part '{part}', which is not run; {LOCAL}")
+    if len(entry) != 2 or entry[1] != CLASSES.get(part, entry[1]) or not isinstance(entry[1], str):
         expected = CLASSES.get(part, "the name of a class")
-        raise InputError(f"{folder} asks for {asked[1:]} as its part '{part}', not {expected}; {LOCAL}")
+        raise InputError(f"{folder} asks for {entry[1:]} as its part '{part}', not {expected}; {LOCAL}")
     for file in sorted((folder / part).glob("*.json")):
         try:
             sound = isinstance(read_json(file), dict)

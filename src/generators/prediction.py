@@ -1,4 +1,4 @@
-"""What a diffusion model's output says about x_0, and how a score-rule guidance term enters it.
+"""What a diffusion model's output says about x_0.
 
 With a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), the model output o means (Ho et al. 2020,
 Salimans & Ho 2022): epsilon: o = eps; v_prediction: o = a eps - s x_0; sample: o = x_0.
@@ -36,13 +36,3 @@ def x0_hat(prediction_type: str, z: Tensor, output: Tensor, noise: Noise) -> Ten
     if prediction_type == "v_prediction":
         return a * z - s * output
     return output
-
-
-def score_guided(prediction_type: str, output: Tensor, direction: Tensor, noise: Noise) -> Tensor:
-    """The output after eps_hat <- eps_hat - s w g, for `direction` = w g (arXiv 2502.15588, eq. 7)."""
-    a, s = noise.a, noise.s
-    if prediction_type == "epsilon":
-        return output - s * direction
-    if prediction_type == "v_prediction":
-        return output - (s / a) * direction
-    return output + (s**2 / a) * direction

@@ -1,4 +1,4 @@
-"""The sampling loop: classifier-free guidance (Ho & Salimans 2022), optionally under a classifier's feedback.
+"""The sampling loop and classifier-free guidance (Ho & Salimans 2022); whatever else guides wraps the prediction.
 
 DDIM is the reference scheduler and DPM-Solver++(2M) the approved fast one. UniPC rebuilds the latents from its
 history from its second call on: in the first half of 20 or more steps it loses over 90 % of an additive update
@@ -6,14 +6,14 @@ under v-prediction and over half under epsilon, towards the end less. PNDM ignor
 call. Both are refused.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
-from src.feedback.guidance import Feedback, guide
 from src.generators.prediction import Noise, check_prediction_type
 from src.runtime.errors import InputError
 
@@ -29,56 +29,81 @@ REFUSED = {
     "pndm": "it ignores the sample it is given at its second call",
 }
 
+Scheduler: TypeAlias = DDIMScheduler | DPMSolverMultistepScheduler
 Condition = dict[str, Tensor]
+"""What the denoiser is told, by name; every tensor has the batch first."""
 Denoise = Callable[[Tensor, int, Condition], Tensor]
+"""(z (B, C, h, w), timestep, condition) -> the model's output, shaped as z."""
 
 
-def scheduler(name: str, config: Any) -> DDIMScheduler | DPMSolverMultistepScheduler:
+class Step(NamedTuple):
+    """A step of sampling: its number from 0, the timestep of the noise schedule, and the noise level there."""
+
+    number: int
+    t: int
+    noise: Noise
+
+
+Predict = Callable[[Tensor, Step], tuple[Tensor, Tensor]]
+"""(z, step) -> the model output to step with, and the latents to step from; both shaped as z."""
+
+
+@dataclass(frozen=True)
+class ClassifierFreeGuidance:
+    """The plain `Predict`: o = o_absent + w (o_condition - o_absent), Ho & Salimans 2022, eq. 6 with w = 1 + their w.
+
+    prediction_type: what the output means, see `src.generators.prediction`. absent: what the model is told by nothing.
+    scale: w; 1 means no guidance, and `absent` is then never asked for.
+    """
+
+    denoise: Denoise
+    prediction_type: str
+    condition: Condition
+    absent: Condition
+    scale: float
+
+    def __call__(self, z: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        if self.scale == 1:
+            return self.combined(z, step, self.conditional(z, step)), z
+        both = {name: torch.cat([value, self.condition[name]]) for name, value in self.absent.items()}
+        absent, conditional = self.denoise(torch.cat([z, z]), step.t, both).chunk(2)
+        return self._combined(absent, conditional), z
+
+    def conditional(self, z: Tensor, step: Step) -> Tensor:
+        """The conditional half alone; differentiable."""
+        return self.denoise(z, step.t, self.condition)
+
+    def combined(self, z: Tensor, step: Step, conditional: Tensor) -> Tensor:
+        """The output at z, whose conditional half is known already."""
+        absent = self.denoise(z, step.t, self.absent) if self.scale != 1 else conditional
+        return self._combined(absent, conditional)
+
+    def _combined(self, absent: Tensor, conditional: Tensor) -> Tensor:
+        return absent + self.scale * (conditional - absent)
+
+
+def scheduler(name: str, config: Any) -> Scheduler:
     """The named scheduler with the checkpoint's noise schedule. InputError for a refused or unknown name."""
     if name in REFUSED:
         raise InputError(f"scheduler '{name}' cannot be combined with feedback: {REFUSED[name]}; use ddim or dpmpp_2m.")
     if name not in SCHEDULERS:
         raise InputError(f"scheduler '{name}' is unknown; choose one of {', '.join(SCHEDULERS)}.")
-    made = SCHEDULERS[name].from_config(config, **SETTINGS[name])
-    check_prediction_type(made.config.prediction_type)
-    return made
+    chosen = SCHEDULERS[name].from_config(config, **SETTINGS[name])
+    check_prediction_type(chosen.config.prediction_type)
+    return chosen
+
+
+def steps_of(schedule: Scheduler) -> Iterator[Step]:
+    """The steps of a scheduler whose timesteps are set, from noise to image."""
+    for number, t in enumerate(schedule.timesteps.tolist()):
+        alpha_bar = float(schedule.alphas_cumprod[t])
+        yield Step(number, t, Noise(alpha_bar**0.5, (1 - alpha_bar) ** 0.5))
 
 
 @torch.no_grad()
-def sample(
-    denoise: Denoise,
-    steps: DDIMScheduler | DPMSolverMultistepScheduler,
-    z: Tensor,
-    condition: Condition,
-    absent: Condition,
-    labels: Tensor,
-    guidance_scale: float,
-    feedback: Feedback | None = None,
-) -> Tensor:
-    """Latents x_0 (B, C, h, w) from noise z of that shape.
-
-    denoise: (z, t, condition) -> model output. condition, absent: what the model is told and what it is told by
-    nothing, tensors with the batch first. steps: a scheduler whose timesteps are set. labels: (B,), for the
-    feedback. guidance_scale: 1 means no classifier-free guidance.
-    """
-    kind = steps.config.prediction_type
-    for i, t in enumerate(steps.timesteps.tolist()):
-        alpha_bar = float(steps.alphas_cumprod[t])
-        noise = Noise(alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
-        finish: Callable[[Tensor], Tensor] = lambda combined: combined  # noqa: E731
-        z_now = z
-        if feedback is not None and feedback.schedule.guides(i):
-
-            def predict(x: Tensor, t: int = t) -> Tensor:
-                return denoise(x, t, condition)
-
-            conditional, z, finish = guide(feedback, kind, predict, z, noise, labels)
-            unconditional = denoise(z_now, t, absent) if guidance_scale != 1 else conditional
-        elif guidance_scale != 1:
-            both = {name: torch.cat([value, condition[name]]) for name, value in absent.items()}
-            unconditional, conditional = denoise(torch.cat([z, z]), t, both).chunk(2)
-        else:
-            unconditional = conditional = denoise(z, t, condition)
-        combined = unconditional + guidance_scale * (conditional - unconditional)
-        z = steps.step(finish(combined), t, z).prev_sample
+def sample(predict: Predict, schedule: Scheduler, z: Tensor) -> Tensor:
+    """Latents x_0 (B, C, h, w) from noise z of that shape, along a scheduler whose timesteps are set."""
+    for step in steps_of(schedule):
+        output, z = predict(z, step)
+        z = schedule.step(output, step.t, z).prev_sample
     return z

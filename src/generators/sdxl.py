@@ -52,19 +52,20 @@ class StableDiffusionXL(DiffusionModel):
 
     def absent(self, count: int, image: bool) -> Condition:
         """As the library's pipeline does it: zeros for the text if the checkpoint says so, zeros for the image."""
-        told = super().absent(count, image)
+        condition = super().absent(count, image)
         if self.pipeline.config.force_zeros_for_empty_prompt:
-            told = {name: torch.zeros_like(value) for name, value in told.items()}
+            condition = {name: torch.zeros_like(value) for name, value in condition.items()}
         if image:
             width = self.pipeline.image_encoder.config.projection_dim
-            told["embedding"] = torch.zeros(count, 1, width, device=self.device)
-        return told
+            condition["embedding"] = torch.zeros(count, 1, width, device=self.device)
+        return condition
 
-    def unet(self, z: Tensor, t: Tensor, told: Condition) -> Tensor:
-        added: dict[str, object] = {"text_embeds": told["pooled"], "time_ids": self._sizes.to(z).expand(len(z), -1)}
+    def unet(self, z: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        sizes = self._sizes.to(z).expand(len(z), -1)
+        added: dict[str, object] = {"text_embeds": condition["pooled"], "time_ids": sizes}
         if self.takes_image:
             # Without an image the adapter is off: its tokens for a zero embedding would still be tokens.
-            self.pipeline.set_ip_adapter_scale(self.adapter_scale if "embedding" in told else 0.0)
+            self.pipeline.set_ip_adapter_scale(self.adapter_scale if "embedding" in condition else 0.0)
             width = self.pipeline.image_encoder.config.projection_dim
-            added["image_embeds"] = [told.get("embedding", z.new_zeros(len(z), 1, width))]
-        return self.pipeline.unet(z, t, told["states"], added_cond_kwargs=added, return_dict=False)[0]
+            added["image_embeds"] = [condition.get("embedding", z.new_zeros(len(z), 1, width))]
+        return self.pipeline.unet(z, t, condition["states"], added_cond_kwargs=added, return_dict=False)[0]

@@ -22,11 +22,11 @@ class UnCLIP(DiffusionModel):
 
     @torch.no_grad()
     def text(self, prompts: Sequence[str]) -> Condition:
-        words = self.pipeline.tokenizer
-        tokens = words(
+        tokenizer = self.pipeline.tokenizer
+        tokens = tokenizer(
             list(prompts),
             padding="max_length",
-            max_length=words.model_max_length,
+            max_length=tokenizer.model_max_length,
             truncation=True,
             return_tensors="pt",
         )
@@ -48,5 +48,6 @@ class UnCLIP(DiffusionModel):
         width = self.pipeline.unet.class_embedding.linear_1.in_features
         return {"class_labels": torch.zeros(count, width, device=self.device)}
 
-    def unet(self, z: Tensor, t: Tensor, told: Condition) -> Tensor:
-        return self.pipeline.unet(z, t, told["states"], class_labels=told["class_labels"], return_dict=False)[0]
+    def unet(self, z: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        states, class_labels = condition["states"], condition["class_labels"]
+        return self.pipeline.unet(z, t, states, class_labels=class_labels, return_dict=False)[0]

@@ -1,23 +1,22 @@
-"""What an image costs: time, memory and counted operations, and the share of the machine's matrix rate they reach.
+"""What an image costs: time and counted operations, and the share of the machine's matrix rate they reach.
 
 Times differ between machines and runs, so the report is a metric beside the pipeline, not an output in dvc.lock.
 """
 
 import platform
-import resource
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
-from src.runtime.files import read_json, write_json
+from src.synthesis.synthesiser import Synthesiser
 
 MATRIX = {"cpu": 1024, "cuda": 8192}  # edge of the square product that measures the machine
 REPEATS = 5
+PROBE = 16  # images, to measure an image's cost
 
 
 def seconds(work: Callable[[], object], device: torch.device, warm: bool = False) -> float:
@@ -83,62 +82,38 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * edge**3 / best
 
 
-def peak_gb(device: torch.device) -> float:
-    """Peak memory of this process so far: the device's, or the process's own on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
-    try:  # not getrusage's, which begins with the peak of the process that started this one
-        status = Path("/proc/self/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
-    except (OSError, LookupError):  # not Linux, where getrusage counts bytes
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
+def cost_of(synthesiser: Synthesiser, took: Mapping[str, float], **settings: str) -> dict[str, Any]:
+    """The cost of a synthesiser's images, measured on the first ones of its plan, guided and unguided; ready for JSON.
 
-
-def note(folder: Path, shard: str, images: int, taken: float, device: torch.device) -> None:
-    """Keep what one shard took beside the shards, so that a resumed run knows what the killed one spent."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{shard}.json", {"images": images, "seconds": taken, "peak_memory_gb": peak_gb(device)})
-
-
-def spent(folder: Path) -> dict[str, float]:
-    """Sum of all notes: images, seconds of all workers together, and the largest peak."""
-    notes = [read_json(path) for path in sorted(folder.glob("*.json"))]
-    return {
-        "images": sum(n["images"] for n in notes),
-        "seconds": sum(n["seconds"] for n in notes),
-        "peak_memory_gb": max((n["peak_memory_gb"] for n in notes), default=0.0),
-    }
-
-
-def report(
-    folder: Path, guided: Callable[[int], object], unguided: Callable[[int], object] | None, probe: int,
-    device: torch.device, dtype: torch.dtype, warm: bool = False,
-) -> dict[str, Any]:  # fmt: skip
-    """The cost of an arm, ready for JSON.
-
-    folder: of the shards' notes. guided, unguided: make the given number of images, the second without feedback and
-    None where there is no feedback. probe: images for the side-by-side measurement. warm: as in `seconds`.
+    took: images, seconds and peak_memory_gb of sampling them all, empty if that is not known. settings: names to tell
+    this cost from another's, such as the feedback's, since it is not versioned with the images.
     """
-    total = spent(folder)
-    counted = flops(lambda: guided(1))
-    taken = seconds(lambda: guided(probe), device, warm) / probe
+    generator, probe = synthesiser.generator, min(PROBE, len(synthesiser.plan))
+    device, dtype = generator.device, generator.dtype
+
+    def one_image(maker: Synthesiser) -> tuple[int, float]:
+        counted = flops(lambda: maker(maker.plan[:1]))
+        return counted, seconds(lambda: maker(maker.plan[:probe]), device, generator.compiled) / probe
+
+    counted, taken = one_image(synthesiser)
     rate = matrix_rate(device, dtype)
     cost: dict[str, Any] = {
+        **settings,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "precision": str(dtype).removeprefix("torch."),
-        **total,
-        "images_per_second_per_worker": total["images"] / total["seconds"] if total["seconds"] else None,
+        **took,
+        **({"images_per_second_per_worker": took["images"] / took["seconds"]} if took.get("seconds") else {}),
         "gflop_per_image": counted / 1e9,
         "seconds_per_image": taken,
         "matrix_gflop_per_second": rate / 1e9,
         "share_of_matrix_rate": counted / taken / rate,
     }
-    if unguided is not None:
-        plain = seconds(lambda: unguided(probe), device, warm) / probe
+    if synthesiser.guide is not None:
+        plain_counted, plain = one_image(synthesiser.unguided())
         cost |= {
-            "gflop_per_unguided_image": flops(lambda: unguided(1)) / 1e9,
+            "gflop_per_unguided_image": plain_counted / 1e9,
             "seconds_per_unguided_image": plain,
             "guided_over_unguided": taken / plain,
         }

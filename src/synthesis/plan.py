@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.data.grouping import indices_by_key
+from src.data.names import Names
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive, numpy_generator
-from src.settings.checks import whole
+from src.settings.sections import Budget
 from src.synthesis.prompts import Prompts
 
 FILL = ("add", "up_to")
@@ -37,51 +38,37 @@ class PlannedImage:
 
 
 def synthesis_plan(
-    counts: Sequence[int],
-    per_class: int,
-    fill: str,
-    seed: int,
-    prompts: Prompts,
-    *,
-    modified: bool = False,
-    labels: np.ndarray | None = None,
-    contexts: np.ndarray | None = None,
-    context_count: int | None = None,
-    balance: str = "class",
-    name_context: bool = False,
-    conditioned: bool = True,
-    empty_group: str = "class",
-) -> list[PlannedImage]:
-    """Return the plan, indices outermost, so that every prefix of it is as balanced as it can be.
+    budget: Budget, labels: np.ndarray, contexts: np.ndarray | None, names: Names, seed: int, prompts: Prompts, *,
+    conditioned: bool, modified: bool,
+) -> list[PlannedImage]:  # fmt: skip
+    """Return the plan that a budget asks for, indices outermost, so that every prefix is as balanced as it can be.
 
-    counts: real training images per class; per_class: how many images to make for each class with fill="add",
-    or to have in each class, real ones included, with fill="up_to"; modified: draw a modifier for each prompt
-    (SYNAuG); labels: (N,) of the real training images, if each planned one is to be conditioned on one of its
-    class; contexts: (N,) of the same images, each below context_count.
+    labels, contexts: of the real training images (N,). conditioned: on real images of the class or group; otherwise on
+    text alone, and the real ones only tell the groups. modified: draw a modifier for each prompt (SYNAuG).
 
-    balance="group": the same for every (class, context), where per_class is each group's; the conditioning image is one
-    of the group. An empty group has none: its images are conditioned on one of its class from another context
-    (empty_group="class"), where only the prompt asks for the right one and the image pulls away from it, or on text
-    alone ("text"). name_context: prompts say the context, with balance="class" that of the conditioning image.
-    conditioned=False: text alone, labels and contexts only tell the groups (with balance="class" and name_context
-    each prompt then names the context of a random real image of the class).
+    With balance="group" per_class is that of every (class, context), and the conditioning image is one of the group. An
+    empty group has none: its images are conditioned on one of its class from another context (empty_group="class"),
+    where only the prompt asks for the right one and the image pulls away from it, or on text alone ("text").
+    name_context: prompts say the context, with balance="class" that of the conditioning image, or of a random real
+    image of the class.
 
     Raises InputError for an unknown fill or balance, an impossible per_class, a class without prompt or image, and
     groups where the data or the prompts have no contexts.
     """
-    _check_choices(balance, empty_group)
-    if len(prompts) != len(counts):
-        raise InputError(f"the prompt file names {len(prompts)} classes, the data has {len(counts)}; make them agree")
-    by_group = balance == "group"
-    if by_group or name_context:
-        _check_contexts(labels, contexts, context_count, prompts, name_context)
-    groups: list[tuple[int, int | None]] = [(label, None) for label in range(len(counts))]
-    if by_group and context_count is not None:
-        groups = [(label, context) for label in range(len(counts)) for context in range(context_count)]
+    _check_choices(budget)
+    if len(prompts) != len(names.classes):
+        raise InputError(
+            f"the prompt file names {len(prompts)} classes, the data has {len(names.classes)}; make them agree"
+        )
+    by_group, classes = budget.balance == "group", range(len(names.classes))
+    if by_group or budget.name_context:
+        _check_contexts(contexts, names, prompts, budget.name_context)
+    groups: list[tuple[int, int | None]] = [(label, None) for label in classes]
+    if by_group and names.contexts is not None:
+        groups = [(label, context) for label in classes for context in range(len(names.contexts))]
     real = _Real(labels, contexts)
-    sizes = [len(real.of(*group)) for group in groups] if by_group else counts
-    needed = _needed(sizes, per_class, fill, balance)
-    drawn = labels is not None and (conditioned or (name_context and not by_group))
+    needed = _needed([len(real.of(*group)) for group in groups], budget)
+    drawn = conditioned or (budget.name_context and not by_group)
     for k, (label, _) in enumerate(groups):
         if drawn and needed[k] and not real.of(label):
             raise InputError(f"class {label} has no real image to condition on; set synth.conditioning to text")
@@ -89,11 +76,11 @@ def synthesis_plan(
     def planned(label: int, context: int | None, index: int) -> PlannedImage:
         place = (seed, label, index) if context is None else (seed, label, context, index)
         source = None
-        if drawn and (pool := real.of(label, context) or (real.of(label) if empty_group == "class" else [])):
+        if drawn and (pool := real.of(label, context) or (real.of(label) if budget.empty_group == "class" else [])):
             source = pool[numpy_generator("source", *place).integers(len(pool))]
         if context is None and source is not None and contexts is not None:
             context = int(contexts[source])
-        named = context if name_context else None
+        named = context if budget.name_context else None
         if modified:
             prompt = prompts.modified(label, numpy_generator("modifier", *place), named)
         else:
@@ -108,15 +95,15 @@ def synthesis_plan(
 class _Real:
     """Positions of the real training images of a class, or of a class in one context."""
 
-    def __init__(self, labels: np.ndarray | None, contexts: np.ndarray | None) -> None:
-        self._found: dict[tuple[int, int | None], list[int]] = {}
+    def __init__(self, labels: np.ndarray, contexts: np.ndarray | None) -> None:
+        self._positions: dict[tuple[int, int | None], list[int]] = {}
         for label, places in _by_key(labels):
-            self._found[label, None] = places.tolist()
+            self._positions[label, None] = places.tolist()
             for context, own in _by_key(None if contexts is None else contexts[places]):
-                self._found[label, context] = places[own].tolist()
+                self._positions[label, context] = places[own].tolist()
 
     def of(self, label: int, context: int | None = None) -> list[int]:
-        return self._found.get((label, context), [])
+        return self._positions.get((label, context), [])
 
 
 def _by_key(keys: np.ndarray | None) -> Iterable[tuple[int, np.ndarray]]:
@@ -127,36 +114,30 @@ def _by_key(keys: np.ndarray | None) -> Iterable[tuple[int, np.ndarray]]:
     return zip(distinct.tolist(), positions, strict=True)
 
 
-def _check_choices(balance: str, empty_group: str) -> None:
-    for name, value, known in (("balance", balance, BALANCE), ("empty_group", empty_group, EMPTY_GROUP)):
-        if value not in known:
-            raise InputError(f"unknown budget {name} '{value}'; known: {', '.join(known)}")
+def _check_choices(budget: Budget) -> None:
+    known = {"fill": FILL, "balance": BALANCE, "empty_group": EMPTY_GROUP}
+    for name, choices in known.items():
+        if (value := getattr(budget, name)) not in choices:
+            raise InputError(f"unknown budget {name} '{value}'; known: {', '.join(choices)}")
 
 
-def _check_contexts(
-    labels: np.ndarray | None,
-    contexts: np.ndarray | None,
-    context_count: int | None,
-    prompts: Prompts,
-    name_context: bool,
-) -> None:
+def _check_contexts(contexts: np.ndarray | None, names: Names, prompts: Prompts, name_context: bool) -> None:
     """InputError unless the data has contexts and, if prompts are to name them, so have the prompts."""
-    if labels is None or contexts is None or context_count is None:
+    if contexts is None or names.contexts is None:
         raise InputError("this data has no contexts; set the budget's balance=class and name_context=false")
-    if name_context and len(prompts.contexts or ()) != context_count:
+    if name_context and len(prompts.contexts or ()) != len(names.contexts):
         raise InputError(
-            f"the prompts know {len(prompts.contexts or ())} contexts, the data has {context_count}; "
+            f"the prompts know {len(prompts.contexts or ())} contexts, the data has {len(names.contexts)}; "
             "run `dvc repro prepare_lt` to write their names again"
         )
 
 
-def _needed(counts: Sequence[int], per_class: int, fill: str, unit: str) -> list[int]:
+def _needed(counts: Sequence[int], budget: Budget) -> list[int]:
     """Images to make for each class or group, of which there are so many real ones."""
-    if fill not in FILL:
-        raise InputError(f"unknown budget fill '{fill}'; known: {', '.join(FILL)}")
-    if whole("the budget's per_class", per_class) < 1:
+    per_class, unit = budget.per_class, budget.balance
+    if per_class < 1:
         raise InputError(f"the budget's per_class={per_class} makes no images; set it to at least 1")
-    if fill == "add":
+    if budget.fill == "add":
         return [per_class] * len(counts)
     if per_class < max(counts):
         largest = "head count" if unit == "class" else "largest group's"

@@ -1,4 +1,4 @@
-"""From a synthesis plan to finished shards, which any number of processes make together, and what it cost.
+"""From a synthesis plan to finished shards, which any number of processes make together.
 
 There is no process group. Each process begins with a stride of its own and then takes what nobody living makes
 (`src.runtime.claims`), so that one may die, and more may come, at any time: start the stage's own command with
@@ -10,99 +10,63 @@ The main process (RANK 0, or no launcher) also works, and when all shards are th
 A killed process costs the shard that it was sampling, and the one before if that was still being written.
 """
 
-import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
+from src.generators.model_folder import folders_of
 from src.runtime.claims import Claims, Gone
 from src.runtime.errors import InputError
-from src.runtime.files import atomic_write, hash_file, read_json
+from src.runtime.files import hash_file, write_json
+from src.runtime.pipeline import inputs_of
 from src.runtime.processes import is_main, my_share
+from src.runtime.scratch import shared
+from src.settings.params import load
+from src.settings.sections import Params
+from src.settings.work_key import work_key
 from src.shards.codec import suffix_of
-from src.shards.store import INDEX, Sample, shard_name, write_index, write_shard
-from src.synthesis.cost import note, report
+from src.shards.store import INDEX, Sample, shard_name, write_index
 from src.synthesis.plan import PlannedImage
+from src.synthesis.shelf import Shelf, spent
 from src.synthesis.synthesiser import Synthesiser
 
 POLL_SECONDS = 2.0
 ATTEMPTS = 3  # at a shard that reads back otherwise than it was written, before the disk is to blame
-PROBE = 16  # images, to measure an image's cost
+
+
+def synthesise(stage: str, build: Callable[[Params], Synthesiser]) -> None:
+    """Run the synthesis stage synth_<arm>: make all images of its synthesiser's plan, as data/synth/<arm>.
+
+    What that took is written to metrics/sampling/<arm>.json, with the hash of the index that it belongs to.
+    """
+    params, arm = load(stage), stage.removeprefix("synth_")
+    out = Path("data/synth") / arm
+    with shared(stage, scratch_key(stage, params), out) as scratch:
+        if scratch is None:  # another process has published it
+            return
+        synthesiser, shards = build(params), scratch.path / "shards"
+        size, image_format = params.synth.shard_size, params.synth.image_format
+        if write_plan(synthesiser, synthesiser.plan, size, shards, f"{arm} images", image_format):
+            took = spent(shards.with_name("cost"))
+            write_json(f"metrics/sampling/{arm}.json", {"index": hash_file(shards / INDEX), **took})
+            scratch.publish("shards", out)
+
+
+def scratch_key(stage: str, params: Params) -> dict[str, Any]:
+    """What the unfinished images of a synthesis stage are known by: of models, the folders of the chosen generator."""
+    inputs = [path for path in inputs_of(stage) if not path.startswith("models/")]
+    return work_key(params, [*inputs, *folders_of(params.generator)])
 
 
 def cut(plan: Sequence[PlannedImage], shard_size: int) -> list[Sequence[PlannedImage]]:
     """The plan in consecutive parts of at most shard_size images."""
-    if shard_size < 1:
-        raise InputError(f"synth.shard_size={shard_size} must be at least 1.")
     return [plan[i : i + shard_size] for i in range(0, len(plan), shard_size)]
-
-
-class Shelf:
-    """The shards of one plan in a folder; beside it their `sums`, the `cost` of each, and the `claims` on them.
-
-    A shard counts if its sum (sha256, in hexadecimal) is there too, which comes before it. One without a sum is made
-    again: reading it would show whether it is whole, not whether it is right. FileNotFoundError if the folder is gone.
-    """
-
-    def __init__(self, folder: Path, shards: int) -> None:
-        self.folder = folder
-        self.sums, self.notes, self.claims = (folder.with_name(name) for name in ("sums", "cost", "claims"))
-        self.names = {shard_name(k): k for k in range(shards)}
-        for path in (folder, self.sums, self.notes, self.claims):
-            path.mkdir(parents=is_main(), exist_ok=True)  # where others work, the main process opened the folder
-
-    def finished(self) -> set[int]:
-        """Numbers of the finished shards. Listing a folder shows what it holds now, also on a network file system."""
-        sums = set(os.listdir(self.sums))
-        return {self.names[name] for name in os.listdir(self.folder) if name in self.names and _sum(name) in sums}
-
-    def put(self, bench: Path, k: int, first: int, samples: Sequence[Sample], image_format: str, cost: float,
-            device: torch.device) -> None:  # fmt: skip
-        """Write shard k on the bench and move it here, after its sum. Makes no folder: a published one stays gone."""
-        name, costs = shard_name(k), f"{k:05d}.json"
-        digest = write_shard(bench / name, first, samples, image_format)
-        atomic_write(bench / _sum(name), digest.encode())
-        note(bench, f"{k:05d}", len(samples), cost, device)
-        os.replace(bench / costs, self.notes / costs)
-        os.replace(bench / _sum(name), self.sums / _sum(name))
-        os.replace(bench / name, self.folder / name)
-
-    def drop_damaged(self) -> list[Path]:
-        """Remove the finished shards that are not what was written; return them."""
-        damaged = []
-        for k in sorted(self.finished()):
-            path, known = self.folder / shard_name(k), self.sums / _sum(shard_name(k))
-            try:
-                if hash_file(path) == known.read_text(errors="replace").strip():
-                    continue
-            except FileNotFoundError:  # another main process has just removed it
-                pass
-            known.unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
-            damaged.append(path)
-        return damaged
-
-    def tidy(self) -> None:
-        """Remove what is no shard of this plan, and unreadable costs.
-
-        An index or a temporary file may be of another main process, which is about to publish; those of a killed one
-        are replaced, or not published.
-        """
-        for path in self.folder.iterdir():
-            if path.name not in self.names and path.name != INDEX and not path.match(".*.tmp"):
-                path.unlink(missing_ok=True)
-        for path in self.notes.glob("*.json"):
-            try:
-                sum(read_json(path)[name] for name in ("images", "seconds", "peak_memory_gb"))
-            except (InputError, KeyError, TypeError):
-                path.unlink(missing_ok=True)
 
 
 def write_plan(
@@ -185,25 +149,3 @@ def _count(shelf: Shelf, parts: Sequence[Sequence[PlannedImage]], bar: tqdm) -> 
     done = shelf.finished()
     bar.update(sum(len(parts[k]) for k in done) - bar.n)
     return done
-
-
-def _sum(name: str) -> str:
-    return f"{name}.sha256"
-
-
-def cost_of(synthesiser: Synthesiser, plan: Sequence[PlannedImage], notes: Path, **settings: str) -> dict[str, Any]:
-    """The arm's cost, measured on the first images of its plan and from the shards' notes.
-
-    settings: names to tell this cost from another's, such as the feedback's, since it is not versioned with the images.
-    """
-    plain = synthesiser.unguided() if synthesiser.value is not None else None
-    cost = report(
-        notes,
-        lambda n: synthesiser(plan[:n]),
-        None if plain is None else lambda n: plain(plan[:n]),
-        min(PROBE, len(plan)),
-        synthesiser.generator.device,
-        synthesiser.generator.dtype,
-        synthesiser.generator.compiled,
-    )
-    return {**settings, **cost}

@@ -68,7 +68,7 @@ def recorded(lock: Path = Path("dvc.lock")) -> list[Path]:
     return sorted(path for path in (Path(out["path"]) for out in outs) if path.parent in SHARDS)
 
 
-def wrong(folder: Path) -> dict[str, str]:
+def defects(folder: Path) -> dict[str, str]:
     """What is wrong with the folder's shards or index, by file name, as half a sentence; empty if all is sound."""
     try:
         return damaged(folder)

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.measure import compared
 from benchmarks.plain import thawed
-from benchmarks.sampling import APPROXIMATIONS, LEVERS, Bench, compared, gradient_cosines
+from benchmarks.sampling import APPROXIMATIONS, LEVERS, Bench, gradient_cosines
 from benchmarks.shapes import autoencoder, unet
-from src.feedback.guidance import Schedule
-from src.generators.loading import load, quiet
+from src.generators.loading import quiet
 from src.shards.pixels import to_uint8
 from src.synthesis.cost import flops
-from src.synthesis.synthesiser import SamplingSettings, Synthesiser
+from src.synthesis.synthesiser import Synthesiser
 from src.versions.import_closure import ROOT
+from tests.feedback.settings import feedback_settings
 from tests.generators import miniatures
+from tests.generators.miniatures import load
 
 IMAGES = 6
 
@@ -25,16 +27,18 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     folder: Path = tmp_path_factory.mktemp("generator") / "miniature"
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(0)
-        model = load(miniatures.unclip(folder), torch.device("cpu"))
-    settings = SamplingSettings("ddim", 6, 3.0, 0, "text_image", 0)
+        preset = miniatures.unclip(folder)
+        model = load(preset, torch.device("cpu"))
+    settings = miniatures.settings_of({**preset, "steps": 6})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        return Bench(model, settings, Schedule(0.03, 3, 0, None, "latent"), IMAGES)
+        return Bench(model, settings, feedback_settings(every=3), IMAGES)
 
 
 @pytest.mark.parametrize("name", LEVERS)
 def test_every_order_of_work_makes_the_engines_images(bench: Bench, name: str) -> None:
-    maker = Synthesiser(bench.model, bench.settings, bench.plan, bench.real, bench.value, bench.schedule)
+    conditioning = bench.conditioning(bench.plan)
+    maker = Synthesiser(bench.model, bench.settings, bench.plan, conditioning, bench.listening())
     engine = np.stack([image for image, _ in maker(bench.plan)])
     unguided = np.stack([image for image, _ in maker.unguided()(bench.plan)])
     plain = to_uint8(bench.plain(LEVERS[name])())
@@ -60,7 +64,7 @@ def test_only_what_is_approximate_has_another_gradient(bench: Bench) -> None:
 
 def test_a_speed_up_is_the_ratio_of_medians(monkeypatch: pytest.MonkeyPatch) -> None:
     times = {"slow": [2.0, 4.0, 90.0], "fast": [1.0, 1.0, 1.0]}
-    monkeypatch.setattr("benchmarks.sampling.alternate", lambda contestants, repeats: times)
+    monkeypatch.setattr("benchmarks.measure.alternate", lambda contestants, repeats: times)
     result = compared({"slow": lambda: None, "fast": lambda: None}, 3, "slow")
     assert result["slow"]["seconds"] == 4.0 and result["fast"]["speedup"] == 4.0
 

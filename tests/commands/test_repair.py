@@ -15,7 +15,7 @@ import yaml
 from src.runtime.errors import InputError
 from src.runtime.files import hash_file
 from src.shards.store import write_all
-from src.versions.recorded_shards import read_record, recorded, seed, wrong
+from src.versions.recorded_shards import defects, read_record, recorded, seed
 from tests.micro import RESULTS, commit, digests, dvc, run, set_parameters
 
 SHARD = "data/synth/guided/shard-00002.tar"
@@ -175,10 +175,10 @@ def record(files: list[dict[str, str]]) -> Path:
 def test_the_record_tells_which_files_and_objects_are_wrong(folder):
     sound = read_record(folder, Path("cache"))
     assert (sound.stage, sound.altered(), sound.is_stored()) == ("synth_guided", [], True)
-    assert wrong(folder) == {}
+    assert defects(folder) == {}
     (folder / "shard-00001.tar").unlink()
     sound.stored("shard-00000.tar").write_bytes(b"x")
-    assert sound.altered() == ["shard-00001.tar"] == list(wrong(folder))
+    assert sound.altered() == ["shard-00001.tar"] == list(defects(folder))
     assert sound.stray(list(sound.files)) == [sound.stored("shard-00000.tar")]
     sound.stored("shard-00002.tar").unlink()
     assert not sound.is_stored()

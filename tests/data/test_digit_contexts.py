@@ -9,7 +9,6 @@ from safetensors.torch import load_file
 
 from src.data.digit_contexts import CONTEXTS, FAINT, INKS, paint
 from src.data.digits import CLASS_NAMES, posed_digits
-from src.generators.loading import load
 from src.generators.tiny.corpus import INKS as GENERATOR_INKS
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
@@ -18,6 +17,7 @@ from src.settings.schema import build
 from src.settings.sections import GeneratorSettings
 from src.synthesis.prompts import Prompts
 from src.versions.import_closure import ROOT
+from tests.generators.miniatures import load
 
 MASK = np.zeros((32, 32, 3), np.uint8)
 MASK[8:24, 8:24] = 255

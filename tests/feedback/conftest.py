@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from src.generators.diffusion_model import DiffusionModel
-from src.generators.loading import load, quiet
+from src.generators.loading import quiet
 from tests.generators import miniatures
+from tests.generators.miniatures import load
 
 FORMATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 

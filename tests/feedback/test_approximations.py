@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from src.feedback.guidance import Feedback, Schedule, guide
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.prediction import PREDICTION_TYPES, Noise, x0_hat
 from tests.feedback import fakes
+from tests.feedback.fakes import Listener, guide, scheduled
 from tests.feedback.reference import criterion_gradient
 
 T = 400
@@ -29,8 +29,8 @@ def gradients(kind: str, noise: Noise, predict, mix: bool = False) -> dict[bool,
     found = {}
     for stop in (False, True):
         inputs, listens = fakes.batch(3), fakes.feedback(1.0, "score", mix=mix, stop_gradient=stop)
-        _, _, finish = guide(listens, kind, predict, inputs["z"], noise, inputs["labels"])
-        found[stop] = finish(torch.zeros_like(inputs["z"]))
+        _, _, added = guide(listens, kind, predict, inputs["z"], noise, inputs["labels"])
+        found[stop] = added
     return found
 
 
@@ -78,13 +78,13 @@ def test_a_stopped_gradient_builds_no_graph_through_the_network(stop: bool) -> N
 
 def directions(decode, value, stop: bool = False) -> Tensor:
     """Unit updates (B, N) of the latents of the fakes' batch."""
-    inputs, schedule = fakes.batch(3), Schedule(1.0, 1, 0, None, "latent", stop_gradient=stop)
+    inputs, schedule = fakes.batch(3), scheduled(1.0, 1, 0, None, "latent", stop_gradient=stop)
 
     def predict(z: Tensor) -> Tensor:
         return fakes.denoise(z, T, inputs["condition"])
 
     z, labels = inputs["z"], inputs["labels"]
-    moved = guide(Feedback(value, schedule, decode), "epsilon", predict, z, Noise(0.6, 0.8), labels)[1]
+    moved = guide(Listener(value, schedule, decode), "epsilon", predict, z, Noise(0.6, 0.8), labels)[1]
     update = (moved - z).flatten(1)
     return update / update.norm(dim=1, keepdim=True)
 

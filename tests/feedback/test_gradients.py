@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from src.feedback.guidance import RULES, Feedback, Schedule, guide, unit
+from src.feedback.guidance import RULES, unit
 from src.generators.prediction import Noise
 from src.generators.sampler import SCHEDULERS
 from tests.feedback import fakes
+from tests.feedback.fakes import Listener, guide, scheduled
 
 NOISE, T = Noise(0.6, 0.8), 400
 FORMATS = [torch.float32, torch.bfloat16, torch.float16]
@@ -23,7 +24,7 @@ def judge_that_spoils(factor: float, label: int = 1):
     return lambda x, y: fakes.value(x, y) * torch.where(y == label, factor, 1.0).to(x)
 
 
-def guided(listens: Feedback, networks: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+def guided(listens: Listener, networks: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     """The moved latents of 4 images, and what the score rule adds to zeros; networks in their own number format.
 
     Latents are float32, as in the real thing, or float64 with networks in float64.
@@ -33,14 +34,14 @@ def guided(listens: Feedback, networks: torch.dtype = torch.float64) -> tuple[Te
     def predict(z: Tensor) -> Tensor:
         return fakes.denoise(z.to(networks), T, inputs["condition"]).to(z)
 
-    _, moved, finish = guide(listens, "v_prediction", predict, inputs["z"], NOISE, inputs["labels"])
-    return moved, finish(torch.zeros_like(inputs["z"]))
+    _, moved, added = guide(listens, "v_prediction", predict, inputs["z"], NOISE, inputs["labels"])
+    return moved, added
 
 
-def listening(networks: torch.dtype, rule: str = "latent", factor: float = 1.0, loss_scale: float = 1.0) -> Feedback:
+def listening(networks: torch.dtype, rule: str = "latent", factor: float = 1.0, loss_scale: float = 1.0) -> Listener:
     """Feedback whose decoder and classifier, too, run in `networks`; `factor` multiplies the criterion of label 1."""
-    schedule = Schedule(0.1, 1, 0, None, rule)
-    return Feedback(judge_that_spoils(factor), schedule, lambda z: fakes.decode(z.to(networks)), loss_scale=loss_scale)
+    schedule = scheduled(0.1, 1, 0, None, rule)
+    return Listener(judge_that_spoils(factor), schedule, lambda z: fakes.decode(z.to(networks)), loss_scale=loss_scale)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -136,10 +137,10 @@ def test_a_loss_scale_changes_no_bit_of_float32_networks(
 FAINT = 2.0**-27  # of the criterion; float16 ends at 2^-24
 
 
-def faint(networks: torch.dtype, rule: str, loss_scale: float) -> tuple[Feedback, Tensor]:
+def faint(networks: torch.dtype, rule: str, loss_scale: float) -> tuple[Listener, Tensor]:
     """Feedback on a criterion too faint for float16, and the update of the latents or of the output."""
-    schedule = Schedule(0.1 if rule == "latent" else 0.1 / FAINT, 1, 0, None, rule)
-    listens = Feedback(
+    schedule = scheduled(0.1 if rule == "latent" else 0.1 / FAINT, 1, 0, None, rule)
+    listens = Listener(
         lambda x, y: FAINT * fakes.value(x, y), schedule, lambda z: fakes.decode(z.to(networks)), loss_scale=loss_scale
     )
     moved, added = guided(listens, networks)

@@ -1,7 +1,9 @@
 """One guided prediction: gradients against finite differences, samples that cannot be guided, the schedule."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,11 +12,14 @@ from src.classifiers.models import build
 from src.feedback.class_gaussians import fit_gaussians
 from src.feedback.classifier_criterion import criterion_value
 from src.feedback.criteria import criterion
-from src.feedback.guidance import Feedback, Schedule, guide
+from src.feedback.guidance import classifier_feedback
+from src.generators.diffusion_model import DiffusionModel
 from src.generators.prediction import PREDICTION_TYPES, Noise, x0_hat
 from src.generators.sampler import SCHEDULERS
 from src.runtime.errors import InputError
 from tests.feedback import fakes
+from tests.feedback.fakes import Listener, guide, scheduled
+from tests.feedback.settings import feedback_settings
 
 NOISE = Noise(0.6, 0.8)
 T = 400
@@ -24,11 +29,11 @@ def predictor(inputs: dict[str, object]) -> Callable[[Tensor], Tensor]:
     return lambda z: fakes.denoise(z, T, inputs["condition"])
 
 
-def guided(kind: str, listens: Feedback, count: int = 3) -> tuple[Tensor, Tensor]:
+def guided(kind: str, listens: Listener, count: int = 3) -> tuple[Tensor, Tensor]:
     """The moved latents, and what the score rule adds to an output of zeros."""
     inputs = fakes.batch(count)
-    _, moved, finish = guide(listens, kind, predictor(inputs), inputs["z"], NOISE, inputs["labels"])
-    return moved, finish(torch.zeros_like(inputs["z"]))
+    _, moved, added = guide(listens, kind, predictor(inputs), inputs["z"], NOISE, inputs["labels"])
+    return moved, added
 
 
 def numerical_gradient(kind: str, step: float = 1e-6) -> Tensor:
@@ -117,23 +122,30 @@ def test_a_mixed_view_is_the_released_codes_and_its_gradient_reaches_the_latents
 
 
 def test_a_schedule_guides_every_nth_step_of_its_window() -> None:
-    assert [i for i in range(10) if Schedule(1.0, 3, 1, 8, "latent").guides(i)] == [1, 4, 7]
-    assert [i for i in range(10) if Schedule(1.0, 5, 0, None, "score").guides(i)] == [0, 5]
-    assert not any(Schedule(0.0, 1, 0, None, "latent").guides(i) for i in range(10))
+    assert [i for i in range(10) if scheduled(1.0, 3, 1, 8, "latent").guides(i)] == [1, 4, 7]
+    assert [i for i in range(10) if scheduled(1.0, 5, 0, None, "score").guides(i)] == [0, 5]
+    assert not any(scheduled(0.0, 1, 0, None, "latent").guides(i) for i in range(10))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rule": "pixel"}, "rule 'pixel' is unknown; choose one of latent, score"),
         ({"every": 0}, "every >= 1"),
         ({"first": -1}, "0 <= first <= last"),
         ({"first": 6, "last": 5}, "0 <= first <= last"),
+        ({"candidates": 0}, "feedbacks.entropy.candidates must be at least 1"),
     ],
 )
 def test_an_impossible_schedule_is_refused(change: dict[str, object], message: str) -> None:
-    values = {"scale": 0.03, "every": 5, "first": 0, "last": None, "rule": "latent"}
-    values |= {"mix": False, "stop_gradient": False}
-    assert Schedule.from_mapping(values) == Schedule(0.03, 5, 0, None, "latent")
     with pytest.raises(InputError, match=message):
-        Schedule.from_mapping(values | change)
+        feedback_settings(**change)
+
+
+def test_an_unknown_rule_lists_the_known_ones_and_no_criterion_is_no_feedback(frozen: DiffusionModel) -> None:
+    classifier, images, labels = build("small_cnn", 3, 8, seed=0), np.zeros((3, 8, 8, 3), np.uint8), np.arange(3)
+    none = feedback_settings(criterion="none")
+    assert classifier_feedback(none, classifier, frozen, images, labels) is None
+    for criterion_name in ("none", "loss"):
+        polite = replace(none, criterion=criterion_name, rule="polite")
+        with pytest.raises(InputError, match="rule 'polite' is unknown; choose one of latent, score"):
+            classifier_feedback(polite, classifier, frozen, images, labels)

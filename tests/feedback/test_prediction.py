@@ -5,7 +5,8 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from src.generators.prediction import PREDICTION_TYPES, Noise, check_prediction_type, score_guided, x0_hat
+from src.feedback.guidance import score_update
+from src.generators.prediction import PREDICTION_TYPES, Noise, check_prediction_type, x0_hat
 from src.runtime.errors import InputError
 from tests.feedback.fakes import noise_schedule
 
@@ -59,7 +60,7 @@ def test_the_score_rule_moves_eps_by_minus_s_g_whatever_the_model_predicts(kind:
     moved_eps = (z - a * x0) / s - s * g
     moved_x0 = (z - s * moved_eps) / a
     expected = {"epsilon": moved_eps, "v_prediction": a * moved_eps - s * moved_x0, "sample": moved_x0}[kind]
-    assert torch.allclose(score_guided(kind, output, g, Noise(a, s)), expected, rtol=0, atol=1e-13)
+    assert torch.allclose(score_update(kind, output, g, Noise(a, s)), expected, rtol=0, atol=1e-13)
 
 
 def test_the_score_rule_gives_one_ddim_step_for_all_prediction_types() -> None:
@@ -71,7 +72,7 @@ def test_the_score_rule_gives_one_ddim_step_for_all_prediction_types() -> None:
         at = torch.full((3,), t)
         z = schedule.add_noise(x0, eps, at)
         output = {"epsilon": eps, "v_prediction": schedule.get_velocity(x0, eps, at), "sample": x0}[kind]
-        guided = score_guided(kind, output, 0.05 * g, level(schedule, t))
+        guided = score_update(kind, output, 0.05 * g, level(schedule, t))
         stepped.append(schedule.step(guided, t, z).prev_sample)
     assert torch.allclose(stepped[0], stepped[1], rtol=0, atol=1e-12)
     assert torch.allclose(stepped[0], stepped[2], rtol=0, atol=1e-12)

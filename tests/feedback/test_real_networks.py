@@ -15,12 +15,11 @@ from torch import Tensor
 from src.classifiers.models import build
 from src.feedback.classifier_criterion import criterion_value
 from src.feedback.criteria import criterion
-from src.feedback.guidance import RULES, Feedback, Schedule, guide
+from src.feedback.guidance import RULES, loss_scale
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.prediction import PREDICTION_TYPES, Noise, x0_hat
-from src.generators.sampler import SCHEDULERS, Denoise, sample
-from src.synthesis.synthesiser import loss_scale
-from tests.feedback.fakes import noise_schedule
+from src.generators.sampler import SCHEDULERS, Denoise
+from tests.feedback.fakes import Listener, guide, noise_schedule, sampled, scheduled
 from tests.feedback.reference import criterion_gradient, slow_sample
 
 PROMPTS = ["a photo of a seven", "a photo of a bold three", "a photo of a letter k", "", "a photo of a thin nine"]
@@ -58,13 +57,13 @@ def batch(model: DiffusionModel, count: int) -> dict[str, Any]:
     }
 
 
-def feedback(model: DiffusionModel, rule: str, micro_batch: int = 64, mix: bool = False, judge=value) -> Feedback:
+def feedback(model: DiffusionModel, rule: str, micro_batch: int = 64, mix: bool = False, judge=value) -> Listener:
     """Feedback at every second step from the first."""
-    return Feedback(judge, Schedule(STRENGTH[rule], 2, 0, None, rule, mix), model.decode, micro_batch)
+    return Listener(judge, scheduled(STRENGTH[rule], 2, 0, None, rule, mix), model.decode, micro_batch)
 
 
-def run(model: DiffusionModel, name: str, kind: str, listens: Feedback | None, inputs: dict[str, Any]) -> Tensor:
-    return sample(model.denoise, noise_schedule(name, kind, STEPS), guidance_scale=3.0, feedback=listens, **inputs)
+def run(model: DiffusionModel, name: str, kind: str, listens: Listener | None, inputs: dict[str, Any]) -> Tensor:
+    return sampled(model.denoise, noise_schedule(name, kind, STEPS), listens, inputs)
 
 
 def difference(found: Tensor, wanted: Tensor) -> float:
@@ -141,8 +140,8 @@ def test_a_graph_cut_at_x0_hat_and_micro_batches_give_the_gradient_of_the_whole_
 
     g = criterion_gradient(climbed, z)
     listens = feedback(frozen, "score", micro_batch)
-    _, _, finish = guide(listens, "v_prediction", predict, z, noise, labels)
-    assert difference(finish(torch.zeros_like(z)), -noise.s / noise.a * STRENGTH["score"] * g) <= 1e-12
+    _, _, added = guide(listens, "v_prediction", predict, z, noise, labels)
+    assert difference(added, -noise.s / noise.a * STRENGTH["score"] * g) <= 1e-12
     assert difference(listens.trace.before, climbed(z).detach()) <= 1e-12
 
 
@@ -186,8 +185,8 @@ def test_a_sample_without_a_gradient_is_left_alone_and_leaves_its_mates_alone(
     for judge in (value, broken):
         listens = feedback(model, rule, judge=judge)
         listens = replace(listens, loss_scale=loss_scale(dtype))
-        _, moved, finish = guide(listens, "v_prediction", predict, inputs["z"], noise, inputs["labels"])
-        made[judge] = moved - inputs["z"] + finish(torch.zeros_like(moved))
+        _, moved, added = guide(listens, "v_prediction", predict, inputs["z"], noise, inputs["labels"])
+        made[judge] = moved - inputs["z"] + added
     assert listens.trace.updates.tolist() == [1, 0, 1] and listens.trace.skipped.tolist() == [0, 1, 0]
     assert made[value].flatten(1).any(1).all() and not made[broken][1].any()
     assert torch.equal(made[value][[0, 2]], made[broken][[0, 2]])

@@ -7,10 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.feedback.guidance import RULES, Feedback, Schedule
+from src.feedback.guidance import RULES
 from src.generators.prediction import PREDICTION_TYPES
-from src.generators.sampler import SCHEDULERS, sample
+from src.generators.sampler import SCHEDULERS
+from src.settings.sections import FeedbackSettings
 from tests.feedback import fakes
+from tests.feedback.fakes import Listener, scheduled
 from tests.feedback.reference import slow_sample
 
 
@@ -29,7 +31,7 @@ def test_the_sampler_equals_the_slow_reference(name: str, kind: str, rule: str, 
 
 
 SCHEDULES = st.builds(
-    lambda scale, every, first, length, rule, mix, stop: Schedule(
+    lambda scale, every, first, length, rule, mix, stop: scheduled(
         scale, every, first, None if length is None else first + length, rule, mix, stop
     ),
     st.just(0.0) | st.just(0.1),
@@ -42,14 +44,14 @@ SCHEDULES = st.builds(
 )
 
 
-def under(schedule: Schedule) -> Feedback:
-    return Feedback(fakes.value, schedule, fakes.decode)
+def under(schedule: FeedbackSettings) -> Listener:
+    return Listener(fakes.value, schedule, fakes.decode)
 
 
 @given(SCHEDULES.filter(lambda schedule: schedule.scale == 0), st.sampled_from(list(SCHEDULERS)))
 @settings(max_examples=30, deadline=None)
 def test_scale_zero_equals_the_unguided_sampler_bit_for_bit_whatever_the_schedule(
-    schedule: Schedule, name: str
+    schedule: FeedbackSettings, name: str
 ) -> None:
     inputs, silent = fakes.batch(4, torch.float32), under(schedule)
     assert torch.equal(fakes.run(name, "v_prediction", silent, inputs), fakes.run(name, "v_prediction", None, inputs))
@@ -58,7 +60,7 @@ def test_scale_zero_equals_the_unguided_sampler_bit_for_bit_whatever_the_schedul
 
 @given(SCHEDULES)
 @settings(max_examples=30, deadline=None)
-def test_guidance_keeps_to_every_nth_step_from_first_to_last(schedule: Schedule) -> None:
+def test_guidance_keeps_to_every_nth_step_from_first_to_last(schedule: FeedbackSettings) -> None:
     end = 8 if schedule.last is None else min(schedule.last + 1, 8)
     expected = len(range(schedule.first, end, schedule.every)) if schedule.scale else 0
     seen = under(schedule)
@@ -68,7 +70,7 @@ def test_guidance_keeps_to_every_nth_step_from_first_to_last(schedule: Schedule)
 
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_a_schedule_that_ends_before_it_begins_to_matter_is_the_unguided_sampler(name: str) -> None:
-    inputs, late = fakes.batch(3), under(Schedule(0.1, 1, 8, None, "latent"))  # there are 8 steps, 0 to 7
+    inputs, late = fakes.batch(3), under(scheduled(0.1, 1, 8, None, "latent"))  # there are 8 steps, 0 to 7
     assert torch.equal(fakes.run(name, "epsilon", late, inputs), fakes.run(name, "epsilon", None, inputs))
 
 
@@ -80,7 +82,7 @@ def test_the_conditional_half_of_a_guided_step_is_computed_once_and_the_other_wi
         return fakes.denoise(z, t, condition)
 
     steps = fakes.noise_schedule("ddim", "epsilon", steps=2)
-    sample(watched, steps, guidance_scale=3.0, feedback=under(Schedule(0.1, 2, 0, None, "latent")), **inputs)
+    fakes.sampled(watched, steps, under(scheduled(0.1, 2, 0, None, "latent")), inputs)
     first, second = steps.timesteps.tolist()
     assert asked == [(first, 3, True, True), (first, 3, False, False), (second, 6, False, True)]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from src.generators.diffusion_model import DiffusionModel
-from src.generators.loading import load, quiet
-from tests.generators.miniatures import MINIATURES, Preset
+from src.generators.loading import quiet
+from tests.generators.miniatures import MINIATURES, Preset, load
 from tests.generators.scene import Scene, make_scene
 
 

@@ -27,20 +27,34 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
+from src.generators import loading
+from src.generators.diffusion_model import DiffusionModel
 from src.generators.tiny import components
 from src.generators.tiny.corpus import SIZE
+from src.settings.schema import build
+from src.settings.sections import GeneratorSettings
 from tests.generators.parts import SIZES, adapter_weights, autoencoder, text_config, tokenizer, unet
 from tests.generators.published import published_names, published_tokenizer
 
 Preset = dict[str, Any]
+SAMPLING: Preset = {"scheduler": "ddim", "steps": 4, "guidance_scale": 3.0, "noise_level": 0}
 NOISE: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+
+
+def settings_of(preset: Preset) -> GeneratorSettings:
+    """The section that a preset is, which need not say how to sample."""
+    return build(GeneratorSettings, {**SAMPLING, **preset}, "generators.miniature")
+
+
+def load(preset: Preset, device: torch.device) -> DiffusionModel:
+    return loading.load(settings_of(preset), device)
 
 
 def unclip(folder: Path) -> Preset:
     """As stable-diffusion-2-1-unclip: v-prediction under a PNDM configuration, projected class embedding."""
     words = tokenizer()
     text, vision = components.clip_towers(SIZES, words, SIZE)
-    normaliser = StableUnCLIPImageNormalizer(SIZES["embedding"])
+    normaliser = StableUnCLIPImageNormalizer(SIZES.embedding)
     for values, centre in ((normaliser.mean, 0.0), (normaliser.std, 1.0)):
         values.data = centre + 0.2 * torch.rand_like(values)
     encoder = CLIPTextModel(text.config)
@@ -120,7 +134,7 @@ def stable_diffusion_xl(folder: Path) -> Preset:
             num_attention_heads=4,
             image_size=32,
             patch_size=8,
-            projection_dim=SIZES["embedding"],
+            projection_dim=SIZES.embedding,
         )
     ).save_pretrained(folder / "adapter/sdxl_models/image_encoder")
     save_file(adapter_weights(network), folder / "adapter/sdxl_models/ip-adapter_sdxl.safetensors")

@@ -8,18 +8,19 @@ from transformers import CLIPTextConfig, CLIPTokenizer
 
 from src.generators.tiny import components
 from src.generators.tiny.corpus import CLASSES, WORDS
+from src.settings.sections import TinySizes
 
-SIZES = {
-    "text_width": 32,
-    "text_layers": 1,
-    "vision_width": 32,
-    "vision_layers": 1,
-    "patch": 8,
-    "embedding": 16,
-    "vae_widths": [8, 8, 8],
-    "unet_widths": [32, 32],
-    "unet_layers": 1,
-}
+SIZES = TinySizes(
+    text_width=32,
+    text_layers=1,
+    vision_width=32,
+    vision_layers=1,
+    patch=8,
+    embedding=16,
+    vae_widths=(8, 8, 8),
+    unet_widths=(32, 32),
+    unet_layers=1,
+)
 ADAPTER_TOKENS = 4
 
 
@@ -27,7 +28,7 @@ def adapter_weights(network: UNet2DConditionModel) -> dict[str, torch.Tensor]:
     """An IP-Adapter's tensors in the published layout: odd numbers are the cross-attentions, in the UNet's order."""
     width = network.config.cross_attention_dim
     weights = {
-        "image_proj.proj.weight": torch.randn(ADAPTER_TOKENS * width, SIZES["embedding"]) / 4,
+        "image_proj.proj.weight": torch.randn(ADAPTER_TOKENS * width, SIZES.embedding) / 4,
         "image_proj.proj.bias": torch.randn(ADAPTER_TOKENS * width) / 4,
         "image_proj.norm.weight": torch.ones(width),
         "image_proj.norm.bias": torch.zeros(width),

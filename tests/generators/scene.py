@@ -10,17 +10,20 @@ import torch
 
 from src.classifiers.models import build
 from src.feedback.classifier_criterion import Value, feedback_value
-from src.feedback.guidance import Schedule
+from src.feedback.guidance import Feedback
 from src.generators.diffusion_model import DiffusionModel
+from src.settings.sections import FeedbackSettings, GeneratorSettings
 from src.shards.store import Shards
-from src.synthesis.plan import PlannedImage, synthesis_plan
+from src.synthesis.conditioning import Conditioning
+from src.synthesis.plan import PlannedImage
 from src.synthesis.prompts import Prompts
-from src.synthesis.synthesiser import SamplingSettings, Synthesiser
+from src.synthesis.synthesiser import Synthesiser
+from tests.feedback.settings import feedback_settings
+from tests.generators.miniatures import SAMPLING
+from tests.synthesis.plans import synthesis_plan
 
-SETTINGS = SamplingSettings(
-    scheduler="ddim", steps=4, guidance_scale=3.0, noise_level=0, conditioning="text_image", image_dropout=0.4
-)
-GUIDED = Schedule(0.1, 1, 0, None, "latent")
+SETTINGS = GeneratorSettings(path="", **SAMPLING)
+GUIDED = feedback_settings(scale=0.1)
 PROMPTS = """template: a photo of a {class}
 modified: a photo of a {modifier} {class}
 classes: {zero: [bold], one: [thin], two: [small]}
@@ -39,14 +42,21 @@ class Scene:
 
     def synthesiser(
         self,
-        settings: SamplingSettings = SETTINGS,
-        schedule: Schedule | None = None,
+        settings: GeneratorSettings = SETTINGS,
+        feedback: FeedbackSettings | None = None,
         value: Value | None = None,
         plan: Sequence[PlannedImage] | None = None,
+        conditioning: str = "text_image",
+        image_dropout: float = 0.4,
         **more: Any,
     ) -> Synthesiser:
-        judge = (value or self.value) if schedule else value
-        return Synthesiser(self.generator, settings, plan or self.plan, self.images, judge, schedule, **more)
+        """feedback: guides by `value`, the scene's own if there is none; a value alone judges the images."""
+        plan, guide = plan or self.plan, None
+        if feedback or value:
+            feedback = feedback or feedback_settings(scale=0.0)
+            guide = Feedback(value or self.value, feedback, self.generator.decoder(feedback.decoder))
+        condition = Conditioning(self.generator, plan, conditioning, image_dropout, settings.noise_level, self.images)
+        return Synthesiser(self.generator, settings, plan, condition, guide, **more)
 
     def of(self, generator: DiffusionModel) -> "Scene":
         """The same scene before another generator."""
@@ -58,15 +68,14 @@ def make_scene(generator: DiffusionModel, folder: Path) -> Scene:
     labels = np.arange(12) % 3
     (folder / "three.yaml").write_text(PROMPTS)
     plan = synthesis_plan([4, 4, 4], 3, "add", 0, Prompts(folder / "three.yaml"), labels=labels)
-    feedback = {"criterion": "entropy", "shrinkage": "tied", "rescale": False}
-    value = feedback_value(feedback, build("small_cnn", 3, 32, 0), images, labels, torch.device("cpu"))
+    value = feedback_value(feedback_settings(), build("small_cnn", 3, 32, 0), images, labels, torch.device("cpu"))
     assert value is not None
     return Scene(generator, plan, images, labels, value)
 
 
-def change(**what: object) -> SamplingSettings:
+def change(**what: Any) -> GeneratorSettings:
     """The scene's settings with some of them changed."""
-    return SamplingSettings(**{**vars(SETTINGS), **what})
+    return replace(SETTINGS, **what)
 
 
 def images_of(folder: Path) -> np.ndarray:

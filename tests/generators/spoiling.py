@@ -10,9 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from src.generators.loading import load
 from src.runtime.errors import InputError
-from tests.generators.miniatures import Preset
+from tests.generators.miniatures import Preset, load
 
 INDEX = "model_index.json"
 ADAPTER, TOWER = "sdxl_models/ip-adapter_sdxl.safetensors", "sdxl_models/image_encoder"

@@ -1,5 +1,6 @@
-"""What every backbone does alike: precision, cheaper decoders, sizes, the files it is made of."""
+"""What every diffusion model does alike: precision, cheaper decoders, sizes, the files it is made of."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,9 @@ import torch
 from transformers import CLIPTokenizer
 
 from src.generators.diffusion_model import DiffusionModel
-from src.generators.loading import load
 from src.runtime.errors import InputError
 from tests.generators import miniatures, parts
-from tests.generators.miniatures import Preset
+from tests.generators.miniatures import Preset, load
 from tests.generators.scene import GUIDED, Scene, change
 from tests.generators.test_text_to_image import CPU, EMBEDDINGS, PROMPTS, noise, ours, theirs
 
@@ -24,10 +24,10 @@ def test_feedback_can_look_through_a_cheaper_decoder_which_changes_no_unguided_i
     preset = {**presets["sd15"], "tiny_decoder": miniatures.tiny_decoder(tmp_path / "taesd")}
     here = scene.of(load(preset, CPU))
     full, cheap, plain = (
-        here.synthesiser(change(conditioning="text"), schedule=schedule, decoder=name)(scene.plan[:3])
-        for schedule, name in ((GUIDED, "full"), (GUIDED, decoder), (None, decoder))
+        here.synthesiser(conditioning="text", feedback=replace(feedback, decoder=name))(scene.plan[:3])
+        for feedback, name in ((GUIDED, "full"), (GUIDED, decoder), (replace(GUIDED, scale=0.0), decoder))
     )
-    unguided = scene.of(here.generator).synthesiser(change(conditioning="text"))(scene.plan[:3])
+    unguided = scene.of(here.generator).synthesiser(conditioning="text")(scene.plan[:3])
     assert not any(np.array_equal(a, b) for (a, _), (b, _) in zip(full, cheap, strict=True))
     assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(plain, unguided, strict=True))
     z = torch.randn(2, 4, 8, 8)
@@ -49,8 +49,8 @@ def test_in_bfloat16_latents_and_images_stay_float32_and_near(
         (rough.decode(z), exact.decode(z)),
     ):
         assert found.dtype == torch.float32 and (found - expected).norm() < 0.05 * expected.norm()
-    settings = change(conditioning="text_image" if exact.takes_image else "text", steps=2)
-    made = scene.of(rough).synthesiser(settings, schedule=GUIDED)(scene.plan[:2])
+    conditioning = "text_image" if exact.takes_image else "text"
+    made = scene.of(rough).synthesiser(change(steps=2), GUIDED, conditioning=conditioning)(scene.plan[:2])
     assert all(meta["updates"] == 2 for _, meta in made)
 
 
@@ -120,7 +120,7 @@ def test_compile_is_of_the_networks_that_every_step_runs_and_only_if_asked_for(
 
 @pytest.mark.parametrize("value", ["yes", 1, None, "true"])
 def test_compile_is_true_or_false(presets: dict[str, Preset], value: object) -> None:
-    with pytest.raises(InputError, match=f"the generator preset's compile must be true or false, not {value!r}"):
+    with pytest.raises(InputError, match=f"generators.miniature.compile must be true or false, not {value!r}"):
         load({**presets["sd15"], "compile": value}, CPU)
 
 

@@ -5,11 +5,11 @@ import pytest
 import sklearn.datasets
 import torch
 
-from src.data.pose import PoseRange
 from src.generators.tiny import components
 from src.generators.tiny.corpus import CHARACTERS, CLASSES, INKS, SIZE, STYLES, WORDS, Corpus, render
 from src.generators.tiny.fonts import FONTS, glyph_mask
 from src.generators.tiny.strokes import GLYPHS, POINTS, draw_ink, fit_to_box, write_glyph
+from src.settings.sections import PoseRange
 
 POSE = PoseRange(rotation=22, scale_min=0.68, scale_max=1.08, shift=3.2, shear=6)
 

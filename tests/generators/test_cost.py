@@ -15,9 +15,10 @@ from torch import nn
 from src.generators.frozen_layers import freeze
 from src.shards.store import Sample
 from src.synthesis import cost
-from src.synthesis.cost import flops, matrix_rate, note, peak_gb, report, seconds, spent
+from src.synthesis.cost import cost_of, flops, matrix_rate, seconds
 from src.synthesis.plan import PlannedImage
-from src.synthesis.production import cost_of, write_plan
+from src.synthesis.production import write_plan
+from src.synthesis.shelf import note, peak_gb, spent
 from src.synthesis.synthesiser import Synthesiser
 from tests.generators.scene import GUIDED, Scene, change
 
@@ -83,48 +84,46 @@ def test_notes_add_up_over_shards_and_the_last_note_of_a_shard_counts(tmp_path: 
     assert 0 < total["peak_memory_gb"] <= peak_gb(CPU)
 
 
-def test_a_report_of_nothing_made_has_no_rate_and_without_feedback_no_comparison(tmp_path: Path) -> None:
-    a = torch.randn(32, 32)
-    made = report(tmp_path / "cost", lambda images: [a @ a for _ in range(images)], None, 3, CPU, torch.float32)
-    assert made["images_per_second_per_worker"] is None and made["gflop_per_image"] == 2 * 32**3 / 1e9
-    assert not any("unguided" in name for name in made)
+def test_the_cost_of_an_arm_is_finite_numbers_that_json_can_hold(scene: Scene, tmp_path: Path) -> None:
+    guided = scene.synthesiser(change(steps=2), feedback=GUIDED)
+    write_plan(guided, scene.plan, 4, tmp_path / "shards", "test")
+    took = spent(tmp_path / "cost")
+    cost: dict[str, Any] = json.loads(json.dumps(cost_of(guided, took, feedback="x"), allow_nan=False))
+    words = {name: cost.pop(name) for name in ("feedback", "device", "torch", "precision")}
+    assert words["feedback"] == "x" and words["precision"] == "float32" and all(words.values())
+    assert all(isinstance(value, int | float) and math.isfinite(value) and value > 0 for value in cost.values())
+    assert cost["images"] == len(scene.plan)
+    assert cost["images_per_second_per_worker"] == pytest.approx(cost["images"] / cost["seconds"])
+    assert cost["guided_over_unguided"] == pytest.approx(cost["seconds_per_image"] / cost["seconds_per_unguided_image"])
+    assert cost["gflop_per_image"] == flops(lambda: guided(scene.plan[:1])) / 1e9
+    assert cost["gflop_per_image"] > 1.5 * cost["gflop_per_unguided_image"]  # guided at every step
 
 
-def test_the_report_of_an_arm_is_finite_numbers_that_json_can_hold(scene: Scene, tmp_path: Path) -> None:
-    made = scene.synthesiser(change(steps=2), schedule=GUIDED)
-    write_plan(made, scene.plan, 4, tmp_path / "shards", "test")
-    found: dict[str, Any] = json.loads(json.dumps(cost_of(made, scene.plan, tmp_path / "cost"), allow_nan=False))
-    words = {name: found.pop(name) for name in ("device", "torch", "precision")}
-    assert words["precision"] == "float32" and all(words.values())
-    assert all(isinstance(value, int | float) and math.isfinite(value) and value > 0 for value in found.values())
-    assert found["images"] == len(scene.plan)
-    assert found["images_per_second_per_worker"] == pytest.approx(found["images"] / found["seconds"])
-    assert found["guided_over_unguided"] == pytest.approx(
-        found["seconds_per_image"] / found["seconds_per_unguided_image"]
-    )
-    assert found["gflop_per_image"] == flops(lambda: made(scene.plan[:1])) / 1e9
-    assert found["gflop_per_image"] > 1.5 * found["gflop_per_unguided_image"]  # guided at every step
-    plain = cost_of(scene.synthesiser(change(steps=2)), scene.plan[:1], tmp_path / "cost")
-    assert plain["gflop_per_image"] == found["gflop_per_unguided_image"] and "guided_over_unguided" not in plain
+def test_without_feedback_there_is_no_comparison_and_of_unknown_sampling_no_rate(scene: Scene) -> None:
+    guided, plain = (scene.synthesiser(change(steps=2), feedback=feedback) for feedback in (GUIDED, None))
+    cost, of_plain = cost_of(guided, {}), cost_of(plain, {})
+    assert of_plain["gflop_per_image"] == cost["gflop_per_unguided_image"]
+    assert not any("unguided" in name for name in of_plain)
+    assert not {"images", "seconds", "images_per_second_per_worker"} & set(cost)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_compiled_networks_make_their_images_once_before_the_clock_runs(
-    scene: Scene, tmp_path: Path, compiled: bool, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, calls = scene.synthesiser(change(steps=1), schedule=GUIDED), []
-    monkeypatch.setattr(made.generator, "compiled", compiled)
+    guided, calls = scene.synthesiser(change(steps=1), feedback=GUIDED), []
+    monkeypatch.setattr(guided.generator, "compiled", compiled)
     original = Synthesiser.__call__
 
     def recorder(self: Synthesiser, part: Sequence[PlannedImage]) -> list[Sample]:
-        calls.append((self.value is not None, len(part)))
+        calls.append((self.guide is not None, len(part)))
         return original(self, part)
 
     monkeypatch.setattr(Synthesiser, "__call__", recorder)
-    cost_of(made, scene.plan, tmp_path / "cost")
+    cost_of(guided, {})
     probe, times = len(scene.plan), 2 if compiled else 1
-    for guided in (True, False):
-        assert calls.count((guided, probe)) == times and calls.count((guided, 1)) == 1
+    for under_feedback in (True, False):
+        assert calls.count((under_feedback, probe)) == times and calls.count((under_feedback, 1)) == 1
 
 
 def test_what_the_first_call_takes_is_not_counted_if_it_is_warm() -> None:

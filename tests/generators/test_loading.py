@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 
 from src.generators import loading
 from src.generators import model_folder as folders
-from src.generators.loading import load, precision
+from src.generators.loading import precision
 from src.runtime.errors import InputError
 from src.versions.import_closure import ROOT
-from tests.generators.miniatures import Preset, tiny_decoder
+from tests.generators.miniatures import Preset, load, settings_of, tiny_decoder
 from tests.generators.spoiling import ADAPTER, INDEX, TOWER, edit, private, sentence
 
 CPU = torch.device("cpu")
@@ -40,7 +40,7 @@ CPU = torch.device("cpu")
         ("sd15", {"path": "models/absent"}, "models/absent has no model_index.json"),
         ("sd15", {"path": "~/stable-diffusion"}, "/stable-diffusion has no model_index.json"),
         ("sd15", {"path": "stable-diffusion"}, "stable-diffusion has no model_index.json"),
-        ("sdxl", {"adapter": {"path": "a/b"}}, "the generator preset's adapter lacks 'file'; add it"),
+        ("sdxl", {"adapter": {"path": "a/b"}}, "lacks generators.miniature.adapter.file; add it"),
     ],
 )
 def test_a_preset_that_asks_for_the_impossible_is_one_clear_sentence(
@@ -191,11 +191,15 @@ def test_a_model_id_is_an_owner_and_a_name(path: str, local: bool) -> None:
     assert folders.is_local(path) == local
 
 
+def folders_of(preset: Preset) -> list[str]:
+    return folders.folders_of(settings_of(preset))
+
+
 def test_the_folders_of_a_preset_are_those_that_are_here(presets: dict[str, Preset], tmp_path: Path) -> None:
     """Their contents are inputs of a stage; a hub's are named by parameters."""
     sdxl = presets["sdxl"]
-    assert folders.folders_of(sdxl) == [sdxl["path"], sdxl["adapter"]["path"]]
-    assert folders.folders_of({"path": "owner/name", "tiny_decoder": str(tmp_path), "adapter": None}) == [str(tmp_path)]
+    assert folders_of(sdxl) == [sdxl["path"], sdxl["adapter"]["path"]]
+    assert folders_of({"path": "owner/name", "tiny_decoder": str(tmp_path), "adapter": None}) == [str(tmp_path)]
 
 
 def test_a_path_may_begin_at_home(presets: dict[str, Preset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,8 +214,8 @@ def test_a_path_may_begin_at_home(presets: dict[str, Preset], tmp_path: Path, mo
     }
     made = load(at_home, CPU)
     assert made.takes_image and made.decoder("tiny")(torch.zeros(1, 4, 8, 8)).shape == (1, 3, 32, 32)
-    assert folders.folders_of(at_home) == [str(generator), str(tmp_path / "taesd"), str(adapter)]
-    assert folders.folders_of({"path": "~nobody-here/x"}) == []
+    assert folders_of(at_home) == [str(generator), str(tmp_path / "taesd"), str(adapter)]
+    assert folders_of({"path": "~nobody-here/x"}) == []
     assert f"{tmp_path}/absent has no model_index.json" in sentence({**preset, "path": "~/absent"})
     assert "~nobody-here/x has no model_index.json" in sentence({**preset, "path": "~nobody-here/x"})
 

@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from src.feedback.guidance import RULES, Schedule
+from src.feedback.guidance import RULES, loss_scale
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.sampler import SCHEDULERS
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive
+from src.settings.schema import build
+from src.settings.sections import FeedbackSettings, GeneratorSettings, SynthSettings
+from src.synthesis.conditioning import CONDITIONING, PROMPTS, Conditioning, embedding_dropout, encoded
 from src.synthesis.plan import PlannedImage
-from src.synthesis.synthesiser import CONDITIONING, PROMPTS, Synthesiser, encoded, loss_scale, settings_from
+from src.synthesis.synthesiser import Synthesiser
+from tests.feedback.settings import feedback_settings
+from tests.generators.miniatures import SAMPLING
 from tests.generators.scene import GUIDED, SETTINGS, Scene, change
 
 FIELDS = {
@@ -48,7 +53,7 @@ def record(generator: DiffusionModel, method: str, monkeypatch: pytest.MonkeyPat
 def test_in_float32_an_image_differs_by_1e_5_at_most_among_other_batch_mates(
     scene: Scene, name: str, rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = scene.synthesiser(change(scheduler=name), Schedule(0.1, 2, 0, None, rule))
+    made = scene.synthesiser(change(scheduler=name), feedback_settings(scale=0.1, every=2, rule=rule))
     decoded = record(scene.generator, "decode", monkeypatch)
     made(scene.plan)
     among = decoded[-1][0]  # the last decoding is of the finished latents
@@ -64,7 +69,7 @@ def test_thousands_of_prompts_pass_the_encoders_in_parts_and_each_image_is_told_
     plan = [replace(one, index=i, prompt="a photo of a" + " bold" * (i % 20) + " thin" * (i // 20)) for i in range(300)]
     expected = here.generator.text([p.prompt for p in plan])
     asked = record(here.generator, "text", monkeypatch)
-    made = here.synthesiser(change(conditioning="text"), plan=plan)
+    made = here.synthesiser(conditioning="text", plan=plan)
     lengths = [len(prompts) for (prompts,) in asked if list(prompts) != [""]]
     assert lengths == [PROMPTS, 300 - PROMPTS]
     told = made.condition(plan)
@@ -77,22 +82,22 @@ def test_prompts_that_fit_are_encoded_in_one_pass_bit_for_bit(scene: Scene) -> N
     assert all(torch.equal(told[key], value) for key, value in plain.items())
 
 
-@pytest.mark.parametrize("schedule", [None, GUIDED])
-def test_provenance_is_complete(scene: Scene, schedule: Schedule | None) -> None:
-    made = scene.synthesiser(schedule=schedule, value=scene.value)(scene.plan)
+@pytest.mark.parametrize("feedback", [None, GUIDED])
+def test_provenance_is_complete(scene: Scene, feedback: FeedbackSettings | None) -> None:
+    made = scene.synthesiser(feedback=feedback, value=scene.value)(scene.plan)
     for planned, (image, meta) in zip(scene.plan, made, strict=True):
         assert image.shape == (32, 32, 3) and image.dtype == np.uint8
         assert set(meta) == FIELDS
         assert all(meta[name] == getattr(planned, name) for name in ("label", "index", "seed", "prompt", "source"))
         assert scene.labels[meta["source"]] == meta["label"]
-        assert (meta["criterion_before"] is None) == (schedule is None)
+        assert (meta["criterion_before"] is None) == (feedback is None)
         assert meta["criterion_after"] >= 0 and meta["skipped"] == 0
-        assert meta["updates"] == (0 if schedule is None else SETTINGS.steps)
+        assert meta["updates"] == (0 if feedback is None else SETTINGS.steps)
 
 
 def test_the_criterion_after_is_that_of_the_image_and_guidance_raised_it(scene: Scene) -> None:
     plain = scene.synthesiser(value=scene.value)(scene.plan)
-    made = scene.synthesiser(schedule=GUIDED)(scene.plan)
+    made = scene.synthesiser(feedback=GUIDED)(scene.plan)
     shown = torch.from_numpy(np.stack([image for image, _ in made])).permute(0, 3, 1, 2).float() / 127.5 - 1
     after, before = (torch.tensor([meta["criterion_after"] for _, meta in samples]) for samples in (made, plain))
     assert torch.allclose(after, scene.value(shown, torch.tensor([p.label for p in scene.plan])), atol=1e-3)
@@ -100,7 +105,7 @@ def test_the_criterion_after_is_that_of_the_image_and_guidance_raised_it(scene: 
 
 
 def test_scale_zero_makes_the_pixels_of_no_feedback(scene: Scene) -> None:
-    silent = scene.synthesiser(schedule=Schedule(0.0, 1, 0, None, "latent"))(scene.plan)
+    silent = scene.synthesiser(feedback=feedback_settings(scale=0.0))(scene.plan)
     plain = scene.synthesiser()(scene.plan)
     assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(silent, plain, strict=True))
 
@@ -110,7 +115,7 @@ def test_dropout_zeroes_its_share_of_the_embedding_and_keeps_its_scale(
 ) -> None:
     calls = record(scene.generator, "image", monkeypatch)
     for rate in (0.0, 0.4):
-        scene.synthesiser(change(image_dropout=rate, steps=1))(scene.plan)
+        scene.synthesiser(change(steps=1), image_dropout=rate)(scene.plan)
     # Each synthesiser asks for one image's condition first, to measure what fits.
     (whole, _, noise), (dropped, _, same_noise) = (call for call in calls if len(call[0]) == len(scene.plan))
     assert torch.equal(whole, scene.generator.image_embeddings(scene.images)[[p.source for p in scene.plan]])
@@ -121,7 +126,7 @@ def test_dropout_zeroes_its_share_of_the_embedding_and_keeps_its_scale(
 
 
 def test_dropout_changes_the_images(scene: Scene) -> None:
-    whole, dropped = (scene.synthesiser(change(image_dropout=rate))(scene.plan) for rate in (0.0, 0.4))
+    whole, dropped = (scene.synthesiser(image_dropout=rate)(scene.plan) for rate in (0.0, 0.4))
     assert not any(np.array_equal(a, b) for (a, _), (b, _) in zip(whole, dropped, strict=True))
 
 
@@ -130,7 +135,7 @@ def test_the_model_is_told_what_the_conditioning_says_and_nothing_else(
     scene: Scene, conditioning: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = record(scene.generator, "denoise", monkeypatch)
-    made = scene.synthesiser(change(conditioning=conditioning))(scene.plan)
+    made = scene.synthesiser(conditioning=conditioning)(scene.plan)
     empty = scene.generator.text([""] * len(scene.plan))["states"]
     for _, _, condition in calls:
         (absent, told), (no_image, image) = condition["states"].chunk(2), condition["class_labels"].chunk(2)
@@ -145,9 +150,9 @@ def test_the_model_is_told_what_the_conditioning_says_and_nothing_else(
 
 
 def test_text_alone_needs_no_real_images_and_others_say_that_they_do(scene: Scene) -> None:
-    assert len(Synthesiser(scene.generator, change(conditioning="text"), scene.plan)(scene.plan[:2])) == 2
+    assert len(Synthesiser(scene.generator, SETTINGS, scene.plan)(scene.plan[:2])) == 2
     with pytest.raises(InputError, match="conditioning=text_image needs real images"):
-        Synthesiser(scene.generator, SETTINGS, scene.plan)
+        Conditioning(scene.generator, scene.plan, "text_image")
 
 
 def partly_alone(scene: Scene) -> list[PlannedImage]:
@@ -158,7 +163,7 @@ def partly_alone(scene: Scene) -> list[PlannedImage]:
 def test_an_image_of_an_empty_group_is_told_what_text_alone_tells_and_the_others_what_they_were(scene: Scene) -> None:
     plan = partly_alone(scene)
     whole, mixed = scene.synthesiser(), scene.synthesiser(plan=plan)
-    text = scene.synthesiser(change(conditioning="text"))
+    text = scene.synthesiser(conditioning="text")
     told_each = (rows_of(maker, made) for maker, made in ((mixed, plan), (text, plan), (whole, scene.plan)))
     for told, alone, usual in zip(*told_each, strict=True):
         expected = alone if told["source"] is None else usual
@@ -174,11 +179,13 @@ def rows_of(maker: Synthesiser, plan: list[PlannedImage]) -> list[dict[str, Any]
     return [{"source": p.source, **{name: value[i] for name, value in told.items()}} for i, p in enumerate(plan)]
 
 
-@pytest.mark.parametrize("schedule", [None, GUIDED])
-def test_images_of_empty_groups_are_those_of_text_alone_among_others(scene: Scene, schedule: Schedule | None) -> None:
+@pytest.mark.parametrize("feedback", [None, GUIDED])
+def test_images_of_empty_groups_are_those_of_text_alone_among_others(
+    scene: Scene, feedback: FeedbackSettings | None
+) -> None:
     plan = partly_alone(scene)
-    mixed = scene.synthesiser(schedule=schedule, plan=plan)(plan)
-    text = scene.synthesiser(change(conditioning="text"), schedule=schedule, plan=plan)(plan)
+    mixed = scene.synthesiser(feedback=feedback, plan=plan)(plan)
+    text = scene.synthesiser(conditioning="text", feedback=feedback, plan=plan)(plan)
     for planned, (image, meta), (alone, _) in zip(plan, mixed, text, strict=True):
         difference = np.abs(image.astype(int) - alone).max()
         # A pixel at the edge between two bytes may fall to the other side among other batch mates.
@@ -191,7 +198,7 @@ def test_a_plan_with_empty_groups_needs_text_and_a_generator_that_can_leave_an_i
 ) -> None:
     plan = partly_alone(scene)
     with pytest.raises(InputError, match="image cannot make images of an empty group; set it to text_image"):
-        scene.synthesiser(change(conditioning="image"), plan=plan)
+        scene.synthesiser(conditioning="image", plan=plan)
     with pytest.raises(InputError, match="cannot leave the image out for an empty group alone; set the budget's"):
         scene.of(generators["sdxl"]).synthesiser(plan=plan)
     with pytest.raises(InputError, match="text_image needs real images to condition on"):
@@ -204,7 +211,7 @@ def test_an_image_cannot_condition_a_generator_that_takes_text_alone(
     scene: Scene, generators: dict[str, DiffusionModel], name: str, conditioning: str
 ) -> None:
     with pytest.raises(InputError, match=f"takes text alone, not synth.conditioning={conditioning}; set it to text"):
-        scene.of(generators[name]).synthesiser(change(conditioning=conditioning))
+        scene.of(generators[name]).synthesiser(conditioning=conditioning)
     with pytest.raises(InputError, match="takes text alone"):
         generators[name].image(torch.zeros(1, 16), 0, torch.zeros(1, 16))
 
@@ -214,29 +221,50 @@ def test_only_float16_needs_its_gradients_scaled_and_a_power_of_two_changes_no_d
     assert math.log2(loss_scale(torch.float16)).is_integer()
 
 
-def test_settings_come_from_the_generator_preset() -> None:
-    preset = {"path": "x", "scheduler": "ddim", "steps": 4, "guidance_scale": 3.0, "noise_level": 0}
-    assert settings_from(preset, "text_image", 0.4) == SETTINGS
-
-
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ({"conditioning": "sound"}, "'sound' is unknown; choose one of text, image, text_image"),
-        ({"image_dropout": 1.0}, r"image_dropout=1\.0 must lie in \[0, 1\)"),
-        ({"image_dropout": float("nan")}, "image_dropout must be finite, not nan"),
         ({"steps": 0}, "steps must be at least 1, not 0"),
-        ({"steps": 1001}, "steps=1001 must be at most 1000"),
-        ({"scheduler": "euler"}, "scheduler 'euler' is unknown; choose one of ddim, dpmpp_2m"),
-        ({"scheduler": "unipc"}, "scheduler 'unipc' cannot be combined with feedback"),
-        ({"scheduler": "pndm"}, "scheduler 'pndm' cannot be combined with feedback"),
-        ({"guidance_scale": "2"}, "guidance_scale must be a number"),
+        ({"steps": 1001}, "steps must be at most 1000, not 1001"),
+        ({"guidance_scale": "2"}, "generators.x.guidance_scale is the text '2', not a number; write 2.0"),
         ({"noise_level": 0.5}, "noise_level must be a whole number, not 0.5"),
     ],
 )
-def test_impossible_settings_are_refused(scene: Scene, what: dict[str, object], message: str) -> None:
+def test_impossible_settings_of_a_preset_are_refused(what: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        scene.synthesiser(change(**what))
+        build(GeneratorSettings, {"path": "", **SAMPLING, **what}, "generators.x")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("euler", "scheduler 'euler' is unknown; choose one of ddim, dpmpp_2m"),
+        ("unipc", "scheduler 'unipc' cannot be combined with feedback"),
+        ("pndm", "scheduler 'pndm' cannot be combined with feedback"),
+    ],
+)
+def test_schedulers_that_do_not_serve_are_refused(scene: Scene, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        scene.synthesiser(change(scheduler=name))
+
+
+def test_what_the_model_is_to_be_told_is_one_of_three(scene: Scene) -> None:
+    with pytest.raises(InputError, match="'sound' is unknown; choose one of text, image, text_image"):
+        scene.synthesiser(conditioning="sound")
+    synth = {"conditioning": "text_image", "shard_size": 1, "image_format": "png"}
+    for share, message in ((1.0, r"image_dropout=1\.0 must lie in \[0, 1\)"), (math.nan, "must be finite, not nan")):
+        with pytest.raises(InputError, match=message):
+            build(SynthSettings, {**synth, "image_dropout": share}, "synth")
+
+
+def test_embedding_dropout_is_the_formula_of_the_paper() -> None:
+    """e_d m_d / (1 - p) with m_d ~ Bernoulli(1 - p), each row from its own generator."""
+    e, rate = torch.randn(3, 2000, generator=torch.Generator().manual_seed(0)), 0.3
+    dropped = embedding_dropout(e, rate, [torch.Generator().manual_seed(i) for i in (1, 2, 1)])
+    masks = torch.stack([torch.rand(2000, generator=torch.Generator().manual_seed(i)) >= rate for i in (1, 2, 1)])
+    assert torch.equal(dropped, torch.where(masks, e, 0) / 0.7)
+    assert abs(masks.float().mean() - 0.7) < 0.03 and not torch.equal(masks[0], masks[1])
+    assert torch.equal(embedding_dropout(e, 0.0, [torch.Generator() for _ in range(3)]), e)
 
 
 def test_the_best_candidate_by_the_criterion_is_kept(scene: Scene) -> None:
@@ -258,5 +286,3 @@ def test_the_best_candidate_by_the_criterion_is_kept(scene: Scene) -> None:
 def test_candidates_need_a_criterion_to_choose_by(scene: Scene) -> None:
     with pytest.raises(InputError, match="candidates=2 need a criterion"):
         scene.synthesiser(candidates=2)
-    with pytest.raises(InputError, match="candidates must be at least 1"):
-        scene.synthesiser(candidates=0)

@@ -9,11 +9,10 @@ from PIL import Image
 from torch import Tensor
 
 from src.generators.diffusion_model import Condition, DiffusionModel
-from src.generators.loading import load
-from src.generators.sampler import sample, scheduler
+from src.generators.sampler import ClassifierFreeGuidance, sample, scheduler
 from src.runtime.errors import InputError
-from tests.generators.miniatures import Preset
-from tests.generators.scene import GUIDED, Scene, change
+from tests.generators.miniatures import Preset, load
+from tests.generators.scene import GUIDED, Scene
 
 CPU = torch.device("cpu")
 PROMPTS = ["a photo of a seven", "a photo of a bold three", ""]
@@ -24,13 +23,14 @@ def noise(generator: DiffusionModel) -> Tensor:
     return 3 * torch.randn(len(PROMPTS), *generator.latent_shape, generator=torch.Generator().manual_seed(1))
 
 
-def ours(generator: DiffusionModel, told: Condition, guidance_scale: float, image: bool = False) -> Tensor:
+def ours(generator: DiffusionModel, condition: Condition, guidance_scale: float, image: bool = False) -> Tensor:
     """Latents of our sampler, unguided, in four DDIM steps."""
     steps = scheduler("ddim", generator.scheduler_config)
     steps.set_timesteps(4)
     absent = generator.absent(len(PROMPTS), image=image)
-    labels = torch.zeros(len(PROMPTS), dtype=torch.long)
-    return sample(generator.denoise, steps, noise(generator), told, absent, labels, guidance_scale)
+    kind = steps.config.prediction_type
+    denoiser = ClassifierFreeGuidance(generator.denoise, kind, condition, absent, guidance_scale)
+    return sample(denoiser, steps, noise(generator))
 
 
 def theirs(generator: DiffusionModel, guidance_scale: float, rows: slice = slice(None), **what: Any) -> Tensor:
@@ -115,9 +115,9 @@ def test_feedback_raises_its_criterion_through_every_pipeline(
     scene: Scene, generators: dict[str, DiffusionModel], name: str
 ) -> None:
     here = scene.of(generators[name])
-    settings = change(conditioning="text_image" if generators[name].takes_image else "text")
-    plain = here.synthesiser(settings, value=scene.value)(scene.plan)
-    made = here.synthesiser(settings, schedule=GUIDED)(scene.plan)
+    conditioning = "text_image" if generators[name].takes_image else "text"
+    plain = here.synthesiser(conditioning=conditioning, value=scene.value)(scene.plan)
+    made = here.synthesiser(conditioning=conditioning, feedback=GUIDED)(scene.plan)
     assert all(meta["updates"] == 4 and meta["skipped"] == 0 for _, meta in made)
     assert not any(np.array_equal(a, b) for (a, _), (b, _) in zip(made, plain, strict=True))
     after, before = (np.mean([meta["criterion_after"] for _, meta in samples]) for samples in (made, plain))

@@ -9,10 +9,10 @@ from diffusers import StableUnCLIPImg2ImgPipeline
 from PIL import Image
 
 from src.generators.diffusion_model import DiffusionModel
-from src.generators.loading import load
-from src.generators.sampler import sample, scheduler
+from src.generators.sampler import ClassifierFreeGuidance, sample, scheduler
 from src.runtime.errors import InputError
 from src.shards.pixels import to_tensor
+from tests.generators.miniatures import load
 
 CPU = torch.device("cpu")
 PROMPTS = ["a photo of a seven", "a photo of a bold three", "a photo of a letter k"]
@@ -43,12 +43,12 @@ def test_unguided_sampling_is_what_the_diffusers_pipeline_does(
     ).images
     embeddings = miniature.image_embeddings(pictures())
     noise = torch.randn(embeddings.shape, generator=torch.Generator().manual_seed(2))
-    told = {**miniature.text(PROMPTS), **miniature.image(embeddings, noise_level, noise)}
-    untold = miniature.absent(len(PROMPTS), image=True)
+    condition = {**miniature.text(PROMPTS), **miniature.image(embeddings, noise_level, noise)}
+    absent = miniature.absent(len(PROMPTS), image=True)
     steps = scheduler("ddim", miniature.scheduler_config)
     steps.set_timesteps(5)
-    labels = torch.zeros(len(PROMPTS), dtype=torch.long)
-    ours = sample(miniature.denoise, steps, z, told, untold, labels, guidance_scale)
+    denoiser = ClassifierFreeGuidance(miniature.denoise, "v_prediction", condition, absent, guidance_scale)
+    ours = sample(denoiser, steps, z)
     assert ours.abs().max() > 1.5  # latents that clipping would change
     assert torch.allclose((miniature.decode(ours) / 2 + 0.5).clamp(0, 1), theirs, rtol=0, atol=1e-5)
 

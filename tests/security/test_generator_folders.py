@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.generators.loading import load as load_generator
 from src.generators.model_folder import check_folder
 from src.runtime.errors import InputError
 from src.versions.import_closure import ROOT
+from tests.generators.miniatures import load as load_generator
 from tests.security.burglar import Burglar, loaded
 
 CPU = torch.device("cpu")

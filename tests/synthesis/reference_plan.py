@@ -9,7 +9,9 @@ import operator
 
 import numpy as np
 
+from src.data.names import Names
 from src.runtime.errors import InputError
+from src.settings.sections import Budget
 from src.synthesis import plan
 from src.synthesis.plan import PlannedImage
 from src.synthesis.prompts import Prompts
@@ -29,14 +31,16 @@ def synthesis_plan(
     balance="class", name_context=False, conditioned=True, empty_group="class",
 ) -> list[PlannedImage]:  # fmt: skip
     by_group = balance == "group"
+    budget = Budget(per_class=per_class, fill=fill, balance=balance, name_context=name_context, empty_group=empty_group)
+    names = Names(tuple(map(str, range(len(counts)))), tuple(map(str, range(context_count or 0))) or None)
     if by_group or name_context:
-        plan._check_contexts(labels, contexts, context_count, prompts, name_context)
+        plan._check_contexts(None if labels is None else contexts, names, prompts, name_context)
     groups: list[tuple[int, int | None]] = [(label, None) for label in range(len(counts))]
     if by_group and context_count is not None:
         groups = [(label, context) for label in range(len(counts)) for context in range(context_count)]
     members = Members(labels, contexts)
     sizes = [len(members.of(*group)) for group in groups] if by_group else counts
-    needed = plan._needed(sizes, per_class, fill, balance)
+    needed = plan._needed(sizes, budget)
     drawn = labels is not None and (conditioned or (name_context and not by_group))
     for k, (label, _) in enumerate(groups):
         if drawn and needed[k] and len(members.of(label)) == 0:

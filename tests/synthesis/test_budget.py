@@ -10,10 +10,12 @@ import yaml
 
 from src.data.names import Names
 from src.runtime.errors import InputError
-from src.synthesis.budget import plan_for
+from src.settings.schema import build
+from src.settings.sections import Budget
 from src.synthesis.plan import PlannedImage, synthesis_plan
 from src.synthesis.prompts import Prompts
 from src.versions.import_closure import ROOT
+from tests.synthesis import plans
 
 PRESETS = yaml.safe_load((ROOT / "params.yaml").read_text())["budgets"]
 NAMES = Names(("a", "b", "c"), ("x", "y"))
@@ -36,23 +38,27 @@ def words(tmp_path: Path) -> Prompts:
     return Prompts(tmp_path / "words.yaml", NAMES.classes, NAMES.contexts)
 
 
+def of(budget: dict[str, Any]) -> Budget:
+    return build(Budget, budget, "budgets.digits")
+
+
 def planned(words: Prompts, budget: dict[str, Any], grouped: bool = True, **how: bool) -> list[PlannedImage]:
     names = NAMES if grouped else Names(NAMES.classes)
     how = {"conditioned": True, "modified": False, **how}
-    return plan_for(budget, LABELS, CONTEXTS if grouped else None, names, 0, words, **how)
+    return synthesis_plan(of(budget), LABELS, CONTEXTS if grouped else None, names, 0, words, **how)
 
 
 @pytest.mark.parametrize("modified", [False, True])
 def test_on_data_without_contexts_a_budget_is_the_plan_of_its_counts(words, modified):
     for labels, conditioned in ((LABELS, True), (None, False)):
-        expected = synthesis_plan(COUNTS, 4, "add", 0, words, modified=modified, labels=labels)
+        expected = plans.synthesis_plan(COUNTS, 4, "add", 0, words, modified=modified, labels=labels)
         assert planned(words, BUDGET, grouped=False, conditioned=conditioned, modified=modified) == expected
 
 
 def test_classes_are_counted_even_those_that_come_last_and_have_no_image(words):
     names = Names((*NAMES.classes[:2], "none"))
-    plan = plan_for(
-        {**BUDGET, "fill": "up_to"}, LABELS[:5], None, names, 0, words, conditioned=False, modified=False
+    plan = synthesis_plan(
+        of({**BUDGET, "fill": "up_to"}), LABELS[:5], None, names, 0, words, conditioned=False, modified=False
     )  # fmt: skip
     assert Counter(p.label for p in plan) == {0: 1, 1: 2, 2: 4}
 

@@ -8,8 +8,9 @@ import pytest
 
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive, numpy_generator
-from src.synthesis.plan import PlannedImage, synthesis_plan
+from src.synthesis.plan import PlannedImage
 from src.synthesis.prompts import Prompts
+from tests.synthesis.plans import synthesis_plan
 
 COUNTS = [6, 3, 1]
 LABELS = np.repeat(np.arange(3), COUNTS)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from src.runtime.errors import InputError
 from src.synthesis import plan as plan_module
-from src.synthesis.plan import synthesis_plan
 from src.synthesis.prompts import Prompts
 from tests.synthesis import reference_plan
+from tests.synthesis.plans import synthesis_plan
 
 COUNTS = [6, 3, 1]
 LABELS = np.repeat(np.arange(3), COUNTS)

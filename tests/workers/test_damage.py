@@ -9,9 +9,9 @@ import pytest
 from src.runtime import claims
 from src.runtime.errors import InputError
 from src.shards.store import INDEX, shard_name
-from src.synthesis import production
-from src.synthesis.cost import spent
-from src.synthesis.production import Shelf, write_plan
+from src.synthesis import shelf
+from src.synthesis.production import write_plan
+from src.synthesis.shelf import Shelf, spent
 from tests.workers.place import PLAN, SHARDS, SIZE, Fake, Place, contents, interrupted
 
 
@@ -62,7 +62,7 @@ def test_a_damaged_shard_in_the_scratch_is_made_again_alone(
 
 
 def test_a_disk_that_never_returns_what_was_written_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = production.write_shard
+    write = shelf.write_shard
 
     def changed(path: Path, first: int, *more: Any) -> str:
         digest = write(path, first, *more)
@@ -70,7 +70,7 @@ def test_a_disk_that_never_returns_what_was_written_is_named(place: Place, monke
             path.write_bytes(b"")
         return digest
 
-    monkeypatch.setattr(production, "write_shard", changed)
+    monkeypatch.setattr(shelf, "write_shard", changed)
     with pytest.raises(InputError, match=r"shard-00002.tar is damaged each time it is written; check the disk"):
         place.stage()
     assert not place.out.exists()

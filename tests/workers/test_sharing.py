@@ -15,7 +15,7 @@ import pytest
 from src.runtime import claims
 from src.runtime.errors import InputError
 from src.shards.store import shard_name
-from src.synthesis import production
+from src.synthesis import shelf
 from src.synthesis.production import write_plan
 from tests.workers.place import LONG, PLAN, SHARDS, SIZE, Fake, Place, contents, ended_well, stop_at, wait_for
 
@@ -101,14 +101,14 @@ def test_a_signal_loses_no_shard_that_was_sampled(
     place: Place, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ) -> None:
     """Even if it comes while one is being written and another waits to be."""
-    write = production.write_shard
+    write = shelf.write_shard
 
     def slow(*arguments: Any) -> str:
         (place.root / "writing").touch()
         wait_for((place.root / "told").exists)
         return write(*arguments)
 
-    monkeypatch.setattr(production, "write_shard", slow)
+    monkeypatch.setattr(shelf, "write_shard", slow)
     process = place.start(0, 1)
     wait_for((place.root / "writing").exists)
     wait_for((place.root / "sampled-1").exists)
@@ -138,7 +138,7 @@ def test_a_straggler_cannot_bring_a_published_scratch_back(
     whole: dict[str, str], place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine is suspended in the middle of a shard, and wakes up when all is over."""
-    write = production.write_shard
+    write = shelf.write_shard
 
     def suspended(path: Path, *arguments: Any) -> str:
         digest = write(path, *arguments)
@@ -148,7 +148,7 @@ def test_a_straggler_cannot_bring_a_published_scratch_back(
         return digest
 
     with monkeypatch.context() as patch:
-        patch.setattr(production, "write_shard", suspended)
+        patch.setattr(shelf, "write_shard", suspended)
         straggler = place.start(1, 2)
     monkeypatch.setattr(claims, "PATIENCE", 0.3)
     main = place.start(0, 2, hold=lambda k: wait_for(lambda: state(straggler.pid) == "T"))

@@ -2,9 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import DDPMScheduler, StableUnCLIPImg2ImgPipeline
@@ -12,12 +10,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from src.data.pose import PoseRange
 from src.generators.tiny import components, networks
 from src.generators.tiny.corpus import CLASSES, SIZE, WORDS, render
 from src.runtime.checkpoint_file import save_checkpoint
 from src.runtime.files import atomic_write
 from src.runtime.seeds import derive, numpy_generator
+from src.settings.sections import TinySettings
 
 ZERO_SHOT = "zero_shot/text_projection.safetensors"  # the pipeline has no use for it; zero-shot reading has
 
@@ -34,20 +32,20 @@ def _caption_states(
     return states, torch.tensor([row[caption] for caption in captions])
 
 
-def build(settings: Mapping[str, Any], scratch: Path, out: Path, device: torch.device) -> None:
+def build(settings: TinySettings, scratch: Path, out: Path, device: torch.device) -> None:
     """Train everything and save it to `out`; continues from `scratch` after a kill.
 
-    settings: `tiny` of params.yaml: seed, images, pose, sizes, autoencoder, clip, unet. Float16 on disk.
+    settings: `tiny` of params.yaml. Float16 on disk.
     """
-    seed, sizes = settings["seed"], settings["sizes"]
-    corpus = render(settings["images"], PoseRange.from_mapping(settings["pose"]), numpy_generator("corpus", seed))
+    seed, sizes = settings.seed, settings.sizes
+    corpus = render(settings.images, settings.pose, numpy_generator("corpus", seed))
     words = components.tokenizer(["a", "photo", "of", *CLASSES, *WORDS])
     torch.manual_seed(derive("weights", seed))
     text, vision = components.clip_towers(sizes, words, SIZE)
     vae = components.autoencoder(sizes, SIZE)
-    network = components.unet(sizes, SIZE // 2 ** (len(sizes["vae_widths"]) - 1))
-    networks.train_autoencoder(vae, corpus, settings["autoencoder"], seed, scratch / "vae.safetensors", device)
-    networks.train_clip(text, vision, words, corpus, settings["clip"], seed, scratch / "clip.safetensors", device)
+    network = components.unet(sizes, SIZE // 2 ** (len(sizes.vae_widths) - 1))
+    networks.train_autoencoder(vae, corpus, settings.autoencoder, seed, scratch / "vae.safetensors", device)
+    networks.train_clip(text, vision, words, corpus, settings.clip, seed, scratch / "clip.safetensors", device)
 
     embeds = networks.embed_images(vision, corpus, device)
     unclip, noising = networks.normaliser(embeds), components.image_noising_scheduler()
@@ -62,7 +60,7 @@ def build(settings: Mapping[str, Any], scratch: Path, out: Path, device: torch.d
         DDPMScheduler.from_config(components.scheduler().config),
         noising,
         unclip,
-        settings["unet"],
+        settings.unet,
         seed,
         scratch / "unet.safetensors",
         device,
@@ -89,8 +87,8 @@ def _save(pipeline: StableUnCLIPImg2ImgPipeline, out: Path) -> None:
     try:
         pipeline.save_pretrained(out, safe_serialization=True)
     except SafetensorError as error:  # safetensors writes by itself, and tells of a full disk in words alone
-        if said := re.search(r"os error (\d+)", str(error)):
-            raise OSError(int(said[1]), os.strerror(int(said[1])), str(out)) from error
+        if code := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(code[1]), os.strerror(int(code[1])), str(out)) from error
         raise
 
 

@@ -6,8 +6,7 @@ embedding and its noise level.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, PNDMScheduler, UNet2DConditionModel
@@ -20,6 +19,8 @@ from transformers import (
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
 )
+
+from src.settings.sections import TinySizes
 
 CONTEXT = 16  # tokens of a caption, start and end included
 
@@ -56,18 +57,18 @@ def _sin_cos(positions: int, width: int, grid: bool) -> Tensor:
 
 
 def clip_towers(
-    sizes: Mapping[str, Any], words: CLIPTokenizer, size: int
+    sizes: TinySizes, words: CLIPTokenizer, size: int
 ) -> tuple[CLIPTextModelWithProjection, CLIPVisionModelWithProjection]:
     """Both CLIP towers. Default initialisation plateaus; sin-cos positions and larger embeddings do not."""
     text = CLIPTextModelWithProjection(
         CLIPTextConfig(
             vocab_size=len(words),
-            hidden_size=sizes["text_width"],
-            intermediate_size=4 * sizes["text_width"],
-            num_hidden_layers=sizes["text_layers"],
+            hidden_size=sizes.text_width,
+            intermediate_size=4 * sizes.text_width,
+            num_hidden_layers=sizes.text_layers,
             num_attention_heads=4,
             max_position_embeddings=CONTEXT,
-            projection_dim=sizes["embedding"],
+            projection_dim=sizes.embedding,
             bos_token_id=words.bos_token_id,
             eos_token_id=words.eos_token_id,
             pad_token_id=words.pad_token_id,
@@ -75,32 +76,32 @@ def clip_towers(
     )
     vision = CLIPVisionModelWithProjection(
         CLIPVisionConfig(
-            hidden_size=sizes["vision_width"],
-            intermediate_size=4 * sizes["vision_width"],
-            num_hidden_layers=sizes["vision_layers"],
+            hidden_size=sizes.vision_width,
+            intermediate_size=4 * sizes.vision_width,
+            num_hidden_layers=sizes.vision_layers,
             num_attention_heads=4,
             image_size=size,
-            patch_size=sizes["patch"],
-            projection_dim=sizes["embedding"],
+            patch_size=sizes.patch,
+            projection_dim=sizes.embedding,
         )
     )
     with torch.no_grad():
         embeddings = text.text_model.embeddings
         embeddings.token_embedding.weight.normal_(0, 0.5)
-        embeddings.position_embedding.weight.copy_(0.5 * _sin_cos(CONTEXT, sizes["text_width"], grid=False))
+        embeddings.position_embedding.weight.copy_(0.5 * _sin_cos(CONTEXT, sizes.text_width, grid=False))
         patches = vision.vision_model.embeddings
-        patches.patch_embedding.weight.normal_(0, (3 * sizes["patch"] ** 2) ** -0.5)
+        patches.patch_embedding.weight.normal_(0, (3 * sizes.patch**2) ** -0.5)
         patches.position_embedding.weight.copy_(
-            0.5 * _sin_cos(patches.position_embedding.num_embeddings, sizes["vision_width"], grid=True)
+            0.5 * _sin_cos(patches.position_embedding.num_embeddings, sizes.vision_width, grid=True)
         )
     return text, vision
 
 
-def autoencoder(sizes: Mapping[str, Any], size: int) -> AutoencoderKL:
+def autoencoder(sizes: TinySizes, size: int) -> AutoencoderKL:
     """A KL autoencoder that shrinks by 2 per width after the first."""
-    widths = sizes["vae_widths"]
+    widths = sizes.vae_widths
     return AutoencoderKL(
-        block_out_channels=tuple(widths),
+        block_out_channels=widths,
         down_block_types=("DownEncoderBlock2D",) * len(widths),
         up_block_types=("UpDecoderBlock2D",) * len(widths),
         layers_per_block=1,
@@ -111,20 +112,20 @@ def autoencoder(sizes: Mapping[str, Any], size: int) -> AutoencoderKL:
     )
 
 
-def unet(sizes: Mapping[str, Any], latent_size: int) -> UNet2DConditionModel:
+def unet(sizes: TinySizes, latent_size: int) -> UNet2DConditionModel:
     """The conditional UNet: cross-attention to the caption, projected image embedding as class embedding."""
-    widths = sizes["unet_widths"]
+    widths = sizes.unet_widths
     return UNet2DConditionModel(
         sample_size=latent_size,
-        block_out_channels=tuple(widths),
+        block_out_channels=widths,
         down_block_types=("CrossAttnDownBlock2D",) * len(widths),
         up_block_types=("CrossAttnUpBlock2D",) * len(widths),
-        layers_per_block=sizes["unet_layers"],
-        cross_attention_dim=sizes["text_width"],
+        layers_per_block=sizes.unet_layers,
+        cross_attention_dim=sizes.text_width,
         attention_head_dim=tuple(max(1, width // 32) for width in widths),
         norm_num_groups=16,
         class_embed_type="projection",
-        projection_class_embeddings_input_dim=2 * sizes["embedding"],
+        projection_class_embeddings_input_dim=2 * sizes.embedding,
         use_linear_projection=True,
     )
 

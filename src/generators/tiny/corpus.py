@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from src.data.digits import CLASS_NAMES, INK_LEVELS, upsample
-from src.data.pose import PoseRange, apply_poses, draw_poses
+from src.data.pose import apply_poses, draw_poses
 from src.generators.tiny.fonts import BOLD, FONTS, glyph_mask
 from src.generators.tiny.strokes import GLYPHS, POINTS, draw_ink, fit_to_box, write_glyph
+from src.settings.sections import PoseRange
 
 SIZE = 32
 CLASSES = tuple(GLYPHS)
@@ -110,8 +111,8 @@ def _captions(
     captions, mentioned = [], np.zeros_like(attributes)
     for i, k in enumerate(classes):
         true = np.flatnonzero(attributes[i])
-        said = min(int(generator.choice(3, p=[0.45, 0.35, 0.2])), len(true))
-        chosen: np.ndarray | list[int] = np.sort(generator.choice(true, said, replace=False)) if said else []
+        count = min(int(generator.choice(3, p=[0.45, 0.35, 0.2])), len(true))
+        chosen: np.ndarray | list[int] = np.sort(generator.choice(true, count, replace=False)) if count else []
         mentioned[i, chosen] = True
         captions.append(" ".join(["a photo of a", *(WORDS[w] for w in chosen), CLASSES[k]]))
     return captions, mentioned

@@ -1,8 +1,7 @@
 """Training of the tiny generator's networks on the rendered corpus: autoencoder, CLIP, UNet."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +14,9 @@ from tqdm import tqdm
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from src.generators.tiny.corpus import Corpus
-from src.generators.tiny.optimise import Budget, optimise
+from src.generators.tiny.optimise import optimise
 from src.runtime.seeds import torch_generator
+from src.settings.sections import AutoencoderSettings, TrainingLength, UnetSettings
 
 
 def _pixels(corpus: Corpus, index: Tensor, device: torch.device) -> Tensor:
@@ -31,36 +31,40 @@ def _tokens(captions: list[str], words: CLIPTokenizer) -> Tensor:
 def train_autoencoder(
     vae: AutoencoderKL,
     corpus: Corpus,
-    settings: Mapping[str, Any],
+    settings: AutoencoderSettings,
     seed: int,
     checkpoint: Path,
     device: torch.device,
 ) -> None:
     """L1 + squared error + a small KL; ends with `scaling_factor` = 1 / the latents' standard deviation."""
-    budget = Budget.from_mapping(settings)
     vae.to(device)
 
     def loss_at(step: int) -> Tensor:
         generator = torch_generator("vae", seed, step)
-        x = _pixels(corpus, torch.randint(len(corpus), (budget.batch,), generator=generator), device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings["autocast"]):
+        x = _pixels(corpus, torch.randint(len(corpus), (settings.batch,), generator=generator), device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.autocast):
             posterior = vae.encode(x).latent_dist
             noise = torch.randn(posterior.mean.shape, generator=generator).to(device)
             decoded = vae.decode(posterior.mean + posterior.std * noise).sample.float()
-        return F.l1_loss(decoded, x) + F.mse_loss(decoded, x) + settings["kl"] * posterior.kl().mean()
+        return F.l1_loss(decoded, x) + F.mse_loss(decoded, x) + settings.kl * posterior.kl().mean()
 
-    optimise([vae], loss_at, budget, checkpoint, "autoencoder")
+    optimise([vae], loss_at, settings, checkpoint, "autoencoder")
     latents = encode_latents(vae, corpus, device, count=min(4096, len(corpus)))
     vae.register_to_config(scaling_factor=float(1 / latents.std()))
 
 
 @torch.no_grad()
+def _encoded(
+    encode: Callable[[Tensor], Tensor], corpus: Corpus, device: torch.device, count: int | None, label: str
+) -> Tensor:
+    """What `encode` makes of the first `count` corpus images, on the CPU."""
+    batches = tqdm(torch.arange(count or len(corpus)).split(256), label, mininterval=2)
+    return torch.cat([encode(_pixels(corpus, batch, device)).cpu() for batch in batches])
+
+
 def encode_latents(vae: AutoencoderKL, corpus: Corpus, device: torch.device, count: int | None = None) -> Tensor:
     """Posterior means (count, 4, h, w) of the first `count` corpus images, unscaled, on the CPU."""
-    batches = torch.arange(count or len(corpus)).split(256)
-    return torch.cat(
-        [vae.encode(_pixels(corpus, b, device)).latent_dist.mean.cpu() for b in tqdm(batches, "latents", mininterval=2)]
-    )
+    return _encoded(lambda x: vae.encode(x).latent_dist.mean, corpus, device, count, "latents")
 
 
 def _matches(corpus: Corpus, index: np.ndarray) -> Tensor:
@@ -75,19 +79,18 @@ def train_clip(
     vision: CLIPVisionModelWithProjection,
     words: CLIPTokenizer,
     corpus: Corpus,
-    settings: Mapping[str, Any],
+    settings: TrainingLength,
     seed: int,
     checkpoint: Path,
     device: torch.device,
 ) -> None:
     """Contrastive training (Radford et al. 2021); every caption true of an image counts as its match."""
-    budget = Budget.from_mapping(settings)
     temperature = nn.ParameterList([nn.Parameter(torch.tensor(2.7))]).to(device)
     text.to(device), vision.to(device)
     tokens = _tokens(corpus.captions, words)
 
     def loss_at(step: int) -> Tensor:
-        index = torch.randint(len(corpus), (budget.batch,), generator=torch_generator("clip", seed, step))
+        index = torch.randint(len(corpus), (settings.batch,), generator=torch_generator("clip", seed, step))
         images = F.normalize(vision(pixel_values=_pixels(corpus, index, device)).image_embeds, dim=-1)
         texts = F.normalize(text(input_ids=tokens[index].to(device)).text_embeds, dim=-1)
         logits = temperature[0].exp().clamp(max=100) * images @ texts.T  # (B, B)
@@ -96,23 +99,16 @@ def train_clip(
         to_image = -(match / match.sum(0, keepdim=True) * logits.log_softmax(0)).sum(0).mean()
         return (to_text + to_image) / 2
 
-    optimise([text, vision, temperature], loss_at, budget, checkpoint, "CLIP")
+    optimise([text, vision, temperature], loss_at, settings, checkpoint, "CLIP")
     embeds = embed_images(vision, corpus, device, count=min(4096, len(corpus)))
     vision.visual_projection.weight.div_(embeds.std(0).mean())  # cosines do not see it; the UNet sees unit scale
 
 
-@torch.no_grad()
 def embed_images(
     vision: CLIPVisionModelWithProjection, corpus: Corpus, device: torch.device, count: int | None = None
 ) -> Tensor:
     """CLIP image embeddings (count, D) of the first `count` corpus images, on the CPU."""
-    batches = torch.arange(count or len(corpus)).split(256)
-    return torch.cat(
-        [
-            vision(pixel_values=_pixels(corpus, b, device)).image_embeds.cpu()
-            for b in tqdm(batches, "embeddings", mininterval=2)
-        ]
-    )
+    return _encoded(lambda x: vision(pixel_values=x).image_embeds, corpus, device, count, "embeddings")
 
 
 def normaliser(embeds: Tensor) -> StableUnCLIPImageNormalizer:
@@ -128,20 +124,20 @@ def _image_condition(
     embeds: Tensor,
     noising: DDPMScheduler,
     unclip: StableUnCLIPImageNormalizer,
-    settings: Mapping[str, Any],
+    settings: UnetSettings,
     generator: torch.Generator,
 ) -> Tensor:
     """Class labels (B, 2D) in training: noised, dropped per dimension, or absent as a whole (all zeros)."""
     batch, dim = embeds.shape
-    rate = torch.rand(batch, 1, generator=generator) * settings["dimension_dropout_max"]
-    rate = rate * (torch.rand(batch, 1, generator=generator) < settings["dimension_dropout_share"])
+    rate = torch.rand(batch, 1, generator=generator) * settings.dimension_dropout_max
+    rate = rate * (torch.rand(batch, 1, generator=generator) < settings.dimension_dropout_share)
     keep = torch.rand(batch, dim, generator=generator) >= rate
-    level = torch.randint(settings["noise_level_max"] + 1, (batch,), generator=generator)
-    level = level * (torch.rand(batch, generator=generator) < settings["noise_level_share"])
+    level = torch.randint(settings.noise_level_max + 1, (batch,), generator=generator)
+    level = level * (torch.rand(batch, generator=generator) < settings.noise_level_share)
     dropped = embeds * keep / (1 - rate)
     noised = noising.add_noise(unclip.scale(dropped), torch.randn(batch, dim, generator=generator), level)
     condition = torch.cat([unclip.unscale(noised), get_timestep_embedding(level, dim, True, 0)], 1)
-    return condition * (torch.rand(batch, 1, generator=generator) >= settings["image_absent"])
+    return condition * (torch.rand(batch, 1, generator=generator) >= settings.image_absent)
 
 
 def train_unet(
@@ -153,7 +149,7 @@ def train_unet(
     noise_schedule: DDPMScheduler,
     noising: DDPMScheduler,
     unclip: StableUnCLIPImageNormalizer,
-    settings: Mapping[str, Any],
+    settings: UnetSettings,
     seed: int,
     checkpoint: Path,
     device: torch.device,
@@ -163,22 +159,21 @@ def train_unet(
     latents: (N, 4, h, w) scaled; hidden: (P + 1, L, C) caption states, the empty caption last; embeds:
     (N, D); prompts: (N,) index of each image's caption in `hidden`.
     """
-    budget = Budget.from_mapping(settings)
     network.to(device)
     empty = len(hidden) - 1
 
     def loss_at(step: int) -> Tensor:
         g = torch_generator("unet", seed, step)
-        index = torch.randint(len(latents), (budget.batch,), generator=g)
+        index = torch.randint(len(latents), (settings.batch,), generator=g)
         z_0 = latents[index]
-        t = torch.randint(noise_schedule.config.num_train_timesteps, (budget.batch,), generator=g)
+        t = torch.randint(noise_schedule.config.num_train_timesteps, (settings.batch,), generator=g)
         noise = torch.randn(z_0.shape, generator=g)
-        said = torch.where(torch.rand(budget.batch, generator=g) < settings["text_absent"], empty, prompts[index])
+        captions = torch.where(torch.rand(settings.batch, generator=g) < settings.text_absent, empty, prompts[index])
         condition = _image_condition(embeds[index], noising, unclip, settings, g)
         z_t, v = noise_schedule.add_noise(z_0, noise, t), noise_schedule.get_velocity(z_0, noise, t)
         predicted = network(
-            z_t.to(device), t.to(device), hidden[said].to(device), class_labels=condition.to(device)
+            z_t.to(device), t.to(device), hidden[captions].to(device), class_labels=condition.to(device)
         ).sample
         return F.mse_loss(predicted.float(), v.to(device))
 
-    optimise([network], loss_at, budget, checkpoint, "UNet")
+    optimise([network], loss_at, settings, checkpoint, "UNet")

@@ -1,8 +1,7 @@
-"""One resumable optimisation loop for the tiny generator's three networks."""
+"""One resumable optimisation loop for the tiny generator's networks."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -11,29 +10,17 @@ from tqdm import tqdm
 
 from src.runtime.checkpoint_file import load_checkpoint, save_checkpoint
 from src.runtime.errors import InputError
+from src.settings.sections import TrainingLength
 
 CHECKPOINT_EVERY = 200  # steps
 
 
-@dataclass(frozen=True)
-class Budget:
-    """Steps, images per step and peak learning rate (warm-up over 3 %, cosine to 0)."""
-
-    steps: int
-    batch: int
-    lr: float
-    ema: float = 0.0  # decay of the weights' moving average; 0 keeps the last weights
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, float]) -> "Budget":
-        return cls(int(values["steps"]), int(values["batch"]), float(values["lr"]), float(values.get("ema", 0.0)))
-
-
-def learning_rate(step: int, budget: Budget) -> float:
-    warmup = max(1, round(0.03 * budget.steps))
+def learning_rate(step: int, length: TrainingLength) -> float:
+    """Of a step: warm-up over the first 3 %, then along a cosine to 0."""
+    warmup = max(1, round(0.03 * length.steps))
     if step < warmup:
-        return budget.lr * (step + 1) / warmup
-    return budget.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, budget.steps - warmup)))
+        return length.lr * (step + 1) / warmup
+    return length.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, length.steps - warmup)))
 
 
 def _tensors(networks: nn.ModuleList, average: list[Tensor], optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -64,20 +51,20 @@ def _restore(
 def optimise(
     networks: Iterable[nn.Module],
     loss_at: Callable[[int], Tensor],
-    budget: Budget,
+    length: TrainingLength,
     checkpoint: Path,
     label: str,
 ) -> None:
     """Minimise `loss_at(step)`, a scalar that depends on nothing but the step and the weights.
 
     Continues from `checkpoint` if that is there; a killed run ends with the same weights as an uninterrupted
-    one on the same machine. With `budget.ema` the networks end with their averaged weights. Raises InputError
+    one on the same machine. With `length.ema` the networks end with their averaged weights. Raises InputError
     if the loss stops being finite.
     """
     modules = nn.ModuleList(networks)
     parameters = [p for p in modules.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=budget.lr, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
-    average = [p.detach().clone() for p in parameters] if budget.ema else []
+    optimiser = torch.optim.AdamW(parameters, lr=length.lr, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+    average = [p.detach().clone() for p in parameters] if length.ema else []
     start = 0
     if saved := load_checkpoint(checkpoint):
         tensors, state = saved
@@ -85,17 +72,17 @@ def optimise(
         _restore(tensors, modules, average, optimiser)
     modules.train()
     running = math.nan
-    progress = tqdm(range(start, budget.steps), initial=start, total=budget.steps, desc=label, mininterval=2)
+    progress = tqdm(range(start, length.steps), initial=start, total=length.steps, desc=label, mininterval=2)
     for step in progress:
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, budget)
+            group["lr"] = learning_rate(step, length)
         loss = loss_at(step)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         if average:
-            decay = min(budget.ema, (step + 1) / (step + 10))
+            decay = min(length.ema, (step + 1) / (step + 10))
             torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - decay)
         if step % 50 == 0:
             value = loss.item()
@@ -105,7 +92,7 @@ def optimise(
                 )
             running = value if math.isnan(running) else 0.9 * running + 0.1 * value
             progress.set_postfix(loss=f"{running:.4f}")
-        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == budget.steps:
+        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == length.steps:
             save_checkpoint(checkpoint, _tensors(modules, average, optimiser), {"step": step + 1})
     with torch.no_grad():
         for parameter, mean in zip(parameters, average, strict=False):

@@ -1,0 +1,34 @@
+"""Generate, then select: of several candidates for each planned image keep the best by the criterion.
+
+What guidance is compared with in Deliberate Practice (arXiv 2502.15588): no gradient, but that many times the images.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from src.runtime.seeds import derive
+from src.shards.store import Sample
+from src.synthesis.plan import PlannedImage
+
+
+def generate_then_select(
+    generate: Callable[[Sequence[PlannedImage]], list[Sample]], part: Sequence[PlannedImage], candidates: int
+) -> list[Sample]:
+    """For each planned image the candidate whose provenance has the highest `criterion_after`; one is just made.
+
+    The k-th candidate is the same image from another seed, the first one from its own.
+    """
+    if candidates == 1:
+        return generate(part)
+    rounds = [generate([_candidate(p, k) for p in part]) for k in range(candidates)]
+    return [max(samples, key=_criterion) for samples in zip(*rounds, strict=True)]
+
+
+def _candidate(p: PlannedImage, k: int) -> PlannedImage:
+    return p if k == 0 else replace(p, seed=derive("candidate", p.seed, k))
+
+
+def _criterion(sample: Sample) -> float:
+    value = sample[1]["criterion_after"]
+    return -math.inf if value is None else value
