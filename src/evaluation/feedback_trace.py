@@ -29,7 +29,7 @@ def trace(shards: Shards) -> dict[str, float | None] | None:
     not finite.
     """
     metas = [shards.meta(i) for i in range(len(shards))]
-    if all(meta.get("criterion_after") is None for meta in metas):
+    if not any(meta.get("skipped") or meta.get("criterion_after") is not None for meta in metas):
         return None
     return {name: _mean(meta.get(field) for meta in metas) for name, field in TRACE.items()}
 
