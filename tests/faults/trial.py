@@ -10,9 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tests.micro import RESULTS, arms, digests, environment, outputs
+from tests.micro import (
+    RESULTS,
+    arms,
+    digests,
+    environment,
+    keep_data_sets,
+    outputs,
+    read_yaml,
+    without_code,
+    write_yaml,
+)
 
 OLD = "of an earlier run\n"
 OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount")
@@ -33,9 +41,9 @@ class Stage:
 def stages(repository: Path) -> dict[str, Stage]:
     """All stages by their names, as DVC says them."""
     found = {}
-    for name, told in yaml.safe_load((repository / "dvc.yaml").read_text())["stages"].items():
-        for arm in arms(told):
-            paths = tuple(path for _, path, _ in outputs({**told, "matrix": {"arm": [arm]}}))
+    for name, entry in read_yaml(repository / "dvc.yaml")["stages"].items():
+        for arm in arms(entry):
+            paths = tuple(path for _, path, _ in outputs(entry, arm))
             found[f"{name}@{arm}".rstrip("@")] = Stage(name, arm, paths)
     return found
 
@@ -119,10 +127,11 @@ class Uninterrupted:
 def lay_out(repository: Path, folder: Path, stage: Stage) -> Path:
     """A new folder with all that stages read, and with the stage's outputs as if they were of other settings."""
     shutil.rmtree(folder, ignore_errors=True)
-    for name in ("params.yaml", "dvc.yaml", "prompts", *RESULTS):
-        copy = shutil.copytree if (repository / name).is_dir() else shutil.copy
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        copy(repository / name, folder / name)
+    for name in ("prompts", *RESULTS):
+        shutil.copytree(repository / name, folder / name)
+    shutil.copy(repository / "params.yaml", folder)
+    keep_data_sets(folder, ("digits",))
+    write_yaml(folder / "dvc.yaml", without_code(repository))
     for name in stage.outputs:
         path = folder / name
         if path.is_dir():

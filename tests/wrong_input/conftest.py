@@ -4,27 +4,18 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.micro import RESULTS
-
-KEPT = {"datasets": ("digits", "folder", "csv"), "recipes": ("digits",), "budgets": ("digits",)}
+from tests.micro import RESULTS, keep_data_sets, without_code, write_yaml
 
 
 @pytest.fixture(scope="session")
-def settings(micro) -> dict[str, str]:
-    """params.yaml with fewer presets, and of dvc.yaml what stages read: a tenth of the time."""
-    everything, stages = (yaml.safe_load((micro.root / name).read_text()) for name in ("params.yaml", "dvc.yaml"))
-    for family, names in KEPT.items():
-        everything[family] = {name: everything[family][name] for name in names}
-    told = {
-        name: {key: stage[key] for key in ("matrix", "params") if key in stage}
-        for name, stage in stages["stages"].items()
-    }
-    return {
-        "params.yaml": yaml.safe_dump(everything, sort_keys=False),
-        "dvc.yaml": yaml.safe_dump({"stages": told}, sort_keys=False),
-    }
+def settings(micro, tmp_path_factory) -> dict[str, str]:
+    """params.yaml with fewer presets, and of dvc.yaml what stages read."""
+    folder = tmp_path_factory.mktemp("settings")
+    shutil.copy(micro.root / "params.yaml", folder)
+    keep_data_sets(folder, ("digits", "folder", "csv"))
+    write_yaml(folder / "dvc.yaml", without_code(micro.root))
+    return {path.name: path.read_text() for path in folder.iterdir()}
 
 
 @pytest.fixture
