@@ -23,6 +23,26 @@ AS_AT_A_TERMINAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: s
                     signal.SIGCHLD: signal.SIG_DFL, signal.SIGALRM: signal.SIG_DFL}  # fmt: skip
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first, so that pytest-xdist's workers end together; what shares a fixture that takes long, on one.
+
+    The first of them builds the micro run while the others have work that does not need it.
+    """
+
+    def turn(item: pytest.Item) -> int:
+        if item.path.parent.name == "faults":
+            return 0
+        if not item.get_closest_marker("slow"):
+            return 3
+        return 1 + ("micro" in getattr(item, "fixturenames", ()))
+
+    items.sort(key=turn)
+    for item in items:
+        folder, name = item.path.parent.name, item.path.name
+        group = item.name if name == "test_every_dataset.py" else folder if folder == "faults" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """End a test that hangs, with a traceback that shows where."""

@@ -143,6 +143,12 @@ def without_code(repository: Path) -> dict[str, Any]:
 def set_parameters(repository: Path, changes: Mapping[str, Any]) -> None:
     """Write `changes` (dotted names; every one must exist) into params.yaml."""
     params = read_yaml(repository / "params.yaml")
+    put(params, changes)
+    write_yaml(repository / "params.yaml", params)
+
+
+def put(params: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Make the changes (dotted names; every one must exist) in the contents of params.yaml."""
     for name, value in changes.items():
         *parents, last = name.split(".")
         node = params
@@ -150,7 +156,6 @@ def set_parameters(repository: Path, changes: Mapping[str, Any]) -> None:
             node = node[parent]
         assert last in node, name
         node[last] = value
-    write_yaml(repository / "params.yaml", params)
 
 
 def environment(repository: Path) -> dict[str, str]:

@@ -80,10 +80,10 @@ def test_every_file_of_the_folder_is_in_one_split_and_a_single_image_trains(own)
 
 def test_the_balanced_set_can_be_taken_away_and_is_a_data_set_again(own, monkeypatch, capsys):
     run("export", monkeypatch, "guided")
-    real, made = Shards("data/real/train"), Shards("data/synth/guided")
+    real, samples = Shards("data/real/train"), Shards("data/synth/guided")
     rows = list(csv.DictReader(Path("export/guided/images.csv").read_text().splitlines()))
     names = sorted(row["source_image"] for row in rows if row["source"] == "real")
-    assert names == sorted(real.meta(i)["id"] for i in range(len(real))) and len(rows) == len(real) + len(made)
+    assert names == sorted(real.meta(i)["id"] for i in range(len(real))) and len(rows) == len(real) + len(samples)
     for row in rows:
         assert Image.open(Path("export/guided", row["path"])).size == (32, 32)
         assert row["source_image"].split("/")[0] == row["label"] == row["path"].split("/")[0]

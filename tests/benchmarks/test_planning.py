@@ -27,10 +27,10 @@ def folder(tmp_path_factory):
 
 def test_the_indices_are_sound_and_in_the_order_of_the_plan(folder) -> None:
     counts = planning.profile()[::500]
-    real, made = Shards(folder / "real"), Shards(folder / "made")
+    real, samples = Shards(folder / "real"), Shards(folder / "made")
     assert np.bincount(real.labels).tolist() == counts.tolist()
-    assert np.bincount(made.labels).tolist() == (1300 - counts).tolist()
-    assert made.meta(0)["index"] == 0 and made.meta(len(made) - 1)["index"] == 1299 - counts.min()
+    assert np.bincount(samples.labels).tolist() == (1300 - counts).tolist()
+    assert samples.meta(0)["index"] == 0 and samples.meta(len(samples) - 1)["index"] == 1299 - counts.min()
 
 
 @pytest.mark.parametrize("arm", planning.ARMS)

@@ -52,7 +52,7 @@ def methods(*reports: str) -> str:
     ids=lambda value: value if len(value) < 30 else "",
 )
 def test_a_page_shows_what_the_files_say(page, name, text, tmp_path):
-    shown = (ROOT / page).read_text()
-    (tmp_path / "page.md").write_text(shown)
+    text = (ROOT / page).read_text()
+    (tmp_path / "page.md").write_text(text)
     write_between(tmp_path / "page.md", text, name)
-    assert (tmp_path / "page.md").read_text() == shown
+    assert (tmp_path / "page.md").read_text() == text

@@ -240,14 +240,14 @@ def test_a_worker_joins_an_open_scratch_and_leaves_a_published_one(root, worker)
 
 def test_the_first_of_two_main_processes_leaves_the_scratch_to_the_second(root):
     """As two queued experiments that need the same images at the same time."""
-    with shared("synth", {}, root / "a") as one, shared("synth", {}, root / "b") as two:
-        assert one.path == two.path
-        (one.path / "shards").mkdir()
-        (one.path / "shards" / "x").write_text("made")
-        one.publish("shards", root / "a")
-        assert one.path.exists()
-        two.publish("shards", root / "b")
-        assert not one.path.exists()
+    with shared("synth", {}, root / "a") as first, shared("synth", {}, root / "b") as second:
+        assert first.path == second.path
+        (first.path / "shards").mkdir()
+        (first.path / "shards" / "x").write_text("made")
+        first.publish("shards", root / "a")
+        assert first.path.exists()
+        second.publish("shards", root / "b")
+        assert not first.path.exists()
     assert (root / "a" / "x").read_text() == (root / "b" / "x").read_text() == "made"
 
 

@@ -70,7 +70,7 @@ DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         replaced("datasets:\n  digits:\n", "datasets:\n  digits:\nother:\n  digits:\n"),
         "params.yaml lacks datasets.digits.kind; add it there",
     ),
-    "a setting misspelt": (replaced("head_count:", "head_cont:"), "params.yaml has datasets.digits.head_cont, which nothing reads"),
+    "a setting misspelt": (replaced("head_count:", "head_cont:"), "has datasets.digits.head_cont, which nothing"),
     "a part missing": (replaced("rotation:", "rotations:"), "params.yaml has datasets.digits.pose.rotations, which"),
     "a name read as false": (replaced("rotation:", "no: 1\n      rotation:"), "has the name False, which YAML does"),
     "a name read as a number": (replaced("rotation:", "1.0e+3: 1\n      rotation:"), "has the name 1000.0, which YAML"),

@@ -4,15 +4,15 @@ Most are refused when the parameters are loaded, which needs no stage to be seen
 touches anything, is a test of its own.
 """
 
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from src.classifiers.models import build, save
 from src.runtime.errors import InputError
 from src.runtime.pipeline import declared
-from src.settings.params import load
-from tests.micro import ROOT, arms, read_yaml, set_parameters, write_yaml
+from src.settings.params import resolve
+from tests.micro import ROOT, SETTINGS, arms, put, read_yaml, set_parameters
 from tests.wrong_input.running import edit, stopped
 
 SHORT = {"budgets.digits.fill": "up_to", "budgets.digits.per_class": 30}
@@ -164,17 +164,26 @@ CASES = [
 ]  # fmt: skip
 
 
-def refused(stage: str, folder: Path) -> str:
-    """What loading the stage's parameters from the folder's params.yaml says."""
+@pytest.fixture
+def everything() -> dict[str, Any]:
+    """The contents of params.yaml."""
+    params = read_yaml(ROOT / "params.yaml")
+    put(params, SETTINGS)
+    return params
+
+
+def refused(stage: str, everything: dict[str, Any]) -> str:
+    """What is said when the stage's parameters are taken from these."""
+    name, *arm = stage.split()
     with pytest.raises(InputError) as error:
-        load(*stage.split(), root=folder)
+        resolve(name, PIPELINE, everything, *arm)
     return str(error.value)
 
 
 @pytest.mark.parametrize(("stage", "changes", "sentence"), REFUSED)
-def test_a_setting_that_cannot_be_is_one_sentence(stage, changes, sentence, chosen):
-    set_parameters(chosen, changes)
-    assert sentence in refused(stage, chosen)
+def test_a_setting_that_cannot_be_is_one_sentence(stage, changes, sentence, everything):
+    put(everything, changes)
+    assert sentence in refused(stage, everything)
 
 
 @pytest.mark.slow
@@ -203,14 +212,13 @@ def test_a_stage_loads_its_parameters_before_it_touches_anything(stage, workspac
         ("retrain guided", "second_stages", "parameter 'second_stages' for stage 'retrain', but params.yaml lacks it"),
     ],
 )
-def test_a_setting_that_is_not_there_is_named(stage, name, sentence, chosen):
+def test_a_setting_that_is_not_there_is_named(stage, name, sentence, everything):
     *parents, last = name.split(".")
-    node = params = read_yaml(chosen / "params.yaml")
+    node = everything
     for parent in parents:
         node = node[parent]
     del node[last]
-    write_yaml(chosen / "params.yaml", params)
-    assert sentence in refused(stage, chosen)
+    assert sentence in refused(stage, everything)
 
 
 @pytest.mark.slow
