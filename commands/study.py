@@ -1,8 +1,7 @@
 """Run studies: `python -m commands.study conditioning criteria`, all of them without a name; resumable.
 
 Every experiment is one of DVC's (`dvc exp show` lists them); finished ones are kept in
-metrics/studies/experiments.jsonl and never run twice on the same code and parameters. Results of older code are shown
-as older and run again. Tables and figures go to
+metrics/studies/experiments.jsonl and never run twice on the same code and parameters. Tables and figures go to
 metrics/studies/<name>.{md,csv,png} as soon as a study's last experiment has ended. What runs says so in
 .dvc/tmp/studies/<experiment>.log.
 
@@ -14,9 +13,9 @@ import os
 from pathlib import Path
 from statistics import median
 
+from src.runtime.entry import run_stage
 from tqdm import tqdm
 
-from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
 from src.studies.campaign import Campaign
 from src.studies.experiments import Experiment
@@ -51,8 +50,8 @@ def main() -> None:
         _run(campaign, missing, options.jobs)
     if campaign.failures:
         raise InputError(
-            f"{len(campaign.failures)} of {len(missing)} experiments failed, the rest is done; why stands above and in "
-            "the tables, and .dvc/tmp/studies keeps their logs"
+            f"{len(campaign.failures)} of {len(missing)} experiments failed, the rest is done; what they said stands "
+            "above and in the tables, and .dvc/tmp/studies keeps their logs"
         )
 
 
@@ -78,25 +77,22 @@ def _collect(studies: list[Study]) -> None:
     with quiet():
         added = campaign.collect()
     tqdm.write(f"{added} experiments taken up, {len(campaign.missing())} of {len(campaign.experiments)} still missing")
-    for name, why in campaign.failures.items():
-        tqdm.write(f"not taken up: {name}: {why}")
+    for name, said in campaign.failures.items():
+        tqdm.write(f"not taken up: {name}: {said}")
 
 
 def _announce(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
     count = len(campaign.experiments)
     line = f"{count} experiments, {count - len(missing)} finished, {len(missing)} to run"
-    line += f" ({older} of them have results of older code)" if (older := len(campaign.older())) else ""
     tqdm.write(line + (f", about {hours(campaign.results, missing, jobs) * 60:.0f} min" if missing else ""))
 
 
 def hours(results: Results, missing: list[Experiment], jobs: int) -> float:
     """How long they should take side by side: as long as the same settings took on other seeds, else as the median."""
     usual = median(results.seconds() or [FIRST])
-    by_seed: dict[int, float] = {}
-    for experiment in missing:
-        seconds = median(results.seconds(experiment.settings) or [usual])
-        by_seed[experiment.seed] = by_seed.get(experiment.seed, 0) + seconds
-    return max(*by_seed.values(), sum(by_seed.values()) / jobs) / 3600
+    each = [(one.seed, median(results.seconds(one.settings) or [usual])) for one in missing]
+    longest = max(sum(seconds for seed, seconds in each if seed == one) for one, _ in each)
+    return max(longest, sum(seconds for _, seconds in each) / jobs) / 3600
 
 
 def _run(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
@@ -104,23 +100,23 @@ def _run(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
         raise InputError(f"{dirty.split()[1]} is not committed; commit first, so that results belong to a commit")
     with tqdm(total=len(missing), desc="studies", unit="experiment", smoothing=0.1) as bar:
 
-        running = 0
-
-        def show(change: int) -> None:
-            nonlocal running
-            running += change
-            bar.set_postfix(running=running, failed=len(campaign.failures))
-
         def finished(outcome: Outcome) -> None:
             with quiet():
                 campaign.end(outcome)
-            experiment = outcome.experiment
-            if experiment.name in campaign.failures:
-                tqdm.write(f"failed: {experiment.name} {dict(experiment.settings)}: {campaign.failures[experiment.name]}")
+            one = outcome.experiment
+            if one.name in campaign.failures:
+                tqdm.write(f"failed: {one.name} {dict(one.settings)}: {campaign.failures[one.name]}")
             bar.update()
-            show(-1)
+            told(-1)
 
-        run_all(missing, jobs, finished, lambda experiment: show(1))
+        running = 0
+
+        def told(more: int) -> None:
+            nonlocal running
+            running += more
+            bar.set_postfix(running=running, failed=len(campaign.failures))
+
+        run_all(missing, jobs, finished, lambda one: told(1))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 from src.runtime.errors import InputError
 from src.runtime.files import read_json, read_yaml
-from src.studies.experiments import Experiment, experiment_of, override
+from src.studies.experiments import Experiment, experiment, override
 from src.studies.study import Study, Variant
 
 COUNTED = Path("benchmarks/results/counted.json")
@@ -23,56 +23,53 @@ def commands(studies: Sequence[Study]) -> list[str]:
     What studies share is queued, and its images are counted, once. Raises InputError for a study without a version at
     the papers' scale.
     """
-    params, counted, queued = read_yaml("params.yaml"), set[str](), set[str]()
+    params, made, queued = read_yaml("params.yaml"), set[str](), set[str]()
     lines, total = list[str](), 0.0
     for study in studies:
         if study.paper is None:
             raise InputError(f"study '{study.name}' has no version at the papers' scale; see studies/{study.name}.yaml")
         lines += ["", f"# {study.paper.title}", *([f"# {study.paper.note}"] if study.paper.note else [])]
-        for variants in _distinct(study.paper.variants):
-            first = variants[0]
-            hours = _hours_of(params, first, counted)
+        for same in _distinct(study.paper.variants):
+            one = same[0]
+            hours = _hours_of(params, one, made)
             total += sum(hours.values()) * len(study.paper.seeds)
-            price = " and ".join(f"{hour:.0f} for the {arm} images" for arm, hour in hours.items() if hour)
-            price = f"for each seed about {price} in GPU-hours" if price else "those of a run above"
-            names = " and ".join(variant.name for variant in variants)
-            lines.append(f"# {names}: {first.images:,} images in each arm, {price}")
-            for experiment in (experiment_of(first.settings, seed) for seed in study.paper.seeds):
-                if experiment.name not in queued:
-                    lines.append(_queue(experiment))
-                    queued.add(experiment.name)
+            told = " and ".join(f"{hour:.0f} for the {arm} images" for arm, hour in hours.items() if hour)
+            told = f"for each seed about {told} in GPU-hours" if told else "those of a run above"
+            names = " and ".join(variant.name for variant in same)
+            lines.append(f"# {names}: {one.images:,} images in each arm, {told}")
+            asked = [experiment(one.settings, seed) for seed in study.paper.seeds]
+            lines += [_queue(each) for each in asked if each.name not in queued]
+            queued |= {each.name for each in asked}
+    lines.append(
+        f"# in all about {total:,.0f} H200-hours of sampling at {SHARE:.0%} of {PEAK:.0f} TFLOP/s, training not counted"
+    )
     names = " ".join(study.name for study in studies)
-    return [
-        *lines[1:],
-        f"# in all about {total:,.0f} H200-hours of sampling at {SHARE:.0%} of {PEAK:.0f} TFLOP/s, training not counted",
-        "# then, a worker for each GPU: CUDA_VISIBLE_DEVICES=0 dvc queue start -j 1",
-        f"# and when they have ended: python -m commands.study {names} --collect",
-    ]
+    lines += ["# then, a worker for each GPU: CUDA_VISIBLE_DEVICES=0 dvc queue start -j 1"]
+    return [*lines[1:], f"# and when they have ended: python -m commands.study {names} --collect"]
 
 
 def cost(study: Study) -> tuple[int, float]:
     """How many experiments a study at the papers' scale is, and their GPU-hours of sampling, if it runs alone."""
     if study.paper is None:
         return 0, 0.0
-    params, counted = read_yaml("params.yaml"), set[str]()
+    params, made = read_yaml("params.yaml"), set[str]()
     runs = list(_distinct(study.paper.variants))
-    hours = sum(sum(_hours_of(params, variants[0], counted).values()) for variants in runs)
+    hours = sum(sum(_hours_of(params, same[0], made).values()) for same in runs)
     return len(runs) * len(study.paper.seeds), hours * len(study.paper.seeds)
 
 
-def _queue(experiment: Experiment) -> str:
-    values = {**experiment.settings, "seed": experiment.seed}
-    changes = " ".join(f"-S '{override(name, value)}'" for name, value in values.items())
-    return f"dvc exp run --queue --name {experiment.name} {changes}"
+def _queue(one: Experiment) -> str:
+    changes = " ".join(f"-S '{override(name, value)}'" for name, value in {**one.settings, "seed": one.seed}.items())
+    return f"dvc exp run --queue --name {one.name} {changes}"
 
 
-def _hours_of(params: Mapping[str, Any], variant: Variant, counted: set[str]) -> dict[str, float]:
-    """GPU-hours of each arm's images, none of those that are in `counted`, to which these are added."""
+def _hours_of(params: Mapping[str, Any], variant: Variant, made: set[str]) -> dict[str, float]:
+    """GPU-hours of each arm's images, none of those that are in `made`, to which these are added."""
     hours = {}
     for arm, later, price in (("guided", AFTER, guided_hours), ("text alone", NOT_SYNAUG, text_hours)):
-        images = f"{arm} {experiment_of(_without(variant.settings, later), 0).name}"
-        hours[arm] = 0.0 if images in counted else price(params, variant.settings, variant.images)
-        counted.add(images)
+        images = f"{arm} {experiment(_without(variant.settings, later), 0).name}"
+        hours[arm] = 0.0 if images in made else price(params, variant.settings, variant.images)
+        made.add(images)
     return hours
 
 
@@ -118,10 +115,10 @@ def _reader(params: Mapping[str, Any], settings: Mapping[str, Any]) -> Callable[
 
 def _distinct(variants: Iterable[Variant]) -> Iterable[list[Variant]]:
     """Variants that are read from other arms of the same experiment, together."""
-    by_experiment: dict[str, list[Variant]] = {}
+    found: dict[str, list[Variant]] = {}
     for variant in variants:
-        by_experiment.setdefault(experiment_of(variant.settings, 0).name, []).append(variant)
-    return by_experiment.values()
+        found.setdefault(experiment(variant.settings, 0).name, []).append(variant)
+    return found.values()
 
 
 def _without(settings: Mapping[str, Any], families: tuple[str, ...]) -> Mapping[str, Any]:
