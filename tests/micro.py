@@ -1,6 +1,7 @@
 """A copy of this repository, small enough to run whole in seconds: same code, tiny parameters, tiny generator."""
 
 import atexit
+import copy
 import hashlib
 import os
 import shutil
@@ -155,7 +156,7 @@ def put(params: dict[str, Any], changes: Mapping[str, Any]) -> None:
         for parent in parents:
             node = node[parent]
         assert last in node, name
-        node[last] = value
+        node[last] = copy.deepcopy(value)
 
 
 def environment(repository: Path) -> dict[str, str]:

@@ -52,7 +52,7 @@ def methods(*reports: str) -> str:
     ids=lambda value: value if len(value) < 30 else "",
 )
 def test_a_page_shows_what_the_files_say(page, name, text, tmp_path):
-    text = (ROOT / page).read_text()
-    (tmp_path / "page.md").write_text(text)
+    shown = (ROOT / page).read_text()
+    (tmp_path / "page.md").write_text(shown)
     write_between(tmp_path / "page.md", text, name)
-    assert (tmp_path / "page.md").read_text() == text
+    assert (tmp_path / "page.md").read_text() == shown
