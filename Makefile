@@ -5,8 +5,16 @@ DROP ?= (base|real)\.
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# Slow tests first and in groups, as tests/conftest.py says.
+define CHECKED
+$(BIN)/ruff check .
+$(BIN)/ruff format --check .
+$(BIN)/mypy src
+OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+endef
+
 .DEFAULT_GOAL := help
-.PHONY: help env repro test format lock deps audit dag exp-table clean-scratch generator tiny-decoder bars benchmarks \
+.PHONY: help env repro test quick format lock deps audit dag exp-table clean-scratch generator tiny-decoder bars benchmarks \
 	export improvement push repair report screenshots studies planted fuzz chaos slurm
 
 help: ## list the targets
@@ -23,10 +31,10 @@ repro: env ## run the whole pipeline, as far as anything has changed
 	$(BIN)/dvc repro
 
 test: env ## check style and types, run all tests
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy src
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(CHECKED)
+
+quick: env ## the same without the slow tests: a minute
+	$(CHECKED) -m "not slow"
 
 format: env ## format the code and apply safe fixes
 	$(BIN)/ruff check --fix .

@@ -1,11 +1,16 @@
 """A copy of this repository, small enough to run whole in seconds: same code, tiny parameters, tiny generator."""
 
+import atexit
+import copy
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,7 @@ from src.versions.import_closure import ROOT
 RESULTS = ("data", "metrics", "models")  # the folders that stages write
 GENERATOR = "models/tiny_unclip"
 MODELS = (GENERATOR, "models/tiny_decoder")  # of the frozen stages, in git
+DATA_SETS = ("digits", "digits_waterbirds", "folder", "csv")  # those that tests of the micro run choose
 SETTINGS: dict[str, Any] = {
     "seed": 0,
     "dataset": "digits",
@@ -93,13 +99,17 @@ def arms(stage: Mapping[str, Any]) -> list[str]:
     return list(arms_of(stage)) or [""]
 
 
-def outputs(stage: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
-    """(kind, path, whether it is cached) of every output of a stage of dvc.yaml, in all its arms."""
-    for kind in ("outs", "metrics", "plots"):
-        for entry in stage.get("do", stage).get(kind, []):
-            ((path, options),) = entry.items() if isinstance(entry, dict) else [(entry, {})]
-            for arm in arms(stage):
-                yield kind, path.replace("${item.arm}", arm).replace("${key}", arm), options.get("cache", True)
+def outputs(stage: Mapping[str, Any], arm: str | None = None) -> Iterator[tuple[str, str, bool]]:
+    """(kind, path, whether it is cached) of every output of a stage of dvc.yaml, in one or all of its arms."""
+    for name, words in (arms_of(stage) or {"": {}}).items():
+        if arm not in (None, name):
+            continue
+        for kind in ("outs", "metrics", "plots"):
+            for entry in stage.get("do", stage).get(kind, []):
+                ((path, options),) = entry.items() if isinstance(entry, dict) else [(entry, {})]
+                for word, value in {"key": name, **{f"item.{word}": value for word, value in words.items()}}.items():
+                    path = path.replace(f"${{{word}}}", str(value))
+                yield kind, path, options.get("cache", True)
 
 
 def commit(repository: Path) -> None:
@@ -107,18 +117,50 @@ def commit(repository: Path) -> None:
     run(repository, "git", "commit", "--quiet", "--allow-empty", "--message", "state")
 
 
+def read_yaml(path: Path) -> Any:
+    return yaml.load(path.read_bytes(), yaml.CSafeLoader)
+
+
+def write_yaml(path: Path, content: Any) -> None:
+    path.unlink(missing_ok=True)  # it may be linked elsewhere
+    path.write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False))
+
+
+def keep_data_sets(repository: Path, names: Collection[str]) -> None:
+    """Leave params.yaml these data sets' presets alone: it is read in a tenth of the time, and by each stage twice."""
+    params = read_yaml(repository / "params.yaml")
+    for family in ("datasets", "recipes", "budgets"):
+        params[family] = {name: preset for name, preset in params[family].items() if name in names}
+    write_yaml(repository / "params.yaml", params)
+
+
+def without_code(repository: Path) -> dict[str, Any]:
+    """dvc.yaml as far as stages read it themselves: that is, without what DVC does with their files."""
+
+    def told(stage: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {name: stage[name] for name in ("matrix", "foreach", "params") if name in stage}
+        kept |= {"do": told(stage["do"])} if "do" in stage else {}
+        return kept | {"deps": [path for path in stage.get("deps", []) if not path.endswith(".py")]}
+
+    return {"stages": {name: told(stage) for name, stage in read_yaml(repository / "dvc.yaml")["stages"].items()}}
+
+
 def set_parameters(repository: Path, changes: Mapping[str, Any]) -> None:
     """Write `changes` (dotted names; every one must exist) into params.yaml."""
-    path = repository / "params.yaml"
-    params = yaml.safe_load(path.read_text())
+    params = read_yaml(repository / "params.yaml")
+    put(params, changes)
+    write_yaml(repository / "params.yaml", params)
+
+
+def put(params: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Make the changes (dotted names; every one must exist) in the contents of params.yaml."""
     for name, value in changes.items():
         *parents, last = name.split(".")
         node = params
         for parent in parents:
             node = node[parent]
         assert last in node, name
-        node[last] = value
-    path.write_text(yaml.safe_dump(params, sort_keys=False))
+        node[last] = copy.deepcopy(value)
 
 
 def environment(repository: Path) -> dict[str, str]:
@@ -130,18 +172,37 @@ def environment(repository: Path) -> dict[str, str]:
     return {**kept, **caches, "PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def run(repository: Path, *command: str, fails: bool = False) -> str:
-    """Run a command in the repository; return stdout and stderr together. It must succeed, or fail if `fails`."""
+def run(repository: Path, *command: str, fails: bool = False, fresh: bool = False) -> str:
+    """Run a command in the repository; return stdout and stderr together. It must succeed, or fail if `fails`.
+
+    fresh: whether stages that it starts are to be interpreters of their own. They always are outside tests.
+    """
+    launch = {} if fresh or "PYTEST_CURRENT_TEST" not in os.environ else {"LAUNCH": " ".join(warm())}
     done = subprocess.run(
-        command, cwd=repository, env=environment(repository), text=True,
+        command, cwd=repository, env={**environment(repository), **launch}, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert (done.returncode != 0) == fails, f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}"
     return done.stdout
 
 
-def dvc(repository: Path, *arguments: str, fails: bool = False) -> str:
-    return run(repository, sys.executable, "-m", "dvc", *arguments, fails=fails)
+def dvc(repository: Path, *arguments: str, fails: bool = False, fresh: bool = False) -> str:
+    return run(repository, sys.executable, "-m", "dvc", *arguments, fails=fails, fresh=fresh)
+
+
+@cache
+def warm() -> list[str]:
+    """`python` for a stage, or for anything after `-m`, that need not import torch and its like; see tests.warm."""
+    script, address = ROOT / "tests/warm.py", Path(tempfile.mkdtemp(prefix="warm-")) / "socket"
+    server = subprocess.Popen(
+        [sys.executable, str(script), "--serve", str(address)], env=environment(address.parent), cwd=address.parent,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    atexit.register(lambda: (server.kill(), server.wait(), shutil.rmtree(address.parent)))
+    while not address.exists():
+        assert server.poll() is None, "the warm process has ended"
+        time.sleep(0.01)
+    return [sys.executable, "-I", str(script), str(address)]
 
 
 def results() -> dict[str, str]:

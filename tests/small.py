@@ -5,32 +5,28 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 
 from src.runtime.files import read_json
 from src.versions.import_closure import ROOT
 from tests.data.presets import miniature
-from tests.micro import GENERATOR, arms, set_parameters
+from tests.micro import GENERATOR, arms, keep_data_sets, read_yaml, set_parameters, without_code, write_yaml
 
-PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
-STAGES = {
-    name: stage
-    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
-    if not stage.get("frozen")
-}
+PARAMS: dict[str, Any] = read_yaml(ROOT / "params.yaml")
+STAGES = {name: stage for name, stage in read_yaml(ROOT / "dvc.yaml")["stages"].items() if not stage.get("frozen")}
 DEEP = ("cifar10_lt", "cifar100_lt")  # kinds whose own network is trained; elsewhere it is a small one
 
 
-def enter(root: Path, generator: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a new folder with what stages read of this repository, and that generator, the working directory."""
-    for pattern in ("params.yaml", "dvc.yaml", "prompts/*.yaml", "data/raw/*/SOURCE.md"):
-        for file in ROOT.glob(pattern):
-            target = root / file.relative_to(ROOT)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, target)
+def enter(root: Path, name: str, generator: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a new folder with what stages read of this repository for the data set, and with that generator."""
+    for file in ("params.yaml", f"prompts/{name}.yaml", f"data/raw/{name}/SOURCE.md"):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, root / file)
+    keep_data_sets(root, (name,))
+    write_yaml(root / "dvc.yaml", without_code(ROOT))
     shutil.copytree(generator, root / GENERATOR)
     monkeypatch.chdir(root)
     monkeypatch.delenv("DVC_ROOT", raising=False)
@@ -80,7 +76,7 @@ def shortened(recipe: Mapping[str, Any], batch: int) -> dict[str, Any]:
 
 def fill(name: str) -> None:
     """Set the budget, once the counts are known: one more than the largest has, or two for each."""
-    budget = yaml.safe_load(Path("params.yaml").read_text())["budgets"][name]
+    budget = read_yaml(Path("params.yaml"))["budgets"][name]
     splits = read_json("data/results/splits.json")
     sizes = list(splits["train_counts"].values())
     if budget["balance"] == "group":
@@ -92,13 +88,18 @@ def run(stage: str, monkeypatch: pytest.MonkeyPatch, *arms: str) -> None:
     """A stage in its arms, or a command with one argument, in this process; without any, it runs once."""
     for arm in arms or ("",):
         monkeypatch.setattr(sys, "argv", [stage, *filter(None, [arm])])
-        importlib.import_module(f"stages.{stage}").main()
+        script(stage).main()
+
+
+def script(name: str) -> ModuleType:
+    """The module of a stage or command."""
+    return importlib.import_module(f"{'stages' if name in STAGES else 'commands'}.{name}")
 
 
 def run_all(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All stages but the generator's on the preset's miniature."""
     lay_out(name)
-    for stage, told in STAGES.items():
-        run(stage, monkeypatch, *arms(told))
+    for stage, entry in STAGES.items():
+        run(stage, monkeypatch, *arms(entry))
         if stage == "prepare_lt":
             fill(name)

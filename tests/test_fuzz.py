@@ -30,6 +30,7 @@ def targets(tmp_path_factory) -> dict[str, Target]:
     return {name: Target(name, tmp_path_factory.mktemp(name)) for name in PARSERS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARSERS)
 def test_a_damaged_file_is_read_or_refused(name, targets):
     target = targets[name]
@@ -42,6 +43,7 @@ def test_a_damaged_file_is_read_or_refused(name, targets):
     once()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARSERS)
 def test_a_file_made_up_from_nothing_is_read_or_refused(name, targets):
     target = targets[name]

@@ -26,14 +26,14 @@ pytestmark = pytest.mark.slow
 RAW = Path("data/raw/folder")
 KILLED = """
 import os, signal
-from src.training.checkpoint import Run
+from src.training.training_state import TrainingState
 
-def keep(self, row, by, keep=Run.keep):
+def keep(self, row, by, keep=TrainingState.keep):
     keep(self, row, by)
     if len(self.curve) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
-Run.keep = keep
+TrainingState.keep = keep
 from stages.train_base import main
 main()
 """
@@ -45,7 +45,7 @@ def finished(tmp_path_factory) -> Path:
     base = tmp_path_factory.mktemp("own")
     unclip(base / "unclip")
     with pytest.MonkeyPatch.context() as patch:
-        root = enter(base / "finished", base / "unclip", patch)
+        root = enter(base / "finished", "folder", base / "unclip", patch)
         run_all("folder", patch)
     return root
 
@@ -80,10 +80,10 @@ def test_every_file_of_the_folder_is_in_one_split_and_a_single_image_trains(own)
 
 def test_the_balanced_set_can_be_taken_away_and_is_a_data_set_again(own, monkeypatch, capsys):
     run("export", monkeypatch, "guided")
-    real, made = Shards("data/real/train"), Shards("data/synth/guided")
+    real, samples = Shards("data/real/train"), Shards("data/synth/guided")
     rows = list(csv.DictReader(Path("export/guided/images.csv").read_text().splitlines()))
     names = sorted(row["source_image"] for row in rows if row["source"] == "real")
-    assert names == sorted(real.meta(i)["id"] for i in range(len(real))) and len(rows) == len(real) + len(made)
+    assert names == sorted(real.meta(i)["id"] for i in range(len(real))) and len(rows) == len(real) + len(samples)
     for row in rows:
         assert Image.open(Path("export/guided", row["path"])).size == (32, 32)
         assert row["source_image"].split("/")[0] == row["label"] == row["path"].split("/")[0]
@@ -97,9 +97,9 @@ def test_the_balanced_set_can_be_taken_away_and_is_a_data_set_again(own, monkeyp
 
 def test_the_report_says_what_improved_and_which_classes_nobody_can_judge(own, monkeypatch):
     run("improvement", monkeypatch)
-    said = Path("metrics/improvement.md").read_text()
-    assert all(f"**{arm}** against base." in said for arm in ("synaug", "guided"))
-    assert "Too few test images to tell" in said and "emu (0)" in said
+    page = Path("metrics/improvement.md").read_text()
+    assert all(f"**{arm}** against base." in page for arm in ("synaug", "guided"))
+    assert "Too few test images to tell" in page and "emu (0)" in page
 
 
 def spoil() -> list[str]:

@@ -163,8 +163,8 @@ def here() -> str:
 
 def lives(pid: Any, start: Any) -> bool:
     """Whether this machine's process of this number, which began then, lives; the number may be another's by now."""
-    found = started(pid)
-    return found is not None and (found == start or not found or not start)
+    ticks = started(pid)
+    return ticks is not None and (ticks == start or not ticks or not start)
 
 
 def started(pid: Any) -> str | None:

@@ -41,7 +41,7 @@ def run_stage(main: Callable[[], None], shared: bool = False, arguments: bool = 
             raise
         _leave(f"error: cannot use {error.filename or 'a file'}: {_MACHINE[error.errno]} and run again", 2)
     except (MemoryError, RuntimeError) as error:  # the latter is torch's
-        if isinstance(error, RuntimeError) and not any(said in str(error) for said in _NO_MEMORY):
+        if isinstance(error, RuntimeError) and not any(words in str(error) for words in _NO_MEMORY):
             raise
         _leave("error: there is not enough memory; lower the batch or the image size and run again", 2)
     except Terminated:
@@ -69,6 +69,6 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def _leave(line: str, code: int) -> None:
     # The name of a file or a class within it is data: it breaks no line and says nothing to the terminal.
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    sys.stderr.write(shown + "\n")
+    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    sys.stderr.write(printable + "\n")
     raise SystemExit(code)

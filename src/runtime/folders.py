@@ -29,13 +29,16 @@ def link_copy(source: Path, target: Path) -> None:
     Temporary files of killed processes (`.*.tmp`) stay behind.
     """
     if source.is_dir():
-        shutil.copytree(source, target, copy_function=_link, ignore=shutil.ignore_patterns(".*.tmp"))
+        shutil.copytree(source, target, copy_function=link, ignore=shutil.ignore_patterns(".*.tmp"))
     else:
-        _link(source, target)
+        link(source, target)
 
 
-def _link(source: str | Path, target: str | Path) -> None:
-    # A hard link costs nothing; it is impossible across file systems and on some network ones.
+def link(source: str | Path, target: str | Path) -> None:
+    """Make the file `target` a hard link to the source, which costs no room, or a copy where that is impossible.
+
+    So it is across file systems, and on some network ones.
+    """
     try:
         os.link(source, target)
     except OSError:

@@ -1,4 +1,4 @@
-"""What dvc.yaml says of a stage: the arms that it runs for, its code, and the parameters that it may read."""
+"""What dvc.yaml says of a stage (arms, code, parameters that it may read), and what dvc.lock recorded of it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,13 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no `name: value` lines; restore it with git")
     return content
+
+
+def read_lock(path: Path) -> dict[str, Any]:
+    """What DVC recorded of each stage in dvc.lock; nothing if there is no such file, or no stage in it."""
+    content = read_yaml(path) if path.exists() else None
+    stages = content.get("stages") if isinstance(content, dict) else None
+    return stages if isinstance(stages, dict) else {}
 
 
 def stage_entry(stage: str, pipeline: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,9 +48,13 @@ def declared(stage: str, pipeline: Mapping[str, Any], arm: str | None = None) ->
     entries = entry.get("do", entry).get("params") or []
     if others := [name for name in entries if not isinstance(name, str)]:
         raise InputError(f"stage '{stage}' declares parameters of another file, {others[0]}; use params.yaml alone")
-    words = [each for name, each in arms_of(entry).items() if arm in (None, name)] or [{}]
-    found = [_ITEM.sub(lambda match, w=each: str(w[match[1]]), name) for name in entries for each in words]  # type: ignore[misc]
-    return list(dict.fromkeys(found))
+    arms = [words for name, words in arms_of(entry).items() if arm in (None, name)] or [{}]
+    names = [_filled(name, words) for name in entries for words in arms]
+    return list(dict.fromkeys(names))
+
+
+def _filled(text: str, words: Mapping[str, Any]) -> str:
+    return _ITEM.sub(lambda match: str(words[match[1]]), text)
 
 
 def code_of(stage: str, root: Path = Path(".")) -> dict[str, str]:

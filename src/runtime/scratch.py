@@ -20,9 +20,9 @@ from typing import Any
 
 from src.runtime.claims import Claims, Gone
 from src.runtime.errors import InputError
-from src.runtime.files import atomic_write, read_yaml
+from src.runtime.files import atomic_write
 from src.runtime.folders import all_linked, link_copy, put_away, remove, stats_of
-from src.runtime.pipeline import code_of
+from src.runtime.pipeline import code_of, read_lock
 from src.runtime.processes import is_main
 
 WAIT = 600.0  # seconds that a process waits for the main one, which may still be importing or reading
@@ -167,11 +167,9 @@ def _join(scratch: Scratch, stage: str, out: Path, wait: float) -> Scratch | Non
 
 def _in_lock(out: str, files: Sequence[os.stat_result]) -> bool:
     """Whether a stage in dvc.lock has outputs there of that number of files and size: made again to compare."""
-    lock = Path("dvc.lock")
-    stages = read_yaml(lock).get("stages", {}) if lock.exists() else {}
-    found = (len(files), sum(file.st_size for file in files))
-    for stage in stages.values():
-        outs = [one for one in stage["outs"] if Path(one["path"]).is_relative_to(out)]
-        if found == (sum(one.get("nfiles", 1) for one in outs), sum(one.get("size") or 0 for one in outs)):
+    published = (len(files), sum(file.st_size for file in files))
+    for stage in read_lock(Path("dvc.lock")).values():
+        outs = [entry for entry in stage["outs"] if Path(entry["path"]).is_relative_to(out)]
+        if published == (sum(entry.get("nfiles", 1) for entry in outs), sum(entry.get("size") or 0 for entry in outs)):
             return True
     return False

@@ -6,14 +6,14 @@ so that both are damaged or neither is.
 
 import hashlib
 import json
-import os
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from src.runtime.errors import InputError
-from src.runtime.files import atomic_write, hash_file, read_yaml
+from src.runtime.files import atomic_write, hash_file
+from src.runtime.folders import link
+from src.runtime.pipeline import read_lock
 from src.shards.check import damaged
 from src.shards.index import INDEX
 
@@ -53,7 +53,7 @@ def read_record(folder: Path, cache: Path, lock: Path = Path("dvc.lock")) -> Rec
 
     cache: as `dvc cache dir` says. A damaged list is removed: DVC writes it again with the output.
     """
-    for stage, entry in read_yaml(lock)["stages"].items():
+    for stage, entry in read_lock(lock).items():
         for out in entry.get("outs", []):
             if Path(out["path"]) == folder:
                 objects = cache / "files" / "md5"
@@ -63,8 +63,12 @@ def read_record(folder: Path, cache: Path, lock: Path = Path("dvc.lock")) -> Rec
 
 def recorded(lock: Path = Path("dvc.lock")) -> list[Path]:
     """The folders of shards that are outputs in dvc.lock, there or not; real ones first, since synthesis reads them."""
-    stages = (read_yaml(lock) or {}).get("stages", {}) if lock.is_file() else {}
-    outs = [out for entry in stages.values() for out in entry.get("outs", []) if out.get("md5", "").endswith(".dir")]
+    outs = [
+        out
+        for entry in read_lock(lock).values()
+        for out in entry.get("outs", [])
+        if out.get("md5", "").endswith(".dir")
+    ]
     return sorted(path for path in (Path(out["path"]) for out in outs) if path.parent in SHARDS)
 
 
@@ -91,7 +95,7 @@ def seed(scratch: Path, folder: Path, names: list[str]) -> None:
         target = scratch / "shards" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        _link((folder / name).resolve(), target)
+        link((folder / name).resolve(), target)
         atomic_write(scratch / "sums" / f"{name}.sha256", hash_file(target).encode())
 
 
@@ -108,10 +112,3 @@ def _listed(objects: Path, md5: str) -> dict[str, str]:
     # The list may come from somebody else's remote, and what it names gets replaced.
     sound = all(Path(name).name == name and _MD5.fullmatch(md5) for name, md5 in entries.items())
     return entries if sound else {}
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copyfile(source, target)

@@ -21,7 +21,7 @@ def test_packages_that_were_all_looked_up_and_are_sound_pass():
 
 
 @pytest.mark.parametrize(
-    ("said", "reason", "sentence"),
+    ("output", "reason", "sentence"),
     [
         (
             answer(SOUND, UNKNOWN),
@@ -34,6 +34,6 @@ def test_packages_that_were_all_looked_up_and_are_sound_pass():
         ("[]", "", r"nothing was audited \(no answer\)"),
     ],
 )
-def test_what_was_not_looked_up_or_is_flawed_does_not_pass(said, reason, sentence):
+def test_what_was_not_looked_up_or_is_flawed_does_not_pass(output, reason, sentence):
     with pytest.raises(InputError, match=sentence):
-        verdict(said, reason)
+        verdict(output, reason)

@@ -19,11 +19,11 @@ def test_contestants_take_turns_every_other_round_backwards() -> None:
 
 
 def test_the_machine_is_described_without_its_name() -> None:
-    found = machine()
-    assert found["cpu"] and found["cores"] >= 1 and set(found["versions"]) >= {"torch", "prdc", "torch-fidelity"}
-    assert len(found["date"]) == len("2000-01-01")
-    assert not {"host", "hostname", "node"} & set(found)
-    json.dumps(found)
+    facts = machine()
+    assert facts["cpu"] and facts["cores"] >= 1 and set(facts["versions"]) >= {"torch", "prdc", "torch-fidelity"}
+    assert len(facts["date"]) == len("2000-01-01")
+    assert not {"host", "hostname", "node"} & set(facts)
+    json.dumps(facts)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +55,10 @@ def test_ratios_are_of_medians_of_all_repetitions(report) -> None:
     assert [row["count"] for row in report["growth"]] == [12, 24, 60, 120] and report["large"] is None
 
 
+@pytest.mark.slow
 def test_a_large_case_runs_in_a_process_of_its_own_from_files(monkeypatch) -> None:
     monkeypatch.setattr(metrics_large, "REPEATS", {"density_coverage": 1, "fid": 1})
-    found = metrics_large.large(30, 8)
-    assert found["count"] == 30 and len(found["fid"]["seconds"]) == 1 and found["fid"]["values"][0] > 0
-    assert 0 < found["density_coverage"]["peak_gib"][0] < 4
-    assert set(found["density_coverage"]["values"][0]) == {"density", "coverage", "precision"}
+    case = metrics_large.large(30, 8)
+    assert case["count"] == 30 and len(case["fid"]["seconds"]) == 1 and case["fid"]["values"][0] > 0
+    assert 0 < case["density_coverage"]["peak_gib"][0] < 4
+    assert set(case["density_coverage"]["values"][0]) == {"density", "coverage", "precision"}

@@ -29,12 +29,12 @@ def uninterrupted(micro, warm, known, tmp_path_factory) -> Callable[[str], Unint
         if name not in seen:
             folder = lay_out(micro.root, tmp_path_factory.mktemp("plain") / "folder", known[name])
             ended = warm.run(known[name], folder)  # once without: it also warms the process
-            assert ended.status == 0, ended.said
+            assert ended.status == 0, ended.output
             plain = results(folder), working(folder)
             lay_out(micro.root, folder, known[name])
             note = folder.parent / "points.txt"
             ended = warm.run(known[name], folder, {"kind": "record", "to": str(note)})
-            assert ended.status == 0 and (results(folder), working(folder)) == plain, ended.said
+            assert ended.status == 0 and (results(folder), working(folder)) == plain, ended.output
             seen[name] = Uninterrupted(*plain, note.read_text().splitlines())
         return seen[name]
 

@@ -29,13 +29,13 @@ def test_a_disk_that_fills_up_costs_a_sentence_and_nothing_else(stage, warm, kno
         if ended.status == 0:
             break
         failures += 1
-        assert (ended.status, FULL in ended.sentence()) == (2, True), ended.said
+        assert (ended.status, FULL in ended.sentence()) == (2, True), ended.output
         assert torn(state(folder, known[stage]), old, whole) == []
         assert finished.items() <= shards(folder / ".dvc").items(), "what was finished is kept"
         finished = shards(folder / ".dvc")
     assert failures >= 2
     ended = warm.run(known[stage], folder)
-    assert (ended.status, whole.differences(folder)) == (0, []), ended.said
+    assert (ended.status, whole.differences(folder)) == (0, []), ended.output
 
 
 @pytest.mark.parametrize("code", BARRED)
@@ -47,17 +47,17 @@ def test_a_folder_that_cannot_be_written_costs_a_sentence_and_nothing_else(
     whole, folder = uninterrupted(stage), trial(stage)
     old = state(folder, known[stage])
     ended = warm.run(known[stage], folder, {"kind": "refuse", "folder": where, "code": code})
-    assert ended.status == 2 and BARRED[code] in ended.sentence(), ended.said
+    assert ended.status == 2 and BARRED[code] in ended.sentence(), ended.output
     assert torn(state(folder, known[stage]), old, whole) == []
     ended = warm.run(known[stage], folder)
-    assert (ended.status, whole.differences(folder)) == (0, []), ended.said
+    assert (ended.status, whole.differences(folder)) == (0, []), ended.output
 
 
 @pytest.mark.parametrize("stage", ["synth_synaug", "retrain@guided"])
 def test_a_clock_that_jumps_by_hours_changes_no_byte(stage, warm, known, uninterrupted, trial):
     whole, folder = uninterrupted(stage), trial(stage)
     ended = warm.run(known[stage], folder, {"kind": "clock", "seed": 0})
-    assert (ended.status, whole.differences(folder)) == (0, []), ended.said
+    assert (ended.status, whole.differences(folder)) == (0, []), ended.output
 
 
 @pytest.fixture
@@ -83,13 +83,13 @@ def test_a_small_file_system_that_fills_up_and_is_then_enlarged(
     for room in rooms:
         mounting.mount("-o", f"remount,size={used // 1024 + room}k", str(tmp_path))
         ended = mounting.run(known[stage], tmp_path / "trial")
-        assert ended.status == 2 and FULL in ended.sentence(), ended.said
+        assert ended.status == 2 and FULL in ended.sentence(), ended.output
         assert torn(state(folder, known[stage]), old, whole) == []
         assert finished.items() <= shards(folder / ".dvc").items(), "what was finished is kept"
         finished = shards(folder / ".dvc")
     mounting.mount("-o", "remount,size=64m", str(tmp_path))
     ended = mounting.run(known[stage], tmp_path / "trial")
-    assert (ended.status, whole.differences(folder)) == (0, []), ended.said
+    assert (ended.status, whole.differences(folder)) == (0, []), ended.output
 
 
 def test_a_file_system_that_is_read_only_and_is_then_writable(mounting, micro, known, uninterrupted, tmp_path):
@@ -100,8 +100,8 @@ def test_a_file_system_that_is_read_only_and_is_then_writable(mounting, micro, k
     before = results(folder)
     mounting.mount("-o", "remount,ro", str(tmp_path))
     ended = mounting.run(known[stage], tmp_path / "trial")
-    assert ended.status == 2 and BARRED[errno.EROFS] in ended.sentence(), ended.said
+    assert ended.status == 2 and BARRED[errno.EROFS] in ended.sentence(), ended.output
     assert results(folder) == before
     mounting.mount("-o", "remount,rw", str(tmp_path))
     ended = mounting.run(known[stage], tmp_path / "trial")
-    assert (ended.status, whole.differences(folder)) == (0, []), ended.said
+    assert (ended.status, whole.differences(folder)) == (0, []), ended.output

@@ -48,9 +48,9 @@ def chosen(stage: str, points: list[str]) -> list[str]:
     if ALL or len(points) < 20:
         return points
     kinds = [[point for point in points if re.match(kind, point)] for kind in KINDS]
-    found = [kind[len(kind) // 2] for kind in kinds if kind]
-    few = FEW.get(stage, len(found))
-    return [found[i * len(found) // few] for i in range(few)]
+    middles = [kind[len(kind) // 2] for kind in kinds if kind]
+    few = FEW.get(stage, len(middles))
+    return [middles[i * len(middles) // few] for i in range(few)]
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -63,11 +63,11 @@ def test_killed_at_any_kind_of_point_a_stage_leaves_whole_outputs_and_its_rerun_
         folder = trial(stage)
         old = state(folder, known[stage])
         ended = warm.run(known[stage], folder, {"kind": "kill", "point": point})
-        assert ended.status == -signal.SIGKILL, (point, ended.said)
+        assert ended.status == -signal.SIGKILL, (point, ended.output)
         left, finished = state(folder, known[stage]), shards(folder / ".dvc")
         assert torn(left, old, whole) == [], point
 
         ended = warm.run(known[stage], folder)
-        assert (ended.status, whole.differences(folder)) == (0, []), (point, ended.said)
+        assert (ended.status, whole.differences(folder)) == (0, []), (point, ended.output)
         again = [name for stamp, name in finished.items() if stamp not in shards(folder / "data")]
         assert len(again) <= 1, f"killed at '{point}', the stage made these finished shards again: {again}"

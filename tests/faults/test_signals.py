@@ -61,9 +61,9 @@ class Repro:
     def release(self) -> str:
         """Let the worker go on, if it lives, and wait for the end of all; return what they said."""
         self.flag.unlink()
-        said = self.process.communicate()[0]  # the end of a worker without DVC, too: it has the same pipe
+        output = self.process.communicate()[0]  # the end of a worker without DVC, too: it has the same pipe
         psutil.wait_procs([self.worker])
-        return said
+        return output
 
 
 @pytest.fixture
@@ -84,8 +84,8 @@ def test_after_a_signal_the_same_command_ends_with_the_same_bytes(number, whom, 
     before, lock = results(repository), (repository / "dvc.lock").read_text()
     first = Repro(repository, stage)
     first.send(number, whom)
-    said = first.release()
-    assert "Traceback" not in said, said
+    output = first.release()
+    assert "Traceback" not in output, output
     if (number, whom) != (signal.SIGINT, "dvc"):
         assert first.process.returncode != 0
     again(repository, stage)
@@ -115,9 +115,9 @@ def test_images_that_are_published_but_not_yet_known_to_dvc_are_not_made_again(r
         path.unlink()
     shutil.rmtree(repository / ".dvc/cache")  # where equal images lie, of which DVC would take those
     assert warm.run(known[SYNTH], repository).status == 0  # and here DVC is killed
-    made = {path.stat().st_mtime_ns for path in shards.glob("*.tar")}
+    written = {path.stat().st_mtime_ns for path in shards.glob("*.tar")}
     dvc(repository, "repro", "--single-item", SYNTH)
-    assert {path.stat().st_mtime_ns for path in shards.glob("*.tar")} == made
+    assert {path.stat().st_mtime_ns for path in shards.glob("*.tar")} == written
 
 
 def test_a_lock_that_names_a_living_process_is_told_by_dvc_and_removed_as_the_readme_says(repository):
@@ -126,7 +126,7 @@ def test_a_lock_that_names_a_living_process_is_told_by_dvc_and_removed_as_the_re
     lock = repository / ".dvc/tmp/rwlock"
     lock.parent.mkdir(exist_ok=True)
     lock.write_text(json.dumps({"write": {str(repository / "data/merged/guided.csv"): owner}, "read": {}}))
-    said = dvc(repository, "repro", "--single-item", "--force", MERGE, fails=True)
-    assert f"(PID {os.getpid()}): dvc repro" in said and ".dvc/tmp/rwlock' and try again" in said
+    output = dvc(repository, "repro", "--single-item", "--force", MERGE, fails=True)
+    assert f"(PID {os.getpid()}): dvc repro" in output and ".dvc/tmp/rwlock' and try again" in output
     lock.unlink()
     again(repository, MERGE)

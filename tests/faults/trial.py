@@ -10,9 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tests.micro import RESULTS, arms, digests, environment, outputs
+from tests.micro import (
+    RESULTS,
+    arms,
+    digests,
+    environment,
+    keep_data_sets,
+    outputs,
+    read_yaml,
+    without_code,
+    write_yaml,
+)
 
 OLD = "of an earlier run\n"
 OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount")
@@ -32,12 +40,12 @@ class Stage:
 
 def stages(repository: Path) -> dict[str, Stage]:
     """All stages by their names, as DVC says them."""
-    found = {}
-    for name, told in yaml.safe_load((repository / "dvc.yaml").read_text())["stages"].items():
-        for arm in arms(told):
-            paths = tuple(path for _, path, _ in outputs({**told, "matrix": {"arm": [arm]}}))
-            found[f"{name}@{arm}".rstrip("@")] = Stage(name, arm, paths)
-    return found
+    by_name = {}
+    for name, entry in read_yaml(repository / "dvc.yaml")["stages"].items():
+        for arm in arms(entry):
+            paths = tuple(path for _, path, _ in outputs(entry, arm))
+            by_name[f"{name}@{arm}".rstrip("@")] = Stage(name, arm, paths)
+    return by_name
 
 
 @dataclass(frozen=True)
@@ -45,12 +53,12 @@ class Ended:
     """status: the exit code, or minus the signal that ended the process. said: all that it wrote."""
 
     status: int
-    said: str
+    output: str
 
     def sentence(self) -> str:
         """The one line that tells the user what is wrong; where there is a traceback, it is none."""
         (line,) = (
-            line for line in self.said.replace("\r", "\n").splitlines() if line.startswith(("error", "Traceback"))
+            line for line in self.output.replace("\r", "\n").splitlines() if line.startswith(("error", "Traceback"))
         )
         return line
 
@@ -78,7 +86,7 @@ class Warm:
     def mount(self, *arguments: str) -> None:
         """Mount something that no other process sees, where that is allowed: `mounts`."""
         done = self._ask(mount=["mount", *arguments])
-        assert done.status == 0, done.said
+        assert done.status == 0, done.output
 
     def seen(self, folder: Path) -> Path:
         """The folder as that process sees it, whose mounts may be its own."""
@@ -119,10 +127,11 @@ class Uninterrupted:
 def lay_out(repository: Path, folder: Path, stage: Stage) -> Path:
     """A new folder with all that stages read, and with the stage's outputs as if they were of other settings."""
     shutil.rmtree(folder, ignore_errors=True)
-    for name in ("params.yaml", "dvc.yaml", "prompts", *RESULTS):
-        copy = shutil.copytree if (repository / name).is_dir() else shutil.copy
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        copy(repository / name, folder / name)
+    for name in ("prompts", *RESULTS):
+        shutil.copytree(repository / name, folder / name)
+    shutil.copy(repository / "params.yaml", folder)
+    keep_data_sets(folder, ("digits",))
+    write_yaml(folder / "dvc.yaml", without_code(repository))
     for name in stage.outputs:
         path = folder / name
         if path.is_dir():
@@ -135,12 +144,14 @@ def lay_out(repository: Path, folder: Path, stage: Stage) -> Path:
 
 def state(folder: Path, stage: Stage) -> dict[str, dict[str, str]]:
     """By each of the stage's outputs, the digests of its files; none of an output that is not there."""
-    found = {}
+    by_output = {}
     for name in stage.outputs:
         path = folder / name
-        one = {name: hashlib.sha256(path.read_bytes()).hexdigest()} if path.is_file() else digests(path)
-        found[name] = {os.path.relpath(file, folder) if path.is_dir() else file: digest for file, digest in one.items()}
-    return found
+        files = {name: hashlib.sha256(path.read_bytes()).hexdigest()} if path.is_file() else digests(path)
+        by_output[name] = {
+            os.path.relpath(file, folder) if path.is_dir() else file: digest for file, digest in files.items()
+        }
+    return by_output
 
 
 def torn(left: dict[str, dict[str, str]], old: dict[str, dict[str, str]], whole: Uninterrupted) -> list[str]:
@@ -152,8 +163,8 @@ def torn(left: dict[str, dict[str, str]], old: dict[str, dict[str, str]], whole:
 
 def results(folder: Path) -> dict[str, str]:
     """Digests of all that stages write but their cost, whose times differ; temporary files included."""
-    found = digests(*(folder / name for name in RESULTS))
-    return {os.path.relpath(path, folder): digest for path, digest in found.items() if "metrics/cost/" not in path}
+    files = digests(*(folder / name for name in RESULTS))
+    return {os.path.relpath(path, folder): digest for path, digest in files.items() if "metrics/cost/" not in path}
 
 
 def working(folder: Path) -> list[str]:
@@ -164,5 +175,5 @@ def working(folder: Path) -> list[str]:
 
 def shards(folder: Path) -> dict[int, str]:
     """The finished shards below the folder by the time at which each was written, which linking and publishing keep."""
-    found = (path for path in folder.rglob("shard-*.tar") if path.parent.name != "claims")
-    return {path.stat().st_mtime_ns: path.name for path in found if ".tmp/" not in str(path)}
+    paths = (path for path in folder.rglob("shard-*.tar") if path.parent.name != "claims")
+    return {path.stat().st_mtime_ns: path.name for path in paths if ".tmp/" not in str(path)}

@@ -24,29 +24,29 @@ from tests.faults.points import install
 def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
-        said = _mount(request["mount"]) if "mount" in request else _run(request)
-        sys.stdout.write(json.dumps(said) + "\n")
+        output = _mount(request["mount"]) if "mount" in request else _run(request)
+        sys.stdout.write(json.dumps(output) + "\n")
         sys.stdout.flush()
 
 
 def _mount(arguments: list[str]) -> dict[str, Any]:
     done = subprocess.run(arguments, text=True, capture_output=True)
-    return {"status": done.returncode, "said": done.stderr}
+    return {"status": done.returncode, "output": done.stderr}
 
 
 def _run(request: dict[str, Any]) -> dict[str, Any]:
     assert len(os.listdir("/proc/self/task")) == 1, "this process has threads, which no fork survives"
-    with tempfile.TemporaryFile("w+b") as said, tempfile.NamedTemporaryFile("r") as imported:
+    with tempfile.TemporaryFile("w+b") as output, tempfile.NamedTemporaryFile("r") as imported:
         child = os.fork()
         if child == 0:
-            os.dup2(said.fileno(), 1)
-            os.dup2(said.fileno(), 2)
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
             _stage(request, imported.name)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         for name in imported.read().split():  # for the children to come
             _import(name)
-        said.seek(0)
-        return {"status": status, "said": said.read().decode()}
+        output.seek(0)
+        return {"status": status, "output": output.read().decode()}
 
 
 def _stage(request: dict[str, Any], imported: str) -> None:

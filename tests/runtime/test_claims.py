@@ -30,9 +30,9 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(claims, "time", SimpleNamespace(monotonic=lambda: made.now, sleep=made.sleep))
-    return made
+    built = Clock()
+    monkeypatch.setattr(claims, "time", SimpleNamespace(monotonic=lambda: built.now, sleep=built.sleep))
+    return built
 
 
 @pytest.fixture
@@ -40,15 +40,15 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Claims]
     """The claims of a process that another machine runs, which counts when the test says so."""
     with monkeypatch.context() as patch:
         patch.setattr(claims, "here", lambda: ELSEWHERE)
-        made = Claims(tmp_path)
-    yield made
+        built = Claims(tmp_path)
+    yield built
 
 
 def test_a_claim_has_one_owner_until_it_is_released(tmp_path: Path) -> None:
-    with Claims(tmp_path) as one, Claims(tmp_path) as two:
-        assert one.take("a") and not two.take("a") and two.take("b")
-        one.release("a")
-        assert two.take("a") and not one.take("a")
+    with Claims(tmp_path) as first, Claims(tmp_path) as second:
+        assert first.take("a") and not second.take("a") and second.take("b")
+        first.release("a")
+        assert second.take("a") and not first.take("a")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -202,16 +202,16 @@ def test_a_folder_that_is_gone_is_said_and_not_made_again(tmp_path: Path) -> Non
 
 
 def test_the_others_are_those_who_live(tmp_path: Path, foreign: Claims, clock: Clock) -> None:
-    one, two = Claims(tmp_path), Claims(tmp_path, patience=60)
-    one.take("one")
-    assert not one.others()
-    two.take("two")
-    assert one.others() and two.others()
-    one.release("one")
-    assert not two.others()
+    first, second = Claims(tmp_path), Claims(tmp_path, patience=60)
+    first.take("one")
+    assert not first.others()
+    second.take("two")
+    assert first.others() and second.others()
+    first.release("one")
+    assert not second.others()
     foreign.take("far")
     (tmp_path / ".far.tmp").touch()
-    assert not two.others() and clock.now >= 160  # watched for the patience, in vain
+    assert not second.others() and clock.now >= 160  # watched for the patience, in vain
 
 
 def test_another_machines_process_that_counts_while_it_is_watched_lives(

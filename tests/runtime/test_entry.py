@@ -112,3 +112,15 @@ def test_a_command_without_arguments_refuses_some(capsys, monkeypatch):
     with pytest.raises(SystemExit) as left:
         run_stage(lambda: pytest.fail("it ran"), arguments=False)
     assert left.value.code == 2 and "takes no arguments, such as --epochs" in capsys.readouterr().err
+
+
+def test_a_stage_that_its_parent_keeps_from_ctrl_c_as_nohup_does_goes_on():
+    """SIGTERM still ends it: that is what a scheduler sends."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run_stage(lambda: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(SystemExit) as stop:
+            run_stage(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert stop.value.code == 143

@@ -93,7 +93,7 @@ def test_a_file_that_a_killed_process_left_unfinished_is_removed_and_one_that_is
 
 def written_by(folder: Path, what: str, status: int) -> None:
     """Let another process write `folder`/a."""
-    code = f"import os, signal\nfrom src import files\nwith files.writing('a') as file:\n    {what}"
+    code = f"import os, signal\nfrom src.runtime import files\nwith files.writing('a') as file:\n    {what}"
     here = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     assert subprocess.run([sys.executable, "-c", code], cwd=folder, env=here).returncode == status
 

@@ -1,6 +1,5 @@
 """A stage or command on wrong input, run in this process: what it says, and that it touched nothing."""
 
-import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,22 +8,23 @@ import pytest
 
 from src.runtime.entry import run_stage
 from tests.micro import RESULTS, digests
+from tests.small import script
 
 
 def stopped(stage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
     """Run the stage, which must stop with exit code 2 and write nothing. Returns the one sentence that it says."""
     name, *arguments = stage.split()
     monkeypatch.setattr(sys, "argv", [name, *arguments])
-    main: Callable[[], None] = importlib.import_module(f"stages.{name}").main
+    main: Callable[[], None] = script(name).main
     before = digests(*map(Path, RESULTS))
     capsys.readouterr()
     with pytest.raises(SystemExit) as exit_:
         run_stage(main)
     assert exit_.value.code == 2
     assert digests(*map(Path, RESULTS)) == before
-    said = capsys.readouterr().err
-    (line,) = (line for line in said.splitlines() if line.startswith("error: "))
-    assert "Traceback" not in said
+    output = capsys.readouterr().err
+    (line,) = (line for line in output.splitlines() if line.startswith("error: "))
+    assert "Traceback" not in output
     return line
 
 

@@ -53,9 +53,9 @@ def refused(main, capsys: pytest.CaptureFixture[str]) -> str:
     before = digests(Path("."))
     with pytest.raises(SystemExit) as exit_:
         main()
-    said = capsys.readouterr().err
-    assert exit_.value.code == 2 and said.startswith("usage: ") and "Traceback" not in said
-    (line,) = (line for line in said.splitlines() if ": error: " in line)
+    output = capsys.readouterr().err
+    assert exit_.value.code == 2 and output.startswith("usage: ") and "Traceback" not in output
+    (line,) = (line for line in output.splitlines() if ": error: " in line)
     assert digests(Path(".")) == before
     return line
 

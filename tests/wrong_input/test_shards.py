@@ -131,7 +131,7 @@ def test_a_merged_index_that_is_not_as_it_was_written_is_one_sentence(merged, wo
 
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-TOLD: dict[str, tuple[Any, str]] = {
+OTHER_NAMES: dict[str, tuple[Any, str]] = {
     "a list": (DIGITS, f"{NAMES} is damaged; run `dvc repro` to prepare the data again"),
     "nothing": (None, f"{NAMES} is damaged"),
     "no names": ({"classes": [], "contexts": None}, f"{NAMES} is damaged"),
@@ -148,8 +148,8 @@ TOLD: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("told", TOLD)
-def test_names_that_are_not_those_of_the_data_are_one_sentence(told, workspace, capsys, monkeypatch):
-    content, sentence = TOLD[told]
+@pytest.mark.parametrize("names", OTHER_NAMES)
+def test_names_that_are_not_those_of_the_data_are_one_sentence(names, workspace, capsys, monkeypatch):
+    content, sentence = OTHER_NAMES[names]
     edit(NAMES, lambda data: json.dumps(content).encode())
     assert sentence in stopped("train_base", capsys, monkeypatch)
