@@ -20,6 +20,7 @@ from src.runtime.pipeline import arms_of
 from src.versions.import_closure import ROOT
 
 RESULTS = ("data", "metrics", "models")  # the folders that stages write
+TIMES = ("metrics/cost/", "metrics/sampling/")  # what differs between any two runs
 GENERATOR = "models/tiny_unclip"
 MODELS = (GENERATOR, "models/tiny_decoder")  # of the frozen stages, in git
 DATA_SETS = ("digits", "digits_waterbirds", "folder", "csv")  # those that tests of the micro run choose
@@ -207,7 +208,7 @@ def warm() -> list[str]:
 
 def results() -> dict[str, str]:
     """Digests of all that stages wrote into the working directory but their cost, whose times differ between runs."""
-    return {path: digest for path, digest in digests(*map(Path, RESULTS)).items() if "metrics/cost/" not in path}
+    return {path: digest for path, digest in digests(*map(Path, RESULTS)).items() if not path.startswith(TIMES)}
 
 
 def digests(*folders: Path) -> dict[str, str]:

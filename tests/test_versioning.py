@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.micro import RESULTS, commit, digests, dvc, environment, results, run, set_parameters
+from tests.micro import RESULTS, TIMES, commit, digests, dvc, environment, results, run, set_parameters
 
 pytestmark = pytest.mark.slow
 
 AFTER_SYNTH_GUIDED = ["synth_guided", "merge_balance@guided", "retrain@guided", "eval_fid_density_coverage", "eval_acc"]
 OBSERVERS = ["summarise", "draw_sheets", "measure_cost@guided"]  # of these; cheap, and not in the run-cache
-TIMES = ("metrics/cost/", "metrics/sampling/")  # differ between any two runs
 
 
 def ran(said: str) -> list[str]:

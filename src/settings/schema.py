@@ -40,29 +40,6 @@ class Section:
     _stage: str
     _path: str
 
-    # TRANSITION: mapping access for rooms not converted yet
-    def as_dict(self) -> dict[str, Any]:
-        return plain(self)
-
-    def keys(self) -> Any:
-        return plain(self).keys()
-
-    def items(self) -> Any:
-        return plain(self).items()
-
-    def __iter__(self) -> Any:
-        return iter(plain(self))
-
-    def __contains__(self, name: object) -> bool:
-        return name in plain(self)
-
-    def __getitem__(self, name: str) -> Any:
-        value = getattr(self, name)
-        return plain(value) if not isinstance(value, Section) else value
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return plain(vars(self)[name]) if name in vars(self) else default
-
     if not TYPE_CHECKING:  # to a type checker there are the declared fields and no other
 
         def __getattribute__(self, name: str) -> Any:

@@ -164,7 +164,8 @@ def torn(left: dict[str, dict[str, str]], old: dict[str, dict[str, str]], whole:
 def results(folder: Path) -> dict[str, str]:
     """Digests of all that stages write but their cost, whose times differ; temporary files included."""
     files = digests(*(folder / name for name in RESULTS))
-    return {os.path.relpath(path, folder): digest for path, digest in files.items() if "metrics/cost/" not in path}
+    names = {os.path.relpath(path, folder): digest for path, digest in files.items()}
+    return {name: digest for name, digest in names.items() if not name.startswith(TIMES)}
 
 
 def working(folder: Path) -> list[str]:
