@@ -39,7 +39,7 @@ from src.runtime.markdown import markdown_table
 from src.runtime.pipeline import read_mapping
 from src.settings.params import Params, resolve
 from src.shards.store import Shards
-from src.synthesis.budget import plan_for
+from src.synthesis.plan import synthesis_plan
 from src.synthesis.production import cut
 from src.synthesis.prompts import Prompts
 from src.training.samplers import balanced_minibatches, class_uniform, instance_uniform
@@ -93,7 +93,7 @@ def run(arm: str, step: int, folder: Path, started: float) -> dict[str, Any]:
     labels = np.repeat(np.arange(len(counts)), counts)
     settings = {"conditioned": arm == "guided", "modified": arm == "synaug"}
     prompts = Prompts("prompts/imagenet_lt.yaml", names.classes)
-    plan = timed("plan", lambda: plan_for(params.budget, labels, None, names, params.seed, prompts, **settings))
+    plan = timed("plan", lambda: synthesis_plan(params.budget, labels, None, names, params.seed, prompts, **settings))
     shards = timed("cut", lambda: cut(plan, params.synth.shard_size))
     real, synthetic = timed("read indices", lambda: (Shards(folder / "real"), Shards(folder / "synthetic")))
     merged = timed("merge", lambda: (uniformise if arm == "synaug" else union)(real, synthetic))

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.micro import (
     RESULTS,
+    TIMES,
     arms,
     digests,
     environment,
