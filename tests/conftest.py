@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -24,9 +25,9 @@ AS_AT_A_TERMINAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: s
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests first, so that pytest-xdist's workers end together; what shares a fixture that takes long, on one.
+    """Slow tests first, so that pytest-xdist's workers end together.
 
-    The first of them builds the micro run while the others have work that does not need it.
+    The first builds the micro run while the others have work that does not need it.
     """
 
     def turn(item: pytest.Item) -> int:
@@ -37,10 +38,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 1 + ("micro" in getattr(item, "fixturenames", ()))
 
     items.sort(key=turn)
-    for item in items:
-        folder, name = item.path.parent.name, item.path.name
-        group = item.name if name == "test_every_dataset.py" else folder if folder == "faults" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What shares a fixture that takes long is one worker's: a file, all of the faults, one data set."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Shared(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            if file.endswith("test_every_dataset.py"):
+                return nodeid
+            return file.rpartition("/")[0] if "/faults/" in file else file
+
+    return Shared(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
