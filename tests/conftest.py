@@ -19,13 +19,14 @@ from tests.once import once
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+SLOW = {"micro", "presets", "place"}  # fixtures: the pipeline, networks of all sorts of generators, real processes
 LIMIT, AGAIN = 300, 30  # seconds for a test and what it sets up, and until it is told again if it goes on all the same
 AS_AT_A_TERMINAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL,
                     signal.SIGCHLD: signal.SIG_DFL, signal.SIGALRM: signal.SIG_DFL}  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests first, so that pytest-xdist's workers end together.
+    """Slow tests, which those with slow fixtures are too, first, so that pytest-xdist's workers end together.
 
     The first builds the micro run while the others have work that does not need it.
     """
@@ -33,10 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def turn(item: pytest.Item) -> int:
         if item.path.parent.name == "faults":
             return 0
-        if not item.get_closest_marker("slow"):
-            return 3
-        return 1 + ("micro" in getattr(item, "fixturenames", ()))
+        return 1 + ("micro" in getattr(item, "fixturenames", ())) if item.get_closest_marker("slow") else 3
 
+    for item in items:
+        if not SLOW.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=turn)
 
 
