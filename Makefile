@@ -5,12 +5,12 @@ DROP ?= (base|real)\.
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Slow tests first and in groups, as tests/conftest.py says.
+# Slow tests first, and those of one fixture on one worker, as tests/conftest.py says.
 define CHECKED
 $(BIN)/ruff check .
 $(BIN)/ruff format --check .
 $(BIN)/mypy src
-OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 endef
 
 .DEFAULT_GOAL := help

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -18,29 +19,42 @@ from tests.once import once
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+SLOW = {"micro", "presets", "place"}  # fixtures: the pipeline, networks of all sorts of generators, real processes
 LIMIT, AGAIN = 300, 30  # seconds for a test and what it sets up, and until it is told again if it goes on all the same
 AS_AT_A_TERMINAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL,
                     signal.SIGCHLD: signal.SIG_DFL, signal.SIGALRM: signal.SIG_DFL}  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests first, so that pytest-xdist's workers end together; what shares a fixture that takes long, on one.
+    """Slow tests, which those with slow fixtures are too, first, so that pytest-xdist's workers end together.
 
-    The first of them builds the micro run while the others have work that does not need it.
+    The first builds the micro run while the others have work that does not need it.
     """
 
     def turn(item: pytest.Item) -> int:
         if item.path.parent.name == "faults":
             return 0
-        if not item.get_closest_marker("slow"):
-            return 3
-        return 1 + ("micro" in getattr(item, "fixturenames", ()))
+        return 1 + ("micro" in getattr(item, "fixturenames", ())) if item.get_closest_marker("slow") else 3
 
-    items.sort(key=turn)
     for item in items:
-        folder, name = item.path.parent.name, item.path.name
-        group = item.name if name == "test_every_dataset.py" else folder if folder == "faults" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        if not SLOW.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=turn)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What shares a fixture that takes long is one worker's: a file, all of the faults, one data set."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Shared(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            if file.endswith("test_every_dataset.py"):
+                return nodeid
+            return file.rpartition("/")[0] if "/faults/" in file else file
+
+    return Shared(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

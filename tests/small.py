@@ -93,7 +93,8 @@ def run(stage: str, monkeypatch: pytest.MonkeyPatch, *arms: str) -> None:
 
 def script(name: str) -> ModuleType:
     """The module of a stage or command."""
-    return importlib.import_module(f"{'stages' if name in STAGES else 'commands'}.{name}")
+    folder = "stages" if (ROOT / "stages" / f"{name}.py").exists() else "commands"
+    return importlib.import_module(f"{folder}.{name}")
 
 
 def run_all(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

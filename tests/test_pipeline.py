@@ -285,6 +285,7 @@ def test_the_lock_is_there():
 
 
 @pytest.mark.skipif(not (ROOT / "dvc.lock").is_file(), reason="dvc.lock does not exist; test_the_lock_is_there fails")
+@pytest.mark.slow
 def test_lock_code_parameters_and_committed_results_agree(tmp_path):
     """In a copy without data: `dvc repro` would run nothing."""
     output = run_dvc(copy_repository(tmp_path / "copy"), "repro", "--allow-missing", "--dry")

@@ -35,6 +35,7 @@ def report(tmp_path_factory) -> dict[str, Any]:
     return read_json(out)
 
 
+@pytest.mark.slow
 def test_values_equal_those_of_the_packages(report) -> None:
     assert [(row["features"], row["dtype"]) for row in report["neighbours"]] == [
         ("normal", "float32"), ("normal", "float64"), ("classes", "float32"),
@@ -46,6 +47,7 @@ def test_values_equal_those_of_the_packages(report) -> None:
         assert row["relative_error"]["ours"] < 1e-11
 
 
+@pytest.mark.slow
 def test_ratios_are_of_medians_of_all_repetitions(report) -> None:
     row = report["neighbours"][0]
     assert all(len(times) == report["repeats"] == 2 for times in row["seconds"].values())

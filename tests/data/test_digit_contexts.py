@@ -76,6 +76,7 @@ def test_an_unknown_context_is_refused_with_the_known_ones():
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_the_shipped_generator_reads_the_contexts_of_real_digits():
     """Zero-shot, its own CLIP, each digit's class given; guessing would read a sixth."""
     preset = yaml.safe_load((ROOT / "params.yaml").read_text())["generators"]["tiny_unclip"]

@@ -98,6 +98,7 @@ def test_dinov2_is_the_class_token_at_224_pixels(weights) -> None:
     assert found.shape == (3, 16) and close(found, expected)
 
 
+@pytest.mark.slow
 def test_inception_features_equal_torch_fidelitys(weights, tmp_path) -> None:
     reference = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(weights / "inception.pth"))
     with torch.no_grad():

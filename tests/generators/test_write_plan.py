@@ -20,6 +20,8 @@ from src.synthesis.shelf import spent
 from src.synthesis.synthesiser import Synthesiser
 from tests.generators.scene import GUIDED, Scene, change, images_of
 
+pytestmark = pytest.mark.slow
+
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

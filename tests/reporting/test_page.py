@@ -4,6 +4,7 @@ import io
 import re
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from src.reporting.blocks import Side, Table
@@ -137,6 +138,7 @@ def test_a_picture_in_the_page_has_every_pixel_of_its_file(healthy):
             assert np.array_equal(np.asarray(before), np.asarray(after))
 
 
+@pytest.mark.slow
 def test_of_many_classes_the_figures_show_the_rarest_and_the_tables_all(tmp_path):
     """The class with the lowest agreement is told though it is a frequent one, which the figure leaves out."""
     classes = [f"class {k:03d}" for k in range(200)]
@@ -152,6 +154,7 @@ def test_of_many_classes_the_figures_show_the_rarest_and_the_tables_all(tmp_path
     assert len(checked(page(document)).tables) > 0
 
 
+@pytest.mark.slow
 def test_this_repositorys_own_report_shows_every_picture_below_5_mb(tmp_path):
     html = page(made.report_of(ROOT, tmp_path))
     assert "would grow beyond" not in html and len(html.encode()) < 5e6

@@ -146,7 +146,7 @@ def test_a_published_data_set_that_is_not_whole_is_one_sentence(case, workspace,
     [
         ("utkface", {"target": "age", "sensitive": "age"}, "target and datasets.utkface.sensitive are both age"),
         ("utkface", {"target": "mood"}, "unknown attribute of UTKFace 'mood'; choose one of: age, gender, race"),
-        ("utkface", {"drop_races": [9]}, "datasets.utkface.drop_races must be at most 4, not 9"),
+        ("utkface", {"drop_races": [9]}, "datasets.utkface.drop_races.0 must be at most 4, not 9"),
         ("utkface", {"drop_races": 4}, "datasets.utkface.drop_races must be a list, not 4"),
         ("nico", {"held_out": 2}, "datasets.nico.held_out must be at least 3, not 2"),
         ("cifar10_lt", {"val_per_class": 5000}, "val_per_class 5000 leaves nothing of 10 images per class; lower it"),

@@ -200,6 +200,7 @@ class SamePrompts:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_imagenet_lt_filled_to_1300_is_1_184_154_images_to_make(monkeypatch):
     counts = imagenet_lt_like()
     assert len(counts) == 1000 and sum(counts) == 115846 and (max(counts), min(counts)) == (1280, 5)
