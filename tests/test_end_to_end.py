@@ -60,7 +60,7 @@ def reproduced(micro, tmp_path_factory) -> Path:
         shutil.copytree(micro.root / model, root / model)
     dvc(root, "commit", "--force", "train_generator", "train_tiny_decoder")
     commit(root)
-    said = dvc(root, "repro")
+    said = dvc(root, "repro", fresh=True)
     assert len(ran(said)) == 14 and not {"train_generator", "train_tiny_decoder"} & set(ran(said))
     commit(root)
     return root

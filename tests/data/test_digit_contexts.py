@@ -13,8 +13,6 @@ from src.generators.tiny.corpus import INKS as GENERATOR_INKS
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
 from src.settings.dataset_settings import PoseRange
-from src.settings.schema import build
-from src.settings.sections import GeneratorSettings
 from src.synthesis.prompts import Prompts
 from src.versions.import_closure import ROOT
 from tests.generators.miniatures import load
@@ -81,7 +79,7 @@ def test_the_shipped_generator_reads_the_contexts_of_real_digits():
     """Zero-shot, its own CLIP, each digit's class given; guessing would read a sixth."""
     preset = yaml.safe_load((ROOT / "params.yaml").read_text())["generators"]["tiny_unclip"]
     folder = ROOT / preset["path"]
-    generator = load(build(GeneratorSettings, {**preset, "path": str(folder)}, "generator"), torch.device("cpu"))
+    generator = load({**preset, "path": str(folder)}, torch.device("cpu"))
     prompts = Prompts(ROOT / "prompts" / "digits_nico.yaml", CLASS_NAMES, list(CONTEXTS))
     tokenizer = generator.pipeline.tokenizer
     captions = [prompts.plain(k, a) for k in range(len(CLASS_NAMES)) for a in range(len(CONTEXTS))]
