@@ -51,7 +51,7 @@ deps: env ## write into dvc.yaml which files of code each stage imports
 audit: env ## look the locked requirements up for known vulnerabilities (needs a network; fails if it cannot)
 	$(PYTHON) -m venv .venv/audit
 	.venv/audit/bin/pip install --quiet pip-audit
-	$(BIN)/python -m benchmarks.audit .venv/audit/bin/pip-audit
+	$(BIN)/python -m tests.long.audit .venv/audit/bin/pip-audit
 
 dag: env ## print the stages' graph as Mermaid
 	$(BIN)/dvc dag --mermaid
@@ -106,13 +106,13 @@ repair: env ## name damaged shards and put sound ones in their place
 	$(BIN)/python -m commands.repair
 
 fuzz: env ## ten minutes of damaged input for every parser, two at a time
-	$(BIN)/python -m benchmarks.fuzz --seconds 600 --jobs 2 --out benchmarks/results/fuzz.json
+	$(BIN)/python -m tests.long.fuzz --seconds 600 --jobs 2 --out tests/long/results/fuzz.json
 
 chaos: env ## kill `dvc repro` at twenty random moments and compare the bytes (an hour)
-	$(BIN)/python -m benchmarks.chaos --kills 20 --jobs 2 --out benchmarks/results/chaos.json
+	$(BIN)/python -m tests.long.chaos --kills 20 --jobs 2 --out tests/long/results/chaos.json
 
 slurm: ## the pipeline under a one-machine SLURM with killed tasks (Debian, root)
-	benchmarks/slurm.sh
+	tests/long/slurm.sh
 
 clean-scratch: ## delete unfinished work of stages and benchmarks, and kept features
 	rm -rf .dvc/tmp/scratch .dvc/tmp/features

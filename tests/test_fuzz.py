@@ -1,4 +1,4 @@
-"""Files damaged at random, or made up from nothing, are read or refused with an InputError: benchmarks.fuzz in short.
+"""Files damaged at random, or made up from nothing, are read or refused with an InputError: tests.long.fuzz in short.
 
 The same inputs as there, drawn by hypothesis, without its limit on memory.
 """
@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fuzz import supervise
-from benchmarks.fuzzing.inputs import STRUCTURED, changed, damaged, made_up
-from benchmarks.fuzzing.parsers import PARSERS, Parser
-from benchmarks.fuzzing.target import Target
 from src.runtime.errors import InputError
+from tests.long.fuzz import supervise
+from tests.long.fuzzing.inputs import STRUCTURED, changed, damaged, made_up
+from tests.long.fuzzing.parsers import PARSERS, Parser
+from tests.long.fuzzing.target import Target
 
 # The same inputs each time: what is new is looked for by `make fuzz`, not by whoever changes something else.
 FEW = settings(

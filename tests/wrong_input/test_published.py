@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.fuzzing import files
 from src.versions.import_closure import ROOT as REPOSITORY
 from tests.data.pictures import noise, save
+from tests.long.fuzzing import files
 from tests.wrong_input.running import cut_in_half, edit, replaced, stopped
 
 pytestmark = pytest.mark.slow

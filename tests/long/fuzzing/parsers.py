@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.fuzzing import files
 from src.classifiers.models import build
 from src.classifiers.models import load as load_classifier
 from src.classifiers.pretrained import load_pretrained
@@ -28,6 +27,7 @@ from src.synthesis.prompts import Prompts
 from tests.data.loading import load as load_data
 from tests.data.presets import named_imagenet
 from tests.data.published import miniatures
+from tests.long.fuzzing import files
 
 
 class Parser(NamedTuple):

@@ -1,6 +1,6 @@
 """The pipeline under SLURM against the pipeline alone: tasks are killed, the job is requeued, bytes must be the same.
 
-    benchmarks/slurm.sh [--full]     which installs and starts SLURM, and calls this
+    tests/long/slurm.sh [--full]     which installs and starts SLURM, and calls this
 
 Two copies of the repository as it lies here: in one `dvc repro` runs without a launcher, in the other inside a batch
 job with `LAUNCH="srun -n 2 python"`. There, in the middle of synth_guided, first the second task and after the requeue
@@ -17,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import killing
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
+from tests.long import killing
 from tests.micro import dvc, environment
 
 # Small, but not so small that nothing is left to do when the kill comes.

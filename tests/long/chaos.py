@@ -1,6 +1,6 @@
 """kill -9 at random moments of `dvc repro`, which is then run again to its end: what differs, and what was made twice.
 
-    python -m benchmarks.chaos --kills 20 --jobs 2 --out benchmarks/results/chaos.json
+    python -m tests.long.chaos --kills 20 --jobs 2 --out tests/long/results/chaos.json
 
 Each trial has a fresh copy of the repository as it lies here, with an empty cache. In turns the stage's process alone
 is killed, DVC alone (the stage lives on, while `dvc repro` begins again beside it) and both. The moments are drawn
@@ -20,11 +20,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks import killing
 from benchmarks.measure import digest_of, machine
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
 from src.runtime.files import read_json, write_json
+from tests.long import killing
 
 RERUNS = 5  # that may fail; each failure is told
 CODE = ("src", "stages", "params.yaml", "dvc.yaml", "prompts", "models")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmarks.audit import verdict
 from src.runtime.errors import InputError
+from tests.long.audit import verdict
 
 SOUND = {"name": "numpy", "version": "2.4.6", "vulns": []}
 FLAWED = {"name": "pillow", "version": "1.0", "vulns": [{"id": "CVE-1", "fix_versions": ["1.1"]}]}

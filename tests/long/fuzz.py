@@ -1,7 +1,7 @@
 """Fuzz every parser: files damaged at random and made up from nothing must be read, or refused with an InputError.
 
-    python -m benchmarks.fuzz --seconds 600 --jobs 2 --out benchmarks/results/fuzz.json
-    python -m benchmarks.fuzz --parser names --seconds 60
+    python -m tests.long.fuzz --seconds 600 --jobs 2 --out tests/long/results/fuzz.json
+    python -m tests.long.fuzz --parser names --seconds 60
 
 Any other exception, a hang, or a GiB of memory for a small file is a failure: its input is kept, as small as could be
 found, under --keep, and the exit code is 1. Every parser runs in a process of its own, so that one that dies is a
@@ -21,16 +21,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fuzzing.parsers import PARSERS
-from benchmarks.fuzzing.target import HANG_SECONDS, fuzz
 from benchmarks.measure import digest_of, machine
 from src.runtime.choices import choose
 from src.runtime.entry import run_stage
 from src.runtime.files import read_json, write_json
 from src.versions.import_closure import ROOT, import_closure
+from tests.long.fuzzing.parsers import PARSERS
+from tests.long.fuzzing.target import HANG_SECONDS, fuzz
 
 PACKAGES = ("hypothesis", "pillow", "pyyaml", "safetensors")
-CODE = ("benchmarks/fuzzing/*.py", "tests/data/[!t]*.py", "tests/data/published/[!t]*.py")  # not the tests themselves
+CODE = ("tests/long/fuzzing/*.py", "tests/data/[!t]*.py", "tests/data/published/[!t]*.py")  # not the tests themselves
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # files are written ten times as fast there
 RESULTS = "results.json"  # of a child: how many inputs, and the failures
 PATIENCE = 30 * HANG_SECONDS  # on one input: asleep, or in code that no signal interrupts

@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
-from benchmarks.fuzzing.inputs import damaged, made_up
-from benchmarks.fuzzing.parsers import PARSERS
 from src.runtime.errors import InputError
+from tests.long.fuzzing.inputs import damaged, made_up
+from tests.long.fuzzing.parsers import PARSERS
 
 HANG_SECONDS = 10
 MEMORY = 1 << 30  # bytes

@@ -1,6 +1,6 @@
 """Known vulnerabilities of the locked requirements, by pip-audit; what could not be looked up is no pass.
 
-    python -m benchmarks.audit .venv/audit/bin/pip-audit
+    python -m tests.long.audit .venv/audit/bin/pip-audit
 
 pip-audit itself ends well when its service knows none of the packages, as behind a mirror of the package index.
 """

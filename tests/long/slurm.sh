@@ -1,7 +1,7 @@
 #!/bin/bash
 # Run the pipeline under a real SLURM of one machine, kill tasks, requeue the job, compare the bytes with a plain run.
 #
-#     benchmarks/slurm.sh [--full] [--venv FOLDER]
+#     tests/long/slurm.sh [--full] [--venv FOLDER]
 #
 # Run it by hand, as root, on a Debian machine or container. --full takes the default parameters instead of small ones;
 # --venv names the environment to use, otherwise it is the repository's own, which `make env` makes. Debian's packages
@@ -13,7 +13,7 @@ fail() {
     exit 2
 }
 
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/../.." && pwd)
 venv="$root/.venv"
 full=()
 while [ $# -gt 0 ]; do
@@ -153,6 +153,6 @@ start_all
 sinfo
 echo "srun -n 2 hostname: $(timeout 60 srun --ntasks=2 hostname | sort | uniq -c | xargs)"
 cd "$root"
-setsid "$venv/bin/python" -m benchmarks.slurm --work "$work" "${full[@]}" & # so that a signal is met at once
+setsid "$venv/bin/python" -m tests.long.slurm --work "$work" "${full[@]}" & # so that a signal is met at once
 helper=$!
 wait "$helper"

@@ -1,4 +1,4 @@
-"""What benchmarks.chaos and benchmarks.slurm share: copies of this repository, how to kill in them, what they hold."""
+"""What tests.long.chaos and tests.long.slurm share: copies of this repository, how to kill in them, what they hold."""
 
 import hashlib
 import os
