@@ -38,6 +38,8 @@ ARMS = [(name, arm) for name, stage in STAGES.items() for arm in arms(stage)]
 each_arm = pytest.mark.parametrize(("name", "arm"), ARMS, ids=[f"{name}@{arm}".rstrip("@") for name, arm in ARMS])
 each_stage = pytest.mark.parametrize("name", STAGES)
 
+GLYPHS = "src/generators/tiny/strokes.yaml"  # data beside the code that reads them
+
 
 @pytest.fixture(scope="module")
 def tracked() -> dict[str, dict[str, Any]]:
@@ -70,8 +72,11 @@ def flat(values: Any, path: str = "") -> dict[str, Any]:
 
 
 def families(name: str, arm: str) -> set[str]:
-    """Families of presets of which the stage declares the chosen one whole."""
-    found = (re.fullmatch(r"(\w+)\.\$\{\w+\}", parameter) for parameter in declared(name, DVC, arm or None))
+    """Families of presets of which the stage declares the chosen one, or several parts of it."""
+    found = (
+        re.fullmatch(r"(\w+)\.\$\{\w+\}(?:\.(?!balance)\w+)?", parameter)
+        for parameter in declared(name, DVC, arm or None)
+    )
     return {match[1] for match in found if match}
 
 
@@ -92,7 +97,7 @@ def test_a_stage_runs_its_own_script_under_any_launcher(name):
 def test_a_stage_declares_exactly_the_code_that_it_imports(name):
     assert code(name) == sorted(import_closure(ROOT / "stages" / f"{name}.py")), "run `make deps`"
     words = (word for stage in STAGES.values() for item in stage.get("foreach", {}).values() for word in item.values())
-    others = {*entry(name, "deps"), *(word for word in words if "/" in word)} - set(code(name))
+    others = {*entry(name, "deps"), *(word for word in words if "/" in word)} - {*code(name), GLYPHS}
     assert {path.split("/")[0] for path in others} <= {"data", "models", "prompts", "${item.classifier}"}
 
 
@@ -183,21 +188,31 @@ def test_presets_of_a_family_that_code_reads_alike_have_the_same_settings(family
     assert {sort: len(found) for sort, found in sorts.items() if len(found) > 1} == {}
 
 
+# Whose values belong to a choice, such as a loss or a second stage, and are read where it is taken.
+CHOICES = ("train", "second_stages", "evaluation")
+
+
 @pytest.mark.slow
 @each_arm
 def test_declared_parameters_are_read_parameters(name, arm, micro):
     """The reads are those of a run of the stage in this arm (`tests.recording`).
 
-    A preset is declared whole, because its name chooses it: there it is enough that some of it is read. Of all else,
-    every declared value must be. That no undeclared one is read, src.settings sees to at every run. What becomes of the
-    parts that a stage copies whole (`train`), tests/training/test_arms.py says.
+    A preset is declared whole, because its name chooses it: there it is enough that some of it is read. The same holds
+    of the parts in CHOICES. Of all else, every declared value must be. That no undeclared one is read, src.settings
+    sees to at every run. What becomes of the parts that a stage copies (`train`), tests/training/test_arms.py says.
     """
-    offered = leaves(plain(params.load(name, arm or None, micro.root)))
-    read, chosen = set(micro.reads[f"{name}@{arm}".rstrip("@")]), {PRESETS[family] for family in families(name, arm)}
+    declares = f"synth_{arm}" if name == "measure_cost" else name  # which measures that stage's images
+    offered = leaves(plain(params.load(declares, arm if declares == name and arm else None, micro.root)))
+    read, chosen = (
+        set(micro.reads[f"{name}@{arm}".rstrip("@")]),
+        {PRESETS[family] for family in families(declares, arm)},
+    )
     assert read <= offered
     assert chosen <= {path.split(".")[0] for path in read}
+    if declares != name:
+        return
     given = offered - {f"{field}.name" for field in PRESETS.values()}  # a preset's name stands in no stage's list
-    assert {path for path in given - read if path.split(".")[0] not in chosen} == set()
+    assert {path for path in given - read if path.split(".")[0] not in {*chosen, *CHOICES}} == set()
 
 
 def test_no_parameter_is_text_that_was_meant_as_a_number_and_all_numbers_are_finite():

@@ -51,7 +51,7 @@ def load(settings: GeneratorSettings, device: torch.device) -> DiffusionModel:
         model = MODELS[folder.kind](pipeline, device, dtype, settings.image_size, **more)
     if settings.compile:
         model.compile()
-    if settings.tiny_decoder:
+    if settings.declares("tiny_decoder") and settings.tiny_decoder:
         model.find_tiny_decoder = partial(_tiny_decoder, settings.tiny_decoder, settings, device, dtype)
     return model
 

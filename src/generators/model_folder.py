@@ -62,7 +62,8 @@ def is_local(path: str) -> bool:
 
 def folders_of(settings: GeneratorSettings) -> list[str]:
     """The preset's folders that are here. What comes from a hub is named by path and revision, which are parameters."""
-    named = (settings.path, settings.tiny_decoder, settings.adapter.path if settings.adapter else None)
+    tiny_decoder = settings.tiny_decoder if settings.declares("tiny_decoder") else None
+    named = (settings.path, tiny_decoder, settings.adapter.path if settings.adapter else None)
     return [path for path in (os.path.expanduser(path) for path in named if path) if Path(path).exists()]
 
 

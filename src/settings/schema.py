@@ -40,6 +40,10 @@ class Section:
     _stage: str
     _path: str
 
+    def declares(self, name: str) -> bool:
+        """Whether the stage reads this parameter at all."""
+        return name in vars(self)
+
     if not TYPE_CHECKING:  # to a type checker there are the declared fields and no other
 
         def __getattribute__(self, name: str) -> Any:
@@ -96,6 +100,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def changed(section: S, **values: Any) -> S:
+    """A copy with other values, where `dataclasses.replace` would ask for what the stage does not declare."""
+    copy = object.__new__(type(section))
+    vars(copy).update({name: value for name, value in vars(section).items() if not name.startswith("_")}, **values)
+    return copy
 
 
 def _joined(path: str, name: str) -> str:

@@ -13,6 +13,7 @@ from src.runtime.errors import InputError
 from src.runtime.scratch import Scratch
 from src.runtime.seeds import derive
 from src.settings.recipe import Recipe
+from src.settings.schema import changed
 from src.settings.sections import LastLayerSettings, MethodSettings, RetrainSettings, SecondStages, SynaugSettings
 from src.shards.lazy_images import subset
 from src.training.batches import Batches
@@ -116,7 +117,7 @@ def train_guided(
     data: all images, the real ones first. synthetic: bool (N,). balance: "class" or "group".
     """
     method, keys = _for_synthetic(setting.method, retrain), data.keys(balance)
-    method = replace(method, mixing=retrain.mixing or method.mixing)
+    method = changed(method, mixing=retrain.mixing or method.mixing)
     _check_heads(data.labels[~synthetic], len(setting.counts), None, method.second_stage)
     sampler = balanced_minibatches(
         keys[~synthetic], keys[synthetic], setting.recipe.batch, retrain.fraction_real, derive("batches", setting.seed)
@@ -134,7 +135,7 @@ def train_synaug(
     synaug: zero steps of its last_layer skip the third step. Other arguments as in `train_guided`.
     """
     method = _for_synthetic(setting.method, retrain)
-    method = replace(method, mixing=synaug.mixing, mixing_alpha=synaug.mixing_alpha)
+    method = changed(method, mixing=synaug.mixing, mixing_alpha=synaug.mixing_alpha)
     last = last_layer_recipe(setting.recipe, synaug.last_layer)
     _check_heads(data.labels[~synthetic], len(setting.counts), last, method.second_stage)
     sampler = class_uniform(data.keys(balance), setting.recipe.batch, derive("batches", setting.seed))
@@ -155,7 +156,7 @@ def last_layer_recipe(recipe: Recipe, last_layer: LastLayerSettings) -> Recipe |
 
 def _for_synthetic(method: MethodSettings, retrain: RetrainSettings) -> MethodSettings:
     # Batches are uniform already: weighting by the real counts would tip them over.
-    return replace(method, loss=retrain.loss or method.loss, weighting="none", second_stage=retrain.second_stage)
+    return changed(method, loss=retrain.loss or method.loss, weighting="none", second_stage=retrain.second_stage)
 
 
 def _check_heads(real: np.ndarray, classes: int, last: Recipe | None, second: str) -> None:

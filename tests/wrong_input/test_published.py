@@ -18,9 +18,24 @@ from tests.wrong_input.running import cut_in_half, edit, replaced, stopped
 
 pytestmark = pytest.mark.slow
 PRESETS = yaml.safe_load((REPOSITORY / "params.yaml").read_text())["datasets"]
+
+
+def lists(folder: Path, pattern: str) -> None:
+    """Published lists, such as ImageNet_LT_{}.txt, of two classes, and their images."""
+    for split, place in (("train", "train"), ("val", "train"), ("test", "val")):
+        lines = []
+        for label, wnid in enumerate(("n01440764", "n01443537")):
+            for k in range(2):
+                path = f"{place}/{wnid}/{split}_{k}.JPEG"
+                save(folder / path, noise(seed=label))
+                lines.append(f"{path} {label}\n")
+        (folder / pattern.format(split)).write_text("".join(lines))
+    (folder / "classes.txt").write_text("n01440764 tench, Tinca tinca\nn01443537 goldfish\n")
+
+
 WRITERS: dict[str, Callable[[Path], object]] = {
-    "imagenet_lt": partial(files.lists, pattern="ImageNet_LT_{}.txt"),
-    "places_lt": partial(files.lists, pattern="Places_LT_{}.txt"),
+    "imagenet_lt": partial(lists, pattern="ImageNet_LT_{}.txt"),
+    "places_lt": partial(lists, pattern="Places_LT_{}.txt"),
     "cifar10_lt": partial(files.cifar, fine=False, binary=False),
     "cifar100_lt": partial(files.cifar, fine=True, binary=True),
     "nico": files.nico,
@@ -30,7 +45,8 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 TRAIN, VAL = "ImageNet_LT_train.txt", "ImageNet_LT_val.txt"
 FIRST = "train/n01440764/train_0.JPEG"
 PICKLED, BINARY = "cifar-10-batches-py/data_batch_3", "cifar-100-binary/train.bin"
-MAPPING, TABLE = "dg_label_id_mapping.json", "metadata.csv"
+MAPPING, TABLE = "dg_label_id_mapping.json", "waterbird_complete95_forest2water2/metadata.csv"
+BIRD, LAST = "001.Albatross/bird_0_0_0000.jpg", "bird_2_3_0000.jpg"  # the last bird stands in the first line
 
 
 class Code:
@@ -51,7 +67,9 @@ def added(file: str, line: str) -> Callable[[], None]:
 
 
 def pickled(**content: Any) -> Callable[[], None]:
-    return lambda: edit(PICKLED, lambda data: pickle.dumps({**pickle.loads(data), **content}, protocol=2))
+    return lambda: edit(
+        PICKLED, lambda data: pickle.dumps({**pickle.loads(data, encoding="latin1"), **content}, protocol=2)
+    )
 
 
 def gone(path: str) -> Callable[[], None]:
@@ -109,10 +127,10 @@ CASES: dict[str, tuple[str, Callable[[], object], str]] = {
     ),
     "no table": ("waterbirds", gone(TABLE), "lacks waterbird_complete95_forest2water2/metadata.csv"),
     "a column missing": ("waterbirds", put(TABLE, "place", "background"), "lacks the columns place; download"),
-    "another class": ("waterbirds", put(TABLE, "birds/0.jpg,0", "birds/0.jpg,2"), "line 2 needs an img_filename, y"),
+    "another class": ("waterbirds", put(TABLE, f"{LAST},1", f"{LAST},2"), "line 2 needs an img_filename, y"),
     "another split": ("waterbirds", put(TABLE, ",0,0,0,", ",0,3,0,"), "and a split of 0, 1 or 2"),
     "a table in Latin-1": ("waterbirds", written(TABLE, b"img_filename\xe9"), "not a CSV text"),
-    "a path out of the table": ("waterbirds", put(TABLE, "birds/0.jpg", "../../x.jpg"), "'../../x.jpg' leads out of"),
+    "a path out of the table": ("waterbirds", put(TABLE, BIRD, "../../x.jpg"), "'../../x.jpg' leads out of"),
     "no faces": ("utkface", gone("UTKFace"), "dataset 'utkface' lacks UTKFace/*.jpg, looked for in data/raw/utkface"),
 }  # fmt: skip
 
