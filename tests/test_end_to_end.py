@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import yaml
 
 from src.generators.loading import load as load_generator
 from src.runtime.files import read_json
+from src.settings.schema import changed
 from src.shards.store import Shards
 from tests.generators.miniatures import unclip
 from tests.micro import (
@@ -171,7 +171,7 @@ def test_a_generator_from_a_hub_needs_no_folder(workspace, monkeypatch):
         monkeypatch.setattr(
             stage,
             "load_generator",
-            lambda settings, *rest: load_generator(replace(settings, path="models/tiny_unclip"), *rest),
+            lambda settings, *rest: load_generator(changed(settings, path="models/tiny_unclip"), *rest),
         )
         stage.main()
     assert results() == before

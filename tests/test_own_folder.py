@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data.csv_table import load_csv
 from src.runtime.errors import InputError
 from src.runtime.files import read_json
 from src.shards.store import Shards
 from src.training.training_state import TrainingState
 from src.versions.import_closure import ROOT
+from tests.data.loading import load
 from tests.data.pictures import claims, save, text, truncated
 from tests.data.presets import CLASSES
 from tests.generators.miniatures import unclip
@@ -87,7 +87,7 @@ def test_the_balanced_set_can_be_taken_away_and_is_a_data_set_again(own, monkeyp
     for row in rows:
         assert Image.open(Path("export/guided", row["path"])).size == (32, 32)
         assert row["source_image"].split("/")[0] == row["label"] == row["path"].split("/")[0]
-    again = load_csv({**PARAMS["datasets"]["csv"], "name": "csv", "path": "export/guided"}, seed=0)
+    again = load({**PARAMS["datasets"]["csv"], "name": "csv", "path": "export/guided"})
     assert again.class_names == (*CLASSES, "strange")
     assert sum(len(again.splits[split]) for split in ("train", "val", "test")) == len(rows)
     before = digests(Path("export"))

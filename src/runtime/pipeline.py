@@ -65,7 +65,7 @@ def code_of(stage: str, root: Path = Path(".")) -> dict[str, str]:
     if not (root / "dvc.yaml").exists():
         return {}
     entry = (read_mapping(root / "dvc.yaml").get("stages") or {}).get(stage) or {}
-    named = [path for path in entry.get("do", entry).get("deps") or () if str(path).endswith(".py")]
+    named = [path for path in entry.get("do", entry).get("deps") or () if _is_code(str(path))]
     return {path: hash_file(root / path) for path in named if (root / path).exists()}
 
 
@@ -89,4 +89,9 @@ def inputs_of(stage: str, arm: str | None = None, root: Path = Path(".")) -> lis
         **{f"item.{name}": word for name, word in arms_of(entry).get(arm or "", {}).items()},
     }
     paths = [_TEMPLATE.sub(lambda match: str(words.get(match[1])), path) for path in entry.get("do", entry)["deps"]]
-    return [path for path in paths if not path.endswith(".py")]
+    return [path for path in paths if not _is_code(path)]
+
+
+def _is_code(path: str) -> bool:
+    """Whether a dependency is code, or data that belong to it."""
+    return path.endswith(".py") or path.startswith("src/")

@@ -169,7 +169,7 @@ def _in_lock(out: str, files: Sequence[os.stat_result]) -> bool:
     """Whether a stage in dvc.lock has outputs there of that number of files and size: made again to compare."""
     published = (len(files), sum(file.st_size for file in files))
     for stage in read_lock(Path("dvc.lock")).values():
-        outs = [entry for entry in stage["outs"] if Path(entry["path"]).is_relative_to(out)]
+        outs = [entry for entry in stage.get("outs", ()) if Path(entry["path"]).is_relative_to(out)]
         if published == (sum(entry.get("nfiles", 1) for entry in outs), sum(entry.get("size") or 0 for entry in outs)):
             return True
     return False

@@ -177,7 +177,7 @@ def test_a_lock_that_knows_something_else_does_not_count(root, monkeypatch, chan
     assert (Scratch("synth", {"seed": 1}).path / "shards" / "a").exists() and not scratch.done.exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "stages:", "3"])
+@pytest.mark.parametrize("content", ["", "[]", "stages:", "3", "stages: {measured: {cmd: x}}"])
 def test_a_lock_that_holds_no_stages_knows_nothing(root, monkeypatch, content):
     monkeypatch.chdir(root)
     published(root)

@@ -17,6 +17,7 @@ from src.runtime.errors import InputError
 from src.synthesis import plan
 from tests.data.loading import load
 from tests.data.published import miniatures
+from tests.synthesis.plans import synthesis_plan
 
 
 def total(data) -> dict[str, int]:
@@ -200,13 +201,12 @@ class SamePrompts:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_imagenet_lt_filled_to_1300_is_1_184_154_images_to_make(monkeypatch):
     counts = imagenet_lt_like()
     assert len(counts) == 1000 and sum(counts) == 115846 and (max(counts), min(counts)) == (1280, 5)
     assert tuple(map(len, shots(counts).values())) == (385, 479, 136)
     monkeypatch.setattr(plan, "derive", lambda *parts: 0)  # a million hashes that are not in question here
-    planned = plan.synthesis_plan(counts, 1300, "up_to", 0, SamePrompts())
+    planned = synthesis_plan(counts, 1300, "up_to", 0, SamePrompts())
     assert len(planned) == 1_184_154
     made = np.bincount([image.label for image in planned], minlength=1000)
     assert (made + counts == 1300).all()
