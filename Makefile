@@ -56,8 +56,8 @@ audit: env ## look the locked requirements up for known vulnerabilities (needs a
 dag: env ## print the stages' graph as Mermaid
 	$(BIN)/dvc dag --mermaid
 
-exp-table: env ## compare experiments by what differs, 160 characters wide: make exp-table [DROP='more|columns']
-	$(BIN)/dvc exp show --only-changed --hide-workspace --no-pager \
+exp-table: env ## compare experiments by what differs: make exp-table [DROP='more|columns']
+	COLUMNS=$${COLUMNS:-160} $(BIN)/dvc exp show --only-changed --hide-workspace --no-pager \
 		--drop '$(DROP)|Created|State|Executor|(data|metrics|models|prompts|src|stages)/.*'
 
 generator: env ## train the shipped generator anew (hours on a CPU; continues after an interruption)

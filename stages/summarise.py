@@ -39,7 +39,7 @@ def summary(accuracy: Mapping[str, Any], quality: Mapping[str, Any]) -> dict[str
         numbers |= {f"{prefix}acc": report["overall"], f"{prefix}few": report["few"]}
         if "groups" in report:
             numbers[f"{prefix}worst"] = report["groups"]["worst"]
-    numbers["real.acc"] = accuracy["all_real"]["overall"]
+    numbers["bound.acc"] = accuracy["all_real"]["overall"]
     numbers["syn.fid"] = main_space["synaug"]["fid"]
     numbers |= {name: main_space["guided"][name] for name in ("fid", "density", "coverage")}
     numbers["agreement"] = quality["guided"]["class_agreement"]["overall"]

@@ -94,7 +94,7 @@ def test_dvc_shows_a_dozen_numbers_on_a_line_and_they_are_those_of_the_files(rep
     accuracy, quality = (
         read_json(reproduced / f"metrics/{name}.json") for name in ("accuracy", "fid_density_coverage")
     )
-    expected = {"real.acc": accuracy["all_real"]["overall"]}
+    expected = {"bound.acc": accuracy["all_real"]["overall"]}
     for prefix, arm in (("", "guided"), ("syn.", "synaug"), ("base.", "base")):
         expected |= {f"{prefix}acc": accuracy[arm]["overall"], f"{prefix}few": accuracy[arm]["few"]}
     guided, synaug = (quality[arm]["reference_classifier"]["overall"] for arm in ("guided", "synaug"))

@@ -20,6 +20,7 @@ from src.classifiers.pretrained import load_pretrained
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.files import atomic_write, read_bytes, read_json, write_json
+from src.runtime.seeds import torch_seeded
 
 LARGEST = 4096  # pixels
 
@@ -102,8 +103,7 @@ def _assemble(config: Mapping[str, Any], seed: int) -> Classifier:
         raise InputError(f"a classifier needs at least two classes, not {config['classes']}")
     if not 1 <= config["image_size"] <= LARGEST:
         raise InputError(f"a classifier sees images of 1 to {LARGEST} pixels, not {config['image_size']}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch_seeded(seed):
         backbone, width = architecture.make(config["image_size"])
         return Classifier(backbone, width, dict(config))
 

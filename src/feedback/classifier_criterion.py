@@ -27,9 +27,10 @@ def rescaled(images: Tensor) -> Tensor:
 def criterion_value(
     model: Classifier, measure: Criterion, rescale: bool = False, stored_size: int | None = None
 ) -> Value:
-    """`value(images (B, 3, H, W), labels (B,)) -> (B,)`: clamped to [-1, 1] and resized as a stored image would be.
+    """`value(images (B, 3, H, W), labels (B,)) -> (B,)`: clamped to [-1, 1] as a stored image is, then resized.
 
-    The clamp is what a stored image undergoes; its gradient is passed straight through where it binds.
+    The clamp's gradient is passed straight through where it binds. Resizing is bilinear, smooth in the pixels; stored
+    images are resized bicubically (`synthesis.synthesiser`), so the two differ for generators larger than the data.
     rescale: stretch every image to span [-1, 1] instead. stored_size: pixels, None for what the model sees; of a
     larger image it sees the centre.
     """

@@ -6,6 +6,8 @@ A draw then depends on its purpose (run seed, class, index) alone, not on order,
 import hashlib
 import json
 import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -28,6 +30,17 @@ def torch_generator(*parts: int | str) -> torch.Generator:
 def numpy_generator(*parts: int | str) -> np.random.Generator:
     """Return a numpy generator seeded with `derive(*parts)`."""
     return np.random.default_rng(derive(*parts))
+
+
+@contextmanager
+def torch_seeded(seed: int) -> Iterator[None]:
+    """Within it torch's own CPU generator, from which new layers draw their weights, starts at `seed`; then as before.
+
+    Not torch.manual_seed: that would also seed every GPU, which `fork_rng` of the CPU does not restore.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        yield
 
 
 def _json(part: int | str) -> str:

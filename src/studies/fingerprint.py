@@ -75,12 +75,22 @@ def deciding_stages(pipeline: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
 
 
 def meaning(source: bytes) -> str:
-    """What a Python file does: its syntax tree without docstrings and imports; nothing for a file that does nothing."""
+    """What a Python file does: its syntax tree without docstrings, and what it imports, but not from where.
+
+    Nothing for a file that does nothing.
+    """
     tree = ast.parse(source)
+    imported = sorted({(name.name.rpartition(".")[2], name.asname) for name in _imports(tree)}, key=str)
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [statement for statement in body if not _silent(statement)]  # type: ignore[attr-defined]
-    return ast.dump(tree) if tree.body else ""
+    return f"{imported} {ast.dump(tree)}" if tree.body else ""
+
+
+def _imports(tree: ast.AST) -> Iterator[ast.alias]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from node.names
 
 
 def _silent(statement: ast.stmt) -> bool:

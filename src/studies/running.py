@@ -16,7 +16,8 @@ from pathlib import Path
 from threading import Event, Lock
 
 from src.studies.experiments import Experiment, override
-from src.versions.git import experiments, git
+from src.versions.git import experiments as kept_experiments
+from src.versions.git import git
 
 LOGS = Path(".dvc/tmp/studies")
 POLL = 1.0  # seconds within which an interruption is heard
@@ -114,7 +115,7 @@ def _start(experiment: Experiment, threads: int) -> subprocess.Popen[bytes]:
 
 def _forget(name: str) -> None:
     """Remove an experiment of that name, of other code: `--force` would too, but would also run every stage again."""
-    for _, ref in experiments(Path(".")).get(name, []):
+    for _, ref in kept_experiments(Path(".")).get(name, []):
         git(Path("."), "update-ref", "-d", ref)
 
 

@@ -112,6 +112,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         if not first.isdecimal() or (dash and not last.isdecimal()) or int(last or first) < int(first):
             raise InputError(f"seeds '{text}' are no list such as 0-4 or 1,5,7; correct it")
         seeds += range(int(first), int(last or first) + 1)
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"seeds '{text}' name one twice, which would count it twice; name it once")
     return tuple(seeds)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def write_study(
 
 def write_sheets(study: Study, experiments: Mapping[str, Experiment], folder: Path = FOLDER) -> None:
     """Write the top of each variant's contact sheet, where it has one. experiments: one of each, by its name."""
+    shutil.rmtree(folder / study.name / "sheets", ignore_errors=True)  # of an earlier file of the study
     for place, variant in enumerate(study.variants):
         picture = sheet(experiments[variant.name].name, variant.arm)
         if picture is not None:

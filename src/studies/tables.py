@@ -78,7 +78,7 @@ def read_rows(content: bytes) -> dict[str, dict[int, dict[str, float | None]]]:
     measured: dict[str, dict[int, dict[str, float | None]]] = {}
     for row in csv.DictReader(io.StringIO(content.decode())):
         name, seed = row.pop("variant"), int(row.pop("seed"))
-        row.pop("code", None)  # which studies of before December 2026 lack
+        row.pop("code", None)
         measured.setdefault(name, {})[seed] = {metric: float(value) if value else None for metric, value in row.items()}
     return measured
 

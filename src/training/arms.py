@@ -16,8 +16,8 @@ from src.settings.recipe import Recipe
 from src.settings.schema import changed
 from src.settings.sections import LastLayerSettings, MethodSettings, RetrainSettings, SecondStages, SynaugSettings
 from src.shards.lazy_images import subset
-from src.training.batches import Batches
 from src.training.last_layer import retrain_last_layer
+from src.training.loader import Batches
 from src.training.loop import fit
 from src.training.losses import head_for, make_objective
 from src.training.mixing import NEEDS_SECOND_BATCH

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from src.classifiers.models import centre_crop
+from src.runtime.seeds import torch_seeded
 
 TRIES = 10  # for a crop that fits; after that it is the whole image, as in torchvision
 JITTER = 0.4  # of brightness, contrast and saturation: factors in [0.6, 1.4]
@@ -95,10 +96,8 @@ def randaugment(x: Tensor, generator: np.random.Generator, size: int | None = No
     change = RandAugment(num_ops=2, magnitude=9)
     pixels = ((x + 1) * 127.5).round().to(torch.uint8)
     changed = []
-    with torch.random.fork_rng(devices=[]):
-        for image, seed in zip(pixels, seeds, strict=True):
-            # Not torch.manual_seed: that would also seed every GPU, which fork_rng does not restore.
-            torch.random.default_generator.manual_seed(int(seed))
+    for image, seed in zip(pixels, seeds, strict=True):
+        with torch_seeded(int(seed)):
             changed.append(change(image))
     return torch.stack(changed).to(x.dtype) / 127.5 - 1
 

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive, numpy_generator
 from src.settings.sections import DfrSettings
-from src.training.samplers import uniform_subsample
+from src.training.samplers import subsample_indices
 
 Layer = tuple[np.ndarray, np.ndarray]
 
@@ -28,13 +28,11 @@ def reweight(
     images.
     """
     if missing := sorted(set(range(classes)) - set(labels.tolist())):
-        raise InputError(
-            f"train.second_stage dfr needs validation images of every class, and class {missing[0]} has none"
-        )
+        raise InputError(f"second_stage dfr needs validation images of every class, and class {missing[0]} has none")
     scaler = StandardScaler().fit(train_features)
     x = scaler.transform(features)
     part, rest = _halves(keys, seed)
-    chosen = part[uniform_subsample(keys[part], derive("dfr", seed))]
+    chosen = part[subsample_indices(keys[part], derive("dfr", seed))]
     worst = [
         _worst(_fit(x[chosen], labels[chosen], classes, strength, seed), x[rest], labels[rest], keys[rest])
         for strength in settings.strengths
@@ -42,7 +40,7 @@ def reweight(
     strength = settings.strengths[int(np.argmax(worst))]
     layers = []
     for i in range(settings.fits):
-        chosen = uniform_subsample(keys, derive("dfr", seed, i))
+        chosen = subsample_indices(keys, derive("dfr", seed, i))
         layers.append(_fit(x[chosen], labels[chosen], classes, strength, derive("dfr", seed, i)))
     weight, bias = (np.mean(arrays, axis=0) for arrays in zip(*layers, strict=True))
     weight = weight / scaler.scale_

@@ -17,8 +17,8 @@ class GroupDRO(Objective):
     """The sum over groups of q_g times the group's mean loss, after q_g *= exp(step * loss_g), normalised.
 
     A group that is absent from the batch has loss 0, so its q changes by the normalisation alone. q is the
-    state of training and goes to checkpoints. It moves in training mode only: with several parts on one
-    process, all but the last are to be done in evaluation mode, so that q moves once per global batch.
+    state of training and goes to checkpoints. It moves once per call in training mode; `training.step` calls it once a
+    step, on all parts of the batch that its process has.
     """
 
     q: Tensor

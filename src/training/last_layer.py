@@ -17,7 +17,7 @@ from src.runtime.seeds import derive
 from src.settings.recipe import Recipe
 from src.shards.lazy_images import subset
 from src.training.optimisation import make_optimizer, set_rate
-from src.training.samplers import class_uniform, uniform_subsample
+from src.training.samplers import class_uniform, subsample_indices
 
 
 def retrain_last_layer(model: Classifier, real: LabelledImages, balance: str, recipe: Recipe, seed: int) -> Classifier:
@@ -28,7 +28,7 @@ def retrain_last_layer(model: Classifier, real: LabelledImages, balance: str, re
     used: the features are fixed. Returns the model. InputError if there are no images.
     """
     keys, seed = real.keys(balance), derive("last layer", seed)
-    chosen = uniform_subsample(keys, seed)
+    chosen = subsample_indices(keys, seed)
     features = extract(classifier_features(model), subset(real.images, chosen))
     parameters = list(model.head.parameters())
     train_on_features(parameters, model.head, features, real.labels[chosen], keys[chosen], recipe, seed)

@@ -23,7 +23,7 @@ from src.runtime.errors import InputError
 from src.runtime.processes import is_main
 from src.runtime.scratch import Scratch
 from src.training.accelerator import accelerator, agreed, shared
-from src.training.batches import Batches
+from src.training.loader import Batches
 from src.training.optimisation import learning_rate, make_optimizer, set_rate
 from src.training.step import Step
 from src.training.training_state import TrainingState

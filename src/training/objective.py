@@ -67,5 +67,5 @@ class Objective(nn.Module):
     def required(groups: Tensor | None) -> Tensor:
         """`groups`, or InputError if there are none."""
         if groups is None:
-            raise InputError("train.loss or train.weighting works by group, but these images have no contexts")
+            raise InputError("the loss or weighting works by group, but these images have no contexts")
         return groups

@@ -60,7 +60,7 @@ def subsample_uniform(keys: np.ndarray, batch: int, seed: int) -> Sampler:
     With groups as keys SUBG, with classes SUBY (Idrissi et al., CLeaR 2022). keys: (N,); those without images
     are passed over. InputError if it is empty.
     """
-    chosen = uniform_subsample(keys, derive("subsample", seed))
+    chosen = subsample_indices(keys, derive("subsample", seed))
     sample = instance_uniform(chosen, batch, seed)
     return lambda step: chosen[sample(step)]
 
@@ -108,7 +108,7 @@ def minority_sampler(labels: np.ndarray, batch: int, seed: int) -> Sampler:
     return sample
 
 
-def uniform_subsample(labels: np.ndarray, seed: int) -> np.ndarray:
+def subsample_indices(labels: np.ndarray, seed: int) -> np.ndarray:
     """Return sorted indices of as many images of every class as the smallest class has, without repetition.
 
     labels: (N,), or any other keys. Classes without images are passed over. InputError if labels is empty.

@@ -18,7 +18,7 @@ from src.data.labelled_images import LabelledImages
 from src.evaluation.accuracy import macro_accuracy
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
-from src.runtime.seeds import derive
+from src.runtime.seeds import derive, torch_seeded
 from src.settings.recipe import Recipe
 from src.settings.sections import HeadSettings, SecondStages
 from src.shards.lazy_images import Images
@@ -59,7 +59,7 @@ def check_second_stage(name: str, head: str) -> None:
     choose("second stage", SECOND_STAGES, name)
     if name in NEED_LINEAR and head != "linear":
         raise InputError(
-            f"train.second_stage {name} rescales a linear head, and train.loss ldam trains a cosine head, whose "
+            f"second_stage {name} rescales a linear head, and the loss ldam trains a cosine head, whose "
             f"weights have no length; choose crt, dfr or none"
         )
 
@@ -72,8 +72,7 @@ def crt(model: Classifier, task: Task) -> None:
     """Classifier re-training (section 4): a new head, of random weights, trained with class-uniform batches."""
     device = model.head.weight.device
     head = copy.deepcopy(model.head).cpu()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(task.seed)
+    with torch_seeded(task.seed):
         head.reset_parameters()
     model.head = head.to(device)
     _train(model, task, task.settings.crt, list(model.head.parameters()), model.head)

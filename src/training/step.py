@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from src.classifiers.models import Classifier
 from src.training.accelerator import sum_over_processes
-from src.training.batches import Part
+from src.training.loader import Part
 
 
 @dataclass

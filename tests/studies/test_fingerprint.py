@@ -25,7 +25,12 @@ SAME = {
     "layout": ("value * 0.5", "(value   *  0.5)"),
     "import": ("from src.a import x", "from src.elsewhere.b import x"),
 }
-OTHER = {"constant": ("0.5", "0.25"), "name": ("def half", "def third"), "text": ("value * 0.5", "'value'")}
+OTHER = {
+    "constant": ("0.5", "0.25"),
+    "name": ("def half", "def third"),
+    "text": ("value * 0.5", "'value'"),
+    "what is imported": ("import x", "import y as x"),
+}
 
 
 @pytest.mark.parametrize(("before", "after"), SAME.values(), ids=SAME)

@@ -16,7 +16,7 @@ from src.settings.recipe import Recipe
 from src.settings.schema import build as build_section
 from src.training import arms
 from src.training.arms import train_synaug
-from src.training.batches import Batches
+from src.training.loader import Batches
 from src.training.loop import fit
 from src.training.losses import make_objective
 from src.training.optimisation import check_choices

@@ -10,7 +10,7 @@ from src.runtime.errors import InputError
 from src.runtime.seeds import derive
 from src.settings.sections import DfrSettings
 from src.training.dfr import _halves, reweight
-from src.training.samplers import uniform_subsample
+from src.training.samplers import subsample_indices
 
 STRENGTHS = (1.0, 0.1, 0.01)
 
@@ -47,14 +47,14 @@ def test_the_layer_is_the_mean_of_scikit_learns_fits(classes: int) -> None:
         return np.vstack([e.coef_ for e in rest.estimators_]), np.hstack([e.intercept_ for e in rest.estimators_])
 
     part, rest = _halves(groups, 7)
-    chosen = part[uniform_subsample(groups[part], derive("dfr", 7))]
+    chosen = part[subsample_indices(groups[part], derive("dfr", 7))]
     worst = []
     for strength in STRENGTHS:
         w, b = fitted(chosen, strength, 7)
         right = (z[rest] @ w.T + b).argmax(1) == labels[rest]
         worst.append(min(right[groups[rest] == g].mean() for g in set(groups[rest].tolist())))
     best = STRENGTHS[worst.index(max(worst))]
-    fits = [fitted(uniform_subsample(groups, derive("dfr", 7, i)), best, derive("dfr", 7, i)) for i in range(4)]
+    fits = [fitted(subsample_indices(groups, derive("dfr", 7, i)), best, derive("dfr", 7, i)) for i in range(4)]
     w, b = np.mean([fit[0] for fit in fits], axis=0), np.mean([fit[1] for fit in fits], axis=0)
     assert np.allclose(x @ weight.T + bias, z @ w.T + b)
 

@@ -11,7 +11,7 @@ from src.data.labelled_images import LabelledImages
 from src.evaluation.accuracy import class_accuracies, predict
 from src.runtime.seeds import derive
 from src.training.last_layer import retrain_last_layer
-from src.training.samplers import class_uniform, uniform_subsample
+from src.training.samplers import class_uniform, subsample_indices
 
 from .fakes import RECIPE, SGD, corners, labelled_corners
 from .test_second_stage import as_theta, features, first_stage, imbalanced, softmax_regression
@@ -41,7 +41,7 @@ def test_a_head_that_always_says_class_0_is_corrected() -> None:
 def test_it_is_softmax_regression_from_the_present_head_on_as_many_images_of_every_class() -> None:
     model, (images, labels) = first_stage(), imbalanced()
     start, address = as_theta(model.head), derive("last layer", 5)
-    chosen = uniform_subsample(labels, address)
+    chosen = subsample_indices(labels, address)
     assert np.bincount(labels[chosen]).tolist() == [3, 3, 3, 3]
     batches = class_uniform(labels[chosen], 8, address)
     theta = softmax_regression(features(model, images[chosen]), labels[chosen], batches, start, steps=40, lr=0.1)

@@ -16,7 +16,7 @@ from src.runtime.scratch import Scratch
 from src.settings.recipe import Recipe
 from src.settings.sections import MethodSettings
 from src.shards.lazy_images import Images
-from src.training.batches import Batches
+from src.training.loader import Batches
 from src.training.loop import fit
 from src.training.losses import make_objective
 from src.training.objective import Objective

@@ -15,8 +15,8 @@ from src.training.samplers import (
     instance_uniform,
     make_sampler,
     minority_sampler,
+    subsample_indices,
     subsample_uniform,
-    uniform_subsample,
 )
 
 NONE = np.array([], dtype=np.int64)
@@ -97,9 +97,9 @@ def test_a_batch_depends_on_seed_and_step_alone(make) -> None:
 
 def test_the_uniform_subsample_has_the_smallest_class_of_each() -> None:
     labels = np.array([0] * 9 + [1] * 2 + [3] * 5)
-    chosen = uniform_subsample(labels, seed=0)
+    chosen = subsample_indices(labels, seed=0)
     assert len(set(chosen)) == 6 and np.bincount(labels[chosen]).tolist() == [2, 2, 0, 2]
-    assert np.array_equal(chosen, uniform_subsample(labels, seed=0))
+    assert np.array_equal(chosen, subsample_indices(labels, seed=0))
 
 
 @given(label_arrays, st.integers(1, 17), st.integers(0, 9))

@@ -188,7 +188,7 @@ def test_a_cosine_head_is_made_again_by_crt_and_replaced_by_dfr() -> None:
 
 @pytest.mark.parametrize("name", ["lws", "tau_norm"])
 def test_a_cosine_head_cannot_be_rescaled(name: str) -> None:
-    with pytest.raises(InputError, match=f"train.second_stage {name} rescales a linear head"):
+    with pytest.raises(InputError, match=f"second_stage {name} rescales a linear head"):
         run(name, build("small_cnn", 4, 16, seed=0, head="cosine"))
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from src.classifiers.models import Classifier, build
 from src.training.accelerator import accelerator
-from src.training.batches import Part
+from src.training.loader import Part
 from src.training.losses import make_objective
 from src.training.optimisation import make_optimizer
 from src.training.step import Step

@@ -16,7 +16,7 @@ from src.runtime.checkpoint_file import save_checkpoint
 from src.runtime.errors import InputError
 from src.runtime.processes import rank, together
 from src.runtime.scratch import Scratch
-from src.training.batches import Batches
+from src.training.loader import Batches
 from src.training.loop import fit
 from src.training.losses import make_objective
 from src.training.samplers import class_uniform

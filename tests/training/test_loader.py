@@ -9,7 +9,7 @@ import torch
 from src.data.labelled_images import LabelledImages
 from src.shards.pixels import to_tensor
 from src.training.augmentation import AUGMENTATIONS
-from src.training.batches import Batches, Part, pixels
+from src.training.loader import Batches, Part, pixels
 from src.training.mixing import MIXING
 from src.training.samplers import class_uniform
 
