@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from src.synthesis.conditioning import Conditioning
 from tqdm import tqdm
 
 from src.classifiers.models import Classifier
@@ -34,6 +33,7 @@ from src.settings.sections import Params
 from src.shards.contact_sheet import contact_sheet
 from src.shards.pixels import centre_square
 from src.studies.experiments import experiment_of, parameters_of
+from src.synthesis.conditioning import Conditioning
 from src.synthesis.plan import synthesis_plan
 from src.synthesis.prompts import Prompts
 from src.synthesis.synthesiser import Synthesiser
