@@ -1,6 +1,7 @@
 """What every benchmark shares: its command line, presets, a description of the machine, contestants timed in turns."""
 
 import argparse
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -49,6 +50,14 @@ def machine() -> dict[str, Any]:
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def digest_of(*names: str) -> str:
+    """A hash of these files of the repository, and of all below these folders: what a result belongs to."""
+    paths = [path for name in names for path in ((ROOT / name).rglob("*") if (ROOT / name).is_dir() else [ROOT / name])]
+    kept = sorted(path for path in paths if path.is_file() and path.suffix != ".pyc")
+    lines = [f"{path.relative_to(ROOT)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in kept]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def alternate(contestants: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
