@@ -34,7 +34,7 @@ def margin(logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
 
 
 CRITERIA: dict[str, Criterion] = {"loss": loss, "entropy": entropy, "margin": margin}
-NAMES = ("none", "loss", "entropy", "hardness", "margin")
+NAMES = ("none", *CRITERIA, "hardness")
 
 
 def criterion(name: str, gaussians: ClassGaussians | None = None) -> Criterion | None:

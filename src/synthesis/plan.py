@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.data.grouping import indices_by_key
+from src.data.grouping import BALANCE, indices_by_key
 from src.data.names import Names
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive, numpy_generator
@@ -19,7 +19,6 @@ from src.settings.sections import Budget
 from src.synthesis.prompts import Prompts
 
 FILL = ("add", "up_to")
-BALANCE = ("class", "group")
 EMPTY_GROUP = ("class", "text")
 
 
@@ -71,7 +70,8 @@ def synthesis_plan(
     drawn = conditioned or (budget.name_context and not by_group)
     for k, (label, _) in enumerate(groups):
         if drawn and needed[k] and not real.of(label):
-            raise InputError(f"class {label} has no real image to condition on; set synth.conditioning to text")
+            cure = "synth.conditioning to text" if conditioned else "the budget's name_context to false"
+            raise InputError(f"class {names.classes[label]} has no real image to condition on; set {cure}")
 
     def planned(label: int, context: int | None, index: int) -> PlannedImage:
         place = (seed, label, index) if context is None else (seed, label, context, index)

@@ -23,7 +23,7 @@ def synthesis_plan(
     if labels is None:
         labels, contexts, conditioned = np.repeat(np.arange(len(counts)), counts), None, False
     contexts_named = None if context_count is None else tuple(f"context {a}" for a in range(context_count))
-    names = Names(tuple(f"class {k}" for k in range(len(counts))), contexts_named)
+    names = Names(tuple(str(k) for k in range(len(counts))), contexts_named)
     asked = Budget(per_class=per_class, fill=fill, **{**BUDGET, **budget})
     return plan.synthesis_plan(
         asked, labels, contexts, names, seed, prompts, conditioned=conditioned, modified=modified

@@ -44,7 +44,8 @@ def synthesis_plan(
     drawn = labels is not None and (conditioned or (name_context and not by_group))
     for k, (label, _) in enumerate(groups):
         if drawn and needed[k] and len(members.of(label)) == 0:
-            raise InputError(f"class {label} has no real image to condition on; set synth.conditioning to text")
+            cure = "synth.conditioning to text" if conditioned else "the budget's name_context to false"
+            raise InputError(f"class {label} has no real image to condition on; set {cure}")
 
     def planned(label: int, context: int | None, index: int) -> PlannedImage:
         place = (seed, label, index) if context is None else (seed, label, context, index)

@@ -177,7 +177,14 @@ def test_contexts_that_no_prompt_names_change_nothing_else_of_a_plan_by_class(na
         ({"balance": "class", "name_context": True, "contexts": None}, "this data has no contexts"),
         ({"name_context": True, "context_count": 3}, "the prompts know 2 contexts, the data has 3"),
         ({"fill": "up_to", "per_class": 3}, "the budget's per_class=3 is below the largest group's 4.*for every group"),
-        ({"labels": LABELS * (LABELS < 2)}, "class 2 has no real image to condition on"),
+        (
+            {"labels": LABELS * (LABELS < 2)},
+            "class 2 has no real image to condition on; set synth.conditioning to text",
+        ),
+        (
+            {"labels": LABELS * (LABELS < 2), "balance": "class", "name_context": True, "conditioned": False},
+            "class 2 has no real image to condition on; set the budget's name_context to false",
+        ),
     ],
 )
 def test_a_plan_of_groups_that_cannot_be_met_is_refused(naming, changes, problem):
