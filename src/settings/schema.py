@@ -103,9 +103,9 @@ def plain(value: Any) -> Any:
 
 
 def changed(section: S, **values: Any) -> S:
-    """A copy with other values, unchecked; `dataclasses.replace` would ask for what the stage does not declare."""
+    """A copy with other values, where `dataclasses.replace` would ask for what the stage does not declare."""
     copy = object.__new__(type(section))
-    vars(copy).update(vars(section), **values)
+    vars(copy).update({name: value for name, value in vars(section).items() if not name.startswith("_")}, **values)
     return copy
 
 

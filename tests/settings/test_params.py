@@ -10,7 +10,7 @@ from src.runtime.errors import InputError
 from src.runtime.pipeline import arms_of, declared
 from src.settings import params
 from src.settings.dataset_settings import DATASETS
-from src.settings.schema import build, changed, plain
+from src.settings.schema import build, plain
 from src.settings.sections import PRESETS, section_kind
 from src.versions.import_closure import ROOT
 
@@ -56,8 +56,6 @@ def test_declared_parameters_are_there_and_no_other():
     ):  # fmt: skip
         with pytest.raises(InputError, match=f"reads parameter '{name}', which dvc.yaml does not declare for it; add"):
             read()
-    with pytest.raises(InputError, match=r"stage 'plain' reads parameter 'train\.sampler'"):
-        _ = changed(section.train, loss="focal").sampler
 
 
 def test_the_chosen_preset_stands_under_one_name_with_its_own():
