@@ -2,9 +2,8 @@
 
 Every experiment is one of DVC's (`dvc exp show` lists them); finished ones are kept in
 metrics/studies/experiments.jsonl and never run twice on the same code and parameters. Results of older code are shown
-as older and run again. Tables and figures go to
-metrics/studies/<name>.{md,csv,png} as soon as a study's last experiment has ended. What runs says so in
-.dvc/tmp/studies/<experiment>.log.
+as older and run again. Tables and figures go to metrics/studies/<name>.{md,csv,png} as soon as a study's last
+experiment has ended. What runs says so in .dvc/tmp/studies/<experiment>.log.
 
 At the papers' scale DVC's queue does the work: --paper prints its commands, --collect makes the tables of what ended.
 """

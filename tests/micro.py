@@ -18,6 +18,7 @@ import yaml
 
 from src.runtime.pipeline import arms_of
 from src.versions.import_closure import ROOT
+from tests.feedback.settings import ENTROPY
 
 RESULTS = ("data", "metrics", "models")  # the folders that stages write
 TIMES = ("metrics/cost/", "metrics/sampling/")  # what differs between any two runs
@@ -34,20 +35,7 @@ SETTINGS: dict[str, Any] = {
     "datasets.digits.test_per_class": 5,
     "datasets.digits.val_per_class": 4,
     "generators.tiny_unclip.steps": 3,
-    "feedbacks.entropy": {
-        "criterion": "entropy",
-        "scale": 0.03,
-        "every": 5,
-        "first": 0,
-        "last": None,
-        "rule": "latent",
-        "mix": False,
-        "stop_gradient": False,
-        "decoder": "full",
-        "rescale": False,
-        "shrinkage": "tied",
-        "candidates": 1,
-    },
+    "feedbacks.entropy": {**ENTROPY, "every": 5},
     "budgets.digits.fill": "add",
     "budgets.digits.per_class": 2,
     "synth.conditioning": "text_image",
