@@ -1,7 +1,7 @@
 # Two commands are enough: `make repro` and `make test`. Both set up the environment first, once.
 PYTHON ?= python3.11
 ARM ?= guided
-DROP ?= (base|real)\.
+DROP ?= (base|bound)\.
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
