@@ -275,22 +275,18 @@ class TrainingLength(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderSettings(TrainingLength):
-    """autocast: bfloat16 where it is faster; kl: weight of the KL term."""
+    """kl: weight of the KL term."""
 
-    autocast: bool
     kl: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnetSettings(TrainingLength):
-    """How often the UNet is trained without text or image, and with which noise and dropout of the embedding."""
+    """How often the UNet is trained without text or image, and how far the embedding is noised at most."""
 
     noise_level_max: int
     text_absent: float
     image_absent: float
-    noise_level_share: float
-    dimension_dropout_share: float
-    dimension_dropout_max: float
 
 
 @dataclass(frozen=True, kw_only=True)

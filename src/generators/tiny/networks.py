@@ -42,10 +42,9 @@ def train_autoencoder(
     def loss_at(step: int) -> Tensor:
         generator = torch_generator("vae", seed, step)
         x = _pixels(corpus, torch.randint(len(corpus), (settings.batch,), generator=generator), device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.autocast):
-            posterior = vae.encode(x).latent_dist
-            noise = torch.randn(posterior.mean.shape, generator=generator).to(device)
-            decoded = vae.decode(posterior.mean + posterior.std * noise).sample.float()
+        posterior = vae.encode(x).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=generator).to(device)
+        decoded = vae.decode(posterior.mean + posterior.std * noise).sample
         return F.l1_loss(decoded, x) + F.mse_loss(decoded, x) + settings.kl * posterior.kl().mean()
 
     optimise([vae], loss_at, settings, checkpoint, "autoencoder")
@@ -127,15 +126,11 @@ def _image_condition(
     settings: UnetSettings,
     generator: torch.Generator,
 ) -> Tensor:
-    """Class labels (B, 2D) in training: noised, dropped per dimension, or absent as a whole (all zeros)."""
+    """Class labels (B, 2D) in training: noised to a level uniform in 0..noise_level_max, or absent as a whole (all
+    zeros), as Stable unCLIP was trained; no dimension is ever dropped."""
     batch, dim = embeds.shape
-    rate = torch.rand(batch, 1, generator=generator) * settings.dimension_dropout_max
-    rate = rate * (torch.rand(batch, 1, generator=generator) < settings.dimension_dropout_share)
-    keep = torch.rand(batch, dim, generator=generator) >= rate
     level = torch.randint(settings.noise_level_max + 1, (batch,), generator=generator)
-    level = level * (torch.rand(batch, generator=generator) < settings.noise_level_share)
-    dropped = embeds * keep / (1 - rate)
-    noised = noising.add_noise(unclip.scale(dropped), torch.randn(batch, dim, generator=generator), level)
+    noised = noising.add_noise(unclip.scale(embeds), torch.randn(batch, dim, generator=generator), level)
     condition = torch.cat([unclip.unscale(noised), get_timestep_embedding(level, dim, True, 0)], 1)
     return condition * (torch.rand(batch, 1, generator=generator) >= settings.image_absent)
 
@@ -154,7 +149,7 @@ def train_unet(
     checkpoint: Path,
     device: torch.device,
 ) -> None:
-    """v-prediction (Salimans & Ho 2022) with text, image and per-dimension embedding dropout.
+    """v-prediction (Salimans & Ho 2022) with text and the noised image embedding, either of them absent at times.
 
     latents: (N, 4, h, w) scaled; hidden: (P + 1, L, C) caption states, the empty caption last; embeds:
     (N, D); prompts: (N,) index of each image's caption in `hidden`.

@@ -1,0 +1,37 @@
+"""The same bytes on any x86-64 processor with AVX2: instruction sets and thread counts fixed before torch and numpy load.
+
+Libraries choose their kernels by processor, and how they divide a sum by the number of threads; both change the last
+digits, and training multiplies those. docs/running.md says what was measured, and what is not covered: GPUs and ARM.
+"""
+
+import os
+
+THREADS = 2
+"""Of every process: more would leave a laptop's stages no faster, and another number gives other digits."""
+
+PINNED = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_CBWR": "AVX2,STRICT",
+    "OPENBLAS_CORETYPE": "Haswell",  # numpy's and SciPy's BLAS; otherwise by processor
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(THREADS)),
+    "MKL_DYNAMIC": "FALSE",
+    "OMP_DYNAMIC": "FALSE",
+    # Two jobs on two cores otherwise wait in loops for each other, at 4 times the time; so at 1.2 times. No bytes.
+    "GOMP_SPINCOUNT": "2000",
+}
+CHOICES = ("pinned", "native")
+
+
+def pin() -> None:
+    """Fix the arithmetic of this process and of those that it starts; ARITHMETIC=native in the environment lifts it.
+
+    To be called before torch and numpy are imported, as the packages stages, commands and benchmarks do. SystemExit
+    with a sentence for any other value of ARITHMETIC: there is no stage yet that could say it.
+    """
+    wish = os.environ.get("ARITHMETIC") or "pinned"
+    if wish not in CHOICES:
+        raise SystemExit(f"error: ARITHMETIC={wish} is unknown; set it to {' or '.join(CHOICES)}, or unset it")
+    if wish == "pinned":
+        os.environ.update(PINNED)
