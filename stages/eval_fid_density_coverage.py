@@ -1,14 +1,17 @@
-"""Stage eval_fid_density_coverage: each arm's images against the real validation split, and their class agreement.
+"""Stage eval_fid_density_coverage: the images that each arm trains on, against the real validation split.
 
 Feature spaces are those that `evaluation.features` lists; features are kept between runs.
 """
 
+from pathlib import Path
+
 from src.classifiers.models import load as load_classifier
 from src.data.labelled_images import image_counts
+from src.data.merged_index import read_merged
 from src.data.names import read_names
 from src.evaluation.accuracy import predict
 from src.evaluation.class_agreement import class_agreement
-from src.evaluation.extractors import Sources, extractor
+from src.evaluation.extractors import Sources, default_spaces, extractor
 from src.evaluation.feature_cache import cached_features
 from src.evaluation.feedback_trace import feedback_trace, loss_and_entropy
 from src.evaluation.image_quality import in_every_space
@@ -18,6 +21,7 @@ from src.runtime.files import write_json
 from src.runtime.processes import device
 from src.settings.arms import ARMS, BASE, BOUND, SYNTHETIC
 from src.settings.params import load
+from src.shards.lazy_images import subset
 from src.shards.store import Shards
 
 
@@ -25,12 +29,19 @@ def main() -> None:
     params = load("eval_fid_density_coverage")
     names = read_names("data/real")
     counts = image_counts(Shards("data/real/train"), names)[0]
-    shards = {"real": Shards("data/real/val"), **{arm: Shards(f"data/synth/{arm}") for arm in SYNTHETIC}}
-    labels = {name: part.labels for name, part in shards.items()}
-    images = {name: part.images() for name, part in shards.items()}
+    real, trace = Shards("data/real/val"), {}
+    images, labels = {"real": real.images()}, {"real": real.labels}
+    for arm in SYNTHETIC:
+        shards, merged = Shards(f"data/synth/{arm}"), read_merged(Path(f"data/merged/{arm}.csv"))
+        merged.check(Shards("data/real/train"), shards)
+        used = merged.position[merged.synthetic]
+        images[arm], labels[arm], trace[arm] = subset(shards.images(), used), shards.labels[used], feedback_trace(shards, used)
     reference, base = (load_classifier(ARMS[arm].classifier).to(device()) for arm in (BOUND, BASE))
-    sources = Sources(params.evaluation, device(), reference, lambda: load_generator(params.generator, device()))
-    extractors = {space: extractor(space, sources) for space in params.evaluation.features}
+    generator = params.generator
+    sources = Sources(
+        params.evaluation, device(), reference, lambda: load_generator(generator, device()), Path(generator.path)
+    )
+    extractors = {space: extractor(space, sources) for space in params.evaluation.features or default_spaces(sources)}
     spaces = {
         space: {name: cached_features(space, embed, part) for name, part in images.items()}
         for space, embed in extractors.items()
@@ -40,7 +51,7 @@ def main() -> None:
         judged = predict(reference, images[arm])
         report[arm]["class_agreement"] = class_agreement(judged, labels[arm], counts, names.classes)
         report[arm]["base_classifier"] = loss_and_entropy(predict(base, images[arm]), labels[arm])
-        report[arm]["feedback"] = feedback_trace(shards[arm])
+        report[arm]["feedback"] = trace[arm]
     write_json("data/results/fid_density_coverage.json", report)
 
 

@@ -3,14 +3,12 @@
 import sys
 from pathlib import Path
 
-from src.data.merge import kept_images, uniformise, union, within_budget
+from src.data.merge import balanced_set, kept_images, within_budget
 from src.data.merged_index import write_merged
 from src.runtime.entry import run_stage
 from src.runtime.pipeline import arm_of
 from src.settings.params import load
 from src.shards.store import Shards
-
-METHODS = {"synaug": uniformise, "guided": union}
 
 
 def main() -> None:
@@ -19,7 +17,7 @@ def main() -> None:
     real, synthetic = Shards("data/real/train"), Shards(f"data/synth/{arm}")
     kept = kept_images(real.labels, params.merge)
     offered = within_budget(synthetic, params.merge.per_class)
-    merged = METHODS[arm](real, synthetic, params.budget.balance, kept, offered)
+    merged = balanced_set(real, synthetic, params.budget.balance, kept, offered)
     write_merged(Path(f"data/merged/{arm}.csv"), merged)
 
 

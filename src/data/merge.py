@@ -1,4 +1,4 @@
-"""How real and synthetic images make the balanced training set of an arm: SYNAuG's way and feedback guidance's."""
+"""How real and synthetic images make the balanced training set of an arm, of either paper's alike."""
 
 from typing import NamedTuple, Protocol
 
@@ -25,8 +25,8 @@ def uniformise(
     kept: np.ndarray | None = None,
     offered: np.ndarray | None = None,
 ) -> Merged:
-    """SYNAuG's first step (arXiv 2308.00994, section 3.2): all real images, and of every class as many synthetic ones,
-    first ones first, as fill it up to the largest real class; with balance="group" of every group, to the largest.
+    """SYNAuG's first step (arXiv 2308.00994, section 3.2): the real images kept, and of every class as many synthetic
+    ones, first ones first, as fill it up to the largest real class; with balance="group" of every group.
 
     kept: bool (N,), real images that stay, the others' places being filled up; offered: bool (M,), synthetic images
     that may be used; None: all. The result has contexts if both parts have them. Raises InputError for a class, or
@@ -45,6 +45,15 @@ def uniformise(
     return _merged(real, synthetic, units, stays, offers[first_of_each(units.synthetic[offers], places)])
 
 
+def balanced_set(
+    real: Annotations, synthetic: Annotations, balance: str, kept: np.ndarray, offered: np.ndarray | None
+) -> Merged:
+    """The training set of an arm: all that the budget made, so that budgets mean the same in every arm; where
+    synthetic images replace real ones, as many as fill every class up again. Arguments and errors as for `uniformise`.
+    """
+    return (union if kept.all() else uniformise)(real, synthetic, balance, kept, offered)
+
+
 def union(
     real: Annotations,
     synthetic: Annotations,
@@ -52,8 +61,9 @@ def union(
     kept: np.ndarray | None = None,
     offered: np.ndarray | None = None,
 ) -> Merged:
-    """Feedback guidance's training set (arXiv 2310.00158): all real and all synthetic images, which the budget makes
-    balanced. Arguments and errors as for `uniformise`, but nothing need be filled up.
+    """All real and all synthetic images: with fill=up_to uniform, as SYNAuG's first step makes them (arXiv 2308.00994)
+    and as feedback guidance trains on ImageNet-LT (arXiv 2310.00158). Arguments and errors as for `uniformise`, but
+    nothing need be filled up.
     """
     units = _units(real, synthetic, balance)
     return _merged(real, synthetic, units, _positions(len(units.real), kept), _positions(len(units.synthetic), offered))

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from src.classifiers.architectures import STATISTICS
 from src.classifiers.features import Extractor, classifier_features
-from src.classifiers.models import Classifier
+from src.classifiers.models import Classifier, load
 from src.evaluation.inception import inception
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
@@ -26,6 +26,7 @@ from src.settings.sections import EvaluationSettings, WeightsSettings
 
 # Per channel, for images in [0, 1], of the published CLIP models (Radford et al., ICML 2021).
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+SHIPPED = "feature_space"  # folder beside the generator's weights
 DINOV2_SIDE = 224  # 16 x 16 patches; also the size at which Stein et al. compare
 
 
@@ -33,13 +34,25 @@ DINOV2_SIDE = 224  # 16 x 16 patches; also the size at which Stein et al. compar
 class Sources:
     """What extractors are made from: where published weights lie, and the networks that are at hand anyway.
 
-    generator: loads the generator, when its CLIP tower is asked for.
+    generator: loads the generator, when its CLIP tower is asked for. generator_folder: its path in params.yaml.
     """
 
     settings: EvaluationSettings
     device: torch.device
     reference: Classifier
     generator: Callable[[], Any]
+    generator_folder: Path
+
+
+def default_spaces(sources: Sources) -> tuple[str, ...]:
+    """The spaces where `evaluation.features` names none; the first is the headline's.
+
+    It must be the same network for every seed, arm and machine, or distances of two runs lie in two spaces; it must
+    not have guided; and it must not be what image conditions are made with, which the conditioned arm then resembles.
+    For the shipped generator that is the classifier of rendered glyphs beside it, for any other DINOv2, as Stein et
+    al. (NeurIPS 2023) recommend.
+    """
+    return ("shipped", "clip") if (sources.generator_folder / SHIPPED).exists() else ("dinov2",)
 
 
 def extractor(name: str, sources: Sources) -> Extractor:
@@ -53,6 +66,17 @@ def extractor(name: str, sources: Sources) -> Extractor:
 def _reference_classifier(sources: Sources) -> Extractor:
     """The penultimate layer of the classifier that was trained on all real images; images at their own size."""
     return classifier_features(sources.reference)
+
+
+def _shipped(sources: Sources) -> Extractor:
+    """The penultimate layer of the classifier that lies beside the generator; it has seen what the generator has."""
+    folder = sources.generator_folder / SHIPPED
+    if not folder.exists():
+        raise InputError(
+            f"no feature space lies in {folder}, which evaluation.features asks for as 'shipped'; take another, such as "
+            "'dinov2', or leave evaluation.features empty"
+        )
+    return classifier_features(load(folder).to(sources.device))
 
 
 def _generator_clip(sources: Sources) -> Extractor:
@@ -93,6 +117,7 @@ def _inception(sources: Sources) -> Extractor:
 
 
 EXTRACTORS: dict[str, Callable[[Sources], Extractor]] = {
+    "shipped": _shipped,
     "reference_classifier": _reference_classifier,
     "clip": _generator_clip,
     "openai_clip": _openai_clip,

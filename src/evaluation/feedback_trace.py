@@ -1,5 +1,6 @@
 """What feedback did to the images: by its own trace, and in the eyes of the classifier that gave it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,15 @@ def loss_and_entropy(probabilities: np.ndarray, labels: np.ndarray) -> dict[str,
     }
 
 
-def feedback_trace(shards: Shards) -> dict[str, float | None] | None:
-    """Return the means per image of what sampling recorded; None for images made without feedback.
+def feedback_trace(shards: Shards, chosen: Sequence[int] | np.ndarray) -> dict[str, float | None] | None:
+    """Return the means per image, over the chosen ones, of what sampling recorded; None for images made without
+    feedback.
 
     before: the criterion of the prediction at the first guided step; after: of the finished image; None where no image
     has a finite one. updates, skipped: guided steps that moved the image, or could not since the gradient was zero or
     not finite.
     """
-    metas = [shards.meta(i) for i in range(len(shards))]
+    metas = [shards.meta(i) for i in chosen]
     guided = (meta.get("criterion_after") is not None or meta.get("updates") or meta.get("skipped") for meta in metas)
     if not any(guided):
         return None

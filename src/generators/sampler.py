@@ -23,6 +23,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ddim": {"clip_sample": False},
     "dpmpp_2m": {"algorithm_type": "dpmsolver++", "solver_order": 2},
 }
+ROUNDING = 0.05  # of the noise schedule, that the released 30 steps of DDIM (t = 958 first) stay well within
 REFUSED = {
     "unipc": "from its second call on it rebuilds the latents from its history and, until near the last, loses most of "
     "the feedback's update",
@@ -91,6 +92,33 @@ def scheduler(name: str, config: Any) -> Scheduler:
     chosen = SCHEDULERS[name].from_config(config, **SETTINGS[name])
     check_prediction_type(chosen.config.prediction_type)
     return chosen
+
+
+def set_steps(schedule: Scheduler, steps: int) -> None:
+    """Set the timesteps of so many steps. InputError for a number that the noise schedule cannot be divided into.
+
+    Schedulers whose spacing is a whole number, rounded down, start too low where it does not divide the schedule: DDIM
+    with 501 steps at t = 501 of 1000, from noise that it takes for half an image.
+    """
+    if not _divides(schedule, steps):
+        known = range(1, schedule.config.num_train_timesteps + 1)
+        near = next(n for n in sorted(known, key=lambda n: (abs(n - steps), n)) if _divides(schedule, n))
+        raise InputError(
+            f"the generator preset's steps={steps} do not divide the {len(known)} of its noise schedule: sampling would "
+            f"begin far below full noise; set steps to {near}, the nearest number that does"
+        )
+    schedule.set_timesteps(steps)
+
+
+def _divides(schedule: Scheduler, steps: int) -> bool:
+    """Whether the first step is as near to full noise as steps of their size allow, give or take ROUNDING."""
+    whole = schedule.config.num_train_timesteps
+    if steps > whole:
+        return False
+    schedule.set_timesteps(steps)
+    first, *others = schedule.timesteps.tolist()
+    size = first - others[0] if others else whole
+    return first < whole and whole - first <= size + ROUNDING * whole and len(set(others)) == len(others)
 
 
 def steps_of(schedule: Scheduler) -> Iterator[Step]:

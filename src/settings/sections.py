@@ -235,17 +235,14 @@ class WeightsSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSettings(Section):
-    """The first of the feature spaces, of which there is one at least, is the headline's. nearest_k: of density etc."""
+    """The first of the feature spaces is the headline's; none: those that suit the generator. nearest_k: of density
+    and the like."""
 
     nearest_k: Count
     features: tuple[str, ...]
     openai_clip: WeightsSettings | None = None
     inception: WeightsSettings | None = None
     dinov2: WeightsSettings | None = None
-
-    def __post_init__(self) -> None:
-        if not self.features:
-            raise InputError("evaluation.features names no feature space; name one in params.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,6 +306,7 @@ class TinySettings(Section):
     sizes: TinySizes
     autoencoder: AutoencoderSettings
     clip: TrainingLength
+    feature_space: TrainingLength
     unet: UnetSettings
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from src.generators.diffusion_model import DiffusionModel
-from src.generators.sampler import ClassifierFreeGuidance, Predict, sample, scheduler
+from src.generators.sampler import ClassifierFreeGuidance, Predict, sample, scheduler, set_steps
 from src.runtime.errors import InputError
 from src.runtime.seeds import torch_generator
 from src.settings.sections import GeneratorSettings
@@ -68,6 +68,7 @@ class Synthesiser:
         self.generator, self.settings, self.plan = generator, settings, plan
         self.guide, self.size, self.candidates = guide, size or generator.image_size, candidates
         self.schedule = scheduler(settings.scheduler, generator.scheduler_config)
+        set_steps(self.schedule, settings.steps)  # refused now, not at the first batch
         self.condition = conditioning or Conditioning(generator, plan)
         decode = generator.decode if guide is None else guide.decode
         self.fit = measured_fit(generator, decode, self.condition(plan[:1]), len(plan))

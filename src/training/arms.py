@@ -130,7 +130,7 @@ def train_synaug(
     setting: Setting, data: LabelledImages, synthetic: np.ndarray, retrain: RetrainSettings,
     synaug: SynaugSettings, balance: str, scratch: Scratch | None,
 ) -> Trained:  # fmt: skip
-    """SYNAuG (arXiv 2308.00994): uniform union with Mixup or CutMix, then the last layer on uniform real images.
+    """SYNAuG (arXiv 2308.00994): classes equally often, Mixup or CutMix, then the last layer on uniform real images.
 
     synaug: zero steps of its last_layer skip the third step. Other arguments as in `train_guided`.
     """

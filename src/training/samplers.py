@@ -70,10 +70,12 @@ def balanced_minibatches(
 ) -> Sampler:
     """Balanced mini-batches of real and synthetic images (Askari-Hemmat et al., arXiv 2310.00158).
 
-    Each batch holds `round(fraction_real * batch)` real images, first, and keys, which are classes or groups,
-    are uniform within both parts. Indices run over real followed by synthetic. real_keys: (N,),
-    synthetic_keys: (M,), fraction_real: in [0, 1]. InputError for a part that is needed but empty: no real image is
-    left where synthetic ones replace them all.
+    Within a batch the counts of keys, which are classes or groups, differ by at most one, over all keys that either
+    part has. `round(fraction_real * batch)` of its images are real, shared out equally among the keys that both parts
+    have; one that is in one part alone is drawn from there. In random order, so that parts of a batch hold both kinds.
+    Indices run over real followed by synthetic. real_keys: (N,), synthetic_keys: (M,), fraction_real: in [0, 1]; at 0
+    and 1 the other part's keys do not count. InputError for a part that is needed but empty: no real image is left
+    where synthetic ones replace them all.
     """
     real = round(fraction_real * batch)
     if real and len(real_keys) == 0:
@@ -81,12 +83,22 @@ def balanced_minibatches(
             f"no real image is left for the retrain.fraction_real={fraction_real} of each batch; set "
             "retrain.fraction_real to 0, or replace fewer images with merge.replace_fraction and merge.replace_classes"
         )
-    parts = [(real_keys, real, 0), (synthetic_keys, batch - real, len(real_keys))]
-    draws = [(_uniform_draw(keys), size, first) for keys, size, first in parts if size]
+    if real < batch and len(synthetic_keys) == 0:
+        raise InputError("there are no synthetic images to sample from")
+    reals, synthetics = _ByKey(real_keys[: None if real else 0]), _ByKey(synthetic_keys[: None if real < batch else 0])
+    keys = np.union1d(reals.keys, synthetics.keys)
+    one_part = np.setxor1d(reals.keys, synthetics.keys)
 
     def sample(step: int) -> np.ndarray:
-        generator = numpy_generator("half_and_half", seed, step)
-        return np.concatenate([draw(size, generator) + first for draw, size, first in draws])
+        generator = numpy_generator("balanced_minibatches", seed, step)
+        drawn = keys[_rounds(len(keys), batch, generator)]
+        bound, is_real = np.isin(drawn, one_part), np.isin(drawn, reals.keys)
+        left = real - int((bound & is_real).sum())  # real images of keys that both parts have
+        is_real &= bound | (np.cumsum(~bound) <= left)
+        chosen = np.empty(batch, np.int64)
+        chosen[is_real] = reals.draw(drawn[is_real], generator)
+        chosen[~is_real] = synthetics.draw(drawn[~is_real], generator) + len(real_keys)
+        return generator.permutation(chosen)
 
     return sample
 
@@ -140,19 +152,34 @@ def make_sampler(name: str, labels: np.ndarray, groups: np.ndarray | None, batch
 
 
 def _uniform_draw(keys: np.ndarray) -> Callable[[int, np.random.Generator], np.ndarray]:
-    members = _members(keys)
-    sizes = np.array([len(indices) for indices in members])
-    grouped, first = np.concatenate(members), np.cumsum(sizes) - sizes
+    images = _ByKey(_some(keys))
+    return lambda count, generator: images.draw(images.keys[_rounds(len(images.keys), count, generator)], generator)
 
-    def draw(count: int, generator: np.random.Generator) -> np.ndarray:
-        rounds = range(-(-count // len(members)))
-        classes = np.concatenate([generator.permutation(len(members)) for _ in rounds])[:count]
-        return grouped[first[classes] + generator.integers(sizes[classes])]
 
-    return draw
+def _rounds(among: int, count: int, generator: np.random.Generator) -> np.ndarray:
+    """(count,) of 0 .. among - 1, each as often as any other, or once more: one random order after another."""
+    return np.concatenate([generator.permutation(among) for _ in range(-(-count // among))])[:count]
+
+
+class _ByKey:
+    """The distinct keys (K,), sorted, and the images of each."""
+
+    def __init__(self, keys: np.ndarray) -> None:
+        self.keys, members = indices_by_key(keys)
+        self._sizes = np.array([len(indices) for indices in members], np.int64)
+        self._images, self._first = np.argsort(keys, kind="stable"), np.cumsum(self._sizes) - self._sizes
+
+    def draw(self, keys: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """An image of each of these keys (B,), which all have some."""
+        place = np.searchsorted(self.keys, keys)
+        return self._images[self._first[place] + generator.integers(self._sizes[place])]
 
 
 def _members(keys: np.ndarray) -> list[np.ndarray]:
+    return indices_by_key(_some(keys))[1]
+
+
+def _some(keys: np.ndarray) -> np.ndarray:
     if len(keys) == 0:
         raise InputError("there are no training images to sample from")
-    return indices_by_key(keys)[1]
+    return keys

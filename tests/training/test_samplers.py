@@ -68,22 +68,47 @@ def test_every_image_of_a_class_is_equally_likely() -> None:
 
 
 @given(label_arrays, label_arrays, st.integers(1, 20), st.floats(0, 1))
-@settings(max_examples=40, deadline=None)
-def test_each_batch_holds_exactly_the_asked_share_of_real_images(real, synthetic, batch, fraction) -> None:
-    drawn = balanced_minibatches(real, synthetic, batch, fraction, seed=0)(step=1)
+@settings(max_examples=60, deadline=None)
+def test_a_balanced_batch_is_uniform_over_all_classes_and_has_the_asked_share_of_real_images(
+    real, synthetic, batch, fraction
+) -> None:
     size = round(fraction * batch)
-    assert len(drawn) == batch and drawn.max() < len(real) + len(synthetic)
-    assert (drawn[:size] < len(real)).all() and (drawn[size:] >= len(real)).all()
-    for part in (np.concatenate([real, synthetic])[d] for d in (drawn[:size], drawn[size:]) if len(d)):
-        counts = np.bincount(part)
-        assert counts.max() - counts[counts > 0].min() <= 1
+    parts = [part for part, wanted in ((real, size), (synthetic, batch - size)) if wanted]
+    for step in range(3):
+        drawn = balanced_minibatches(real, synthetic, batch, fraction, seed=0)(step)
+        labels, is_real = np.concatenate([real, synthetic])[drawn], drawn < len(real)
+        counts = np.bincount(labels, minlength=6)[np.unique(np.concatenate(parts))]
+        assert len(drawn) == counts.sum() == batch and counts.max() - counts.min() <= 1
+        # Exactly the share, as far as classes that one part alone has leave it open.
+        only_real = is_real & ~np.isin(labels, synthetic)
+        only_synthetic = ~is_real & ~np.isin(labels, real)
+        assert is_real.sum() == np.clip(size, only_real.sum(), batch - only_synthetic.sum())
 
 
-def test_a_class_without_synthetic_images_is_passed_over_in_the_synthetic_half() -> None:
-    real, synthetic = np.array([0, 1, 2]), np.array([0, 2, 2])
-    drawn = balanced_minibatches(real, synthetic, 12, 0.5, seed=0)(step=0)
-    assert np.bincount(real[drawn[:6]]).tolist() == [2, 2, 2]
-    assert np.bincount(synthetic[drawn[6:] - 3]).tolist() == [3, 0, 3]
+@pytest.mark.parametrize(
+    ("counts", "synthetic"),
+    [
+        pytest.param([98, 5, 2, 30], [0, 93, 96, 68], id="digits_waterbirds"),
+        pytest.param([4980, *range(4980, 5, -550)], None, id="places"),
+    ],
+)
+def test_a_class_or_group_that_needs_no_synthetic_images_is_as_frequent_as_any_other(counts, synthetic) -> None:
+    # With each half uniform by itself it got .125 of a batch where the others got .292, of four, and half of the others'.
+    synthetic = synthetic or [max(counts) - count for count in counts]
+    real, made = (np.arange(len(counts)).repeat(numbers) for numbers in (counts, synthetic))
+    sample = balanced_minibatches(real, made, 64, 0.5, seed=3)
+    drawn = np.concatenate([sample(step) for step in range(200)])
+    labels = np.concatenate([real, made])[drawn]
+    assert np.allclose(np.bincount(labels) / len(labels), 1 / len(counts), atol=0.005)
+    assert (drawn < len(real)).mean() == 0.5
+
+
+def test_parts_of_a_balanced_batch_hold_real_and_synthetic_images() -> None:
+    # Batch-normalisation parts are slices of a batch: with the real images first each held one kind alone.
+    labels = np.arange(10).repeat(20)
+    sample = balanced_minibatches(labels, labels, 64, 0.5, seed=0)
+    shares = np.array([(sample(step) < len(labels)).reshape(2, 32).mean(1) for step in range(200)])
+    assert np.allclose(shares.mean(0), 0.5, atol=0.02) and shares.min() > 0
 
 
 @pytest.mark.parametrize("make", [instance_uniform, class_uniform, group_uniform, subsample_uniform, minority_sampler])
@@ -147,7 +172,7 @@ def test_nothing_to_sample_from_is_refused() -> None:
     for make in (instance_uniform, class_uniform, group_uniform, subsample_uniform, minority_sampler):
         with pytest.raises(InputError, match="no training images"):
             make(NONE, 8, seed=0)
-    with pytest.raises(InputError, match="no training images"):
+    with pytest.raises(InputError, match="no synthetic images"):
         balanced_minibatches(np.array([0, 1]), NONE, 8, 0.5, seed=0)
 
 

@@ -10,13 +10,15 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from src.classifiers import models as classifiers
 from src.generators.tiny import components, networks
-from src.generators.tiny.corpus import CLASSES, SIZE, WORDS, render
+from src.generators.tiny.corpus import CLASSES, SIZE, STYLES, WORDS, render
 from src.runtime.checkpoint_file import save_checkpoint
 from src.runtime.files import atomic_write
 from src.runtime.seeds import derive, numpy_generator
 from src.settings.sections import TinySettings
 
+FEATURE_SPACE = "feature_space"  # a classifier in the repository's own format, beside the pipeline
 ZERO_SHOT = "zero_shot/text_projection.safetensors"  # the pipeline has no use for it; zero-shot reading has
 
 
@@ -44,8 +46,14 @@ def build(settings: TinySettings, scratch: Path, out: Path, device: torch.device
     text, vision = components.clip_towers(sizes, words, SIZE)
     vae = components.autoencoder(sizes, SIZE)
     network = components.unet(sizes, SIZE // 2 ** (len(sizes.vae_widths) - 1))
+    judge = classifiers.build(
+        "small_cnn", len(CLASSES) * len(STYLES), SIZE, derive("feature space", seed)
+    )  # its weights are drawn apart: those of the others stay what they were
     networks.train_autoencoder(vae, corpus, settings.autoencoder, seed, scratch / "vae.safetensors", device)
     networks.train_clip(text, vision, words, corpus, settings.clip, seed, scratch / "clip.safetensors", device)
+    networks.train_feature_space(
+        judge, corpus, settings.feature_space, seed, scratch / "feature_space.safetensors", device
+    )
 
     embeds = networks.embed_images(vision, corpus, device)
     unclip, noising = networks.normaliser(embeds), components.image_noising_scheduler()
@@ -79,6 +87,7 @@ def build(settings: TinySettings, scratch: Path, out: Path, device: torch.device
         vae=vae,
     )
     _save(pipeline.to("cpu", torch.float16), out)
+    classifiers.save(judge.cpu(), out / FEATURE_SPACE)
     save_checkpoint(out / ZERO_SHOT, {"weight": text.text_projection.weight.half()}, {})
     atomic_write(out / "README.md", CARD.encode())
 
@@ -97,6 +106,7 @@ CARD = """# Tiny Stable unCLIP
 A text- and image-conditioned latent diffusion model for 32 x 32 glyphs with the component classes of
 `stable-diffusion-2-1-unclip`, in the diffusers format, float16 safetensors. Written by the frozen DVC stage
 `train_generator` (`make generator` writes it anew) from rendered glyphs alone: fonts and procedural pen strokes, never
-the handwritten digits it is used on. `zero_shot/` holds the CLIP text projection, for zero-shot reading.
+the handwritten digits it is used on. `zero_shot/` holds the CLIP text projection, for zero-shot reading;
+`feature_space/` a classifier of the same glyphs, in whose features generated and real images are compared.
 License: Apache-2.0, as the repository.
 """

@@ -33,6 +33,11 @@ INKS = {
 WORDS = ("printed", "handwritten", "scanned", "coloured", *INKS, "bold", "thin", "tilted", "small", "large")
 
 
+def feature_classes(classes: np.ndarray, styles: np.ndarray) -> np.ndarray:
+    """What the shipped feature space was trained to tell apart: glyph * styles + style, (N,) of (N,) and (N,)."""
+    return classes * len(STYLES) + styles
+
+
 @dataclass(frozen=True)
 class Corpus:
     """Images uint8 (N, 3, SIZE, SIZE), classes (N,) into CLASSES, styles (N,) into STYLES, captions,

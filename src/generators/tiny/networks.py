@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionModelWithProjection
 
-from src.generators.tiny.corpus import Corpus
+from src.generators.tiny.corpus import Corpus, feature_classes
 from src.generators.tiny.optimise import optimise
 from src.runtime.seeds import torch_generator
 from src.settings.sections import AutoencoderSettings, TrainingLength, UnetSettings
@@ -133,6 +133,20 @@ def _image_condition(
     noised = noising.add_noise(unclip.scale(embeds), torch.randn(batch, dim, generator=generator), level)
     condition = torch.cat([unclip.unscale(noised), get_timestep_embedding(level, dim, True, 0)], 1)
     return condition * (torch.rand(batch, 1, generator=generator) >= settings.image_absent)
+
+
+def train_feature_space(
+    network: nn.Module, corpus: Corpus, settings: TrainingLength, seed: int, checkpoint: Path, device: torch.device
+) -> None:
+    """A classifier of glyph and style together, so that its features tell both; `feature_classes` numbers them."""
+    network.to(device)
+    labels = torch.from_numpy(feature_classes(corpus.classes, corpus.styles))
+
+    def loss_at(step: int) -> Tensor:
+        index = torch.randint(len(corpus), (settings.batch,), generator=torch_generator("feature space", seed, step))
+        return F.cross_entropy(network(_pixels(corpus, index, device)), labels[index].to(device))
+
+    optimise([network], loss_at, settings, checkpoint, "feature space")
 
 
 def train_unet(
