@@ -32,20 +32,24 @@ def main() -> None:
     groups = None if merged.context is None else group_ids(merged.label, merged.context, names)
     data = LabelledImages(merged.images(real, synthetic), merged.label, groups)
     counts, validation = image_counts(real, names), labelled(Shards("data/real/val"), names)
+    recipe = params.recipe.longer(params.retrain.length)
     weights = weights_digest(params.recipe.weights)
     scratch = Scratch(f"retrain-{arm}", work_key(params, inputs_of("retrain", arm), weights=weights))
-    setting = Setting(params.recipe, params.train, params.second_stages, validation, *counts, params.seed, device())
+    setting = Setting(recipe, params.train, params.second_stages, validation, *counts, params.seed, device())
     with together(processes):
         if arm == "guided":
-            model, curve = train_guided(setting, data, merged.synthetic, params.retrain, params.budget.balance, scratch)
+            trained = train_guided(setting, data, merged.synthetic, params.retrain, params.budget.balance, scratch)
         else:
-            model, curve = train_synaug(
+            trained = train_synaug(
                 setting, data, merged.synthetic, params.retrain, params.synaug, params.budget.balance, scratch
             )
     if is_main():
-        save(model, scratch.path / "model")
-        write_csv(f"data/results/curves/{arm}.csv", curve)
-        write_json(f"data/results/validation/{arm}.json", validation_report(model, validation, names, counts))
+        save(trained.model, scratch.path / "model")
+        write_csv(f"data/results/curves/{arm}.csv", trained.curve)
+        write_json(
+            f"data/results/validation/{arm}.json",
+            validation_report(trained.model, validation, names, counts, trained.later),
+        )
         scratch.publish("model", Path(ARMS[arm].classifier))
 
 

@@ -38,11 +38,14 @@ def main() -> None:
             params.recipe, method, params.second_stages, validation, *data.counts(names), params.seed, device()
         )
         with together(processes):
-            model, curve = train_real(setting, data, method, scratch, out.name)
+            trained = train_real(setting, data, method, scratch, out.name)
         if is_main():
-            save(model, scratch.path / "model")
-            write_csv(f"data/results/curves/{out.name}.csv", curve)
-            write_json(f"data/results/validation/{arm}.json", validation_report(model, validation, names, long_tail))
+            save(trained.model, scratch.path / "model")
+            write_csv(f"data/results/curves/{out.name}.csv", trained.curve)
+            write_json(
+                f"data/results/validation/{arm}.json",
+                validation_report(trained.model, validation, names, long_tail, trained.later),
+            )
             scratch.publish("model", out)
 
 

@@ -142,18 +142,24 @@ DETAILS = frozenset({"per_class", "per_group", "confusion"})
 
 
 def validation_report(
-    model: nn.Module, validation: LabelledImages, names: Names, counts: tuple[Sequence[int], Sequence[int] | None]
+    model: nn.Module,
+    validation: LabelledImages,
+    names: Names,
+    counts: tuple[Sequence[int], Sequence[int] | None],
+    later: Mapping[str, float],
 ) -> dict[str, Any]:
     """Return the `accuracy_report` of validation images without its DETAILS: to choose by, while test stays unseen.
 
-    counts: training images per class and, where there are contexts, per group.
+    counts: training images per class and, where there are contexts, per group. later: of each stage after the training,
+    the share of the images that it put into another class; kept beside the report as `later_stages`.
     """
     groups: dict[str, Any] = {}
     if names.contexts is not None and validation.groups is not None:
         contexts = validation.groups % len(names.contexts)
         groups = {"contexts": contexts, "context_names": names.contexts, "group_counts": counts[1]}
     probabilities = predict(model, validation.images)
-    return _summary(accuracy_report(probabilities, validation.labels, counts[0], names.classes, **groups))
+    report = _summary(accuracy_report(probabilities, validation.labels, counts[0], names.classes, **groups))
+    return {**report, **({"later_stages": dict(later)} if later else {})}
 
 
 def _summary(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from textwrap import shorten
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from src.classifiers.architectures import STATISTICS
@@ -23,6 +22,7 @@ from src.evaluation.inception import inception
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.settings.sections import EvaluationSettings, WeightsSettings
+from src.shards.pixels import resized
 
 # Per channel, for images in [0, 1], of the published CLIP models (Radford et al., ICML 2021).
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -73,8 +73,8 @@ def _shipped(sources: Sources) -> Extractor:
     folder = sources.generator_folder / SHIPPED
     if not folder.exists():
         raise InputError(
-            f"no feature space lies in {folder}, which evaluation.features asks for as 'shipped'; take another, such as "
-            "'dinov2', or leave evaluation.features empty"
+            f"no feature space lies in {folder}, which evaluation.features asks for as 'shipped'; take another, "
+            "such as 'dinov2', or leave evaluation.features empty"
         )
     return classifier_features(load(folder).to(sources.device))
 
@@ -127,10 +127,8 @@ EXTRACTORS: dict[str, Callable[[Sources], Extractor]] = {
 
 
 def _prepared(x: Tensor, device: torch.device, side: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """x (B, 3, H, W) in [-1, 1], resized to a square (bicubic, antialiased, as Pillow does) and normalised."""
-    x = x.to(device)
-    if x.shape[-2:] != (side, side):
-        x = F.interpolate(x, [side, side], mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
+    """x (B, 3, H, W) in [-1, 1], resized to a square as Pillow does and normalised."""
+    x = resized(x.to(device), side)
     centre, spread = (torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std))
     return ((x + 1) / 2 - centre) / spread
 

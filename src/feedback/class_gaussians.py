@@ -54,7 +54,9 @@ def _rows(table: Tensor, labels: Tensor) -> Tensor:
 def fit_gaussians(features: np.ndarray, labels: np.ndarray, classes: int, shrinkage: str = "tied") -> ClassGaussians:
     """Gaussians of every class from real features (N, D).
 
-    Raises InputError for an unknown shrinkage, a class without samples, or with one under `class` shrinkage.
+    Means are estimated from the same samples, so covariances are those of n - 1 for each class with n of them; classes
+    of one say nothing of it. Raises InputError for an unknown shrinkage, a class without samples, or with one under
+    `class` shrinkage, and if no class has two.
     """
     if shrinkage not in SHRINKAGES:
         raise InputError(f"shrinkage '{shrinkage}' is unknown; choose one of {', '.join(SHRINKAGES)}.")
@@ -63,18 +65,26 @@ def fit_gaussians(features: np.ndarray, labels: np.ndarray, classes: int, shrink
     few = int(np.argmax(counts < needed))
     if counts[few] < needed:
         raise InputError(
-            f"class {few} has {counts[few]} training images, too few for the "
-            f"hardness criterion with shrinkage '{shrinkage}'; use 'tied' or another feedback."
+            f"class {few} has {counts[few]} training images, too few for the hardness criterion with shrinkage "
+            f"'{shrinkage}'; use {'another feedback' if shrinkage == 'tied' else 'tied or another feedback'}."
+        )
+    if counts.max() < 2:
+        raise InputError(
+            "no class has two training images, from which the hardness criterion could tell how they vary; use another "
+            "feedback."
         )
     from sklearn.covariance import ledoit_wolf  # a second, for this criterion alone
 
     features = features.astype(np.float64)
     mean = np.stack([features[labels == k].mean(0) for k in range(classes)])
     residuals = features - mean[labels]
-    if shrinkage == "tied":
-        covariance = ledoit_wolf(residuals, assume_centered=True)[0][None]
-    else:
-        covariance = np.stack([ledoit_wolf(residuals[labels == k], assume_centered=True)[0] for k in range(classes)])
+    varied = counts > 1
+    groups = [varied[labels]] if shrinkage == "tied" else [labels == k for k in range(classes)]
+    freedom = [counts[varied].sum() - varied.sum()] if shrinkage == "tied" else counts - 1
+    covariance = np.stack([
+        ledoit_wolf(residuals[chosen], assume_centered=True)[0] * (chosen.sum() / degrees)
+        for chosen, degrees in zip(groups, freedom, strict=True)
+    ])  # fmt: skip
     covariance += (
         1e-6 * np.trace(covariance, axis1=1, axis2=2).mean() / covariance.shape[1] * np.eye(covariance.shape[1])
     )

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from src.classifiers.models import Classifier
@@ -12,7 +11,7 @@ from src.feedback.class_gaussians import fit_gaussians
 from src.feedback.criteria import Criterion, criterion
 from src.settings.sections import FeedbackSettings
 from src.shards.lazy_images import Images
-from src.shards.pixels import to_tensor
+from src.shards.pixels import resized, to_tensor
 
 Value = Callable[[Tensor, Tensor], Tensor]
 
@@ -27,20 +26,17 @@ def rescaled(images: Tensor) -> Tensor:
 def criterion_value(
     model: Classifier, measure: Criterion, rescale: bool = False, stored_size: int | None = None
 ) -> Value:
-    """`value(images (B, 3, H, W), labels (B,)) -> (B,)`: clamped to [-1, 1] as a stored image is, then resized.
+    """`value(images (B, 3, H, W), labels (B,)) -> (B,)` of the images as they would be stored, and then seen.
 
-    The clamp's gradient is passed straight through where it binds. Resizing is bilinear, smooth in the pixels; stored
-    images are resized bicubically (`synthesis.synthesiser`), so the two differ for generators larger than the data.
-    rescale: stretch every image to span [-1, 1] instead. stored_size: pixels, None for what the model sees; of a
-    larger image it sees the centre.
+    But for rounding, whose jumps would make an image depend on the batch it is made in. The clamp's gradient is passed
+    straight through. rescale: stretch every image to span [-1, 1]
+    first. stored_size: pixels, None for what the model sees; of a larger image it sees the centre, as it does where it
+    is judged.
     """
     edge = stored_size or int(model.config["image_size"])
 
     def value(images: Tensor, labels: Tensor) -> Tensor:
-        x = rescaled(images) if rescale else images + (images.clamp(-1, 1) - images).detach()
-        if x.shape[-2:] != (edge, edge):
-            x = F.interpolate(x, size=(edge, edge), mode="bilinear", antialias=True, align_corners=False)
-        features = model.features(x)
+        features = model.features(resized(rescaled(images) if rescale else images, edge, rounded=False))
         return measure(model.head(features), features, labels)
 
     return value

@@ -5,6 +5,7 @@ Hardness is `src.feedback.class_gaussians`'.
 """
 
 import math
+import re
 from collections.abc import Callable
 
 import torch.nn.functional as F
@@ -34,6 +35,7 @@ def margin(logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
 
 
 CRITERIA: dict[str, Criterion] = {"loss": loss, "entropy": entropy, "margin": margin}
+TERMS = re.compile(r"(?<![0-9.][eE])\+")  # not the plus of 1e+1
 NAMES = ("none", *CRITERIA, "hardness")
 
 
@@ -44,7 +46,7 @@ def criterion(name: str, gaussians: ClassGaussians | None = None) -> Criterion |
     """
     if name == "none":
         return None
-    terms = [_term(part, gaussians) for part in name.split("+")]
+    terms = [_term(part, gaussians) for part in TERMS.split(name)]
     if len(terms) == 1 and terms[0][0] == 1:
         return terms[0][1]
     return lambda logits, features, labels: sum(w * c(logits, features, labels) for w, c in terms)  # type: ignore[return-value]

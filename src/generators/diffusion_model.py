@@ -18,7 +18,7 @@ from src.generators.frozen_layers import freeze
 from src.generators.sampler import Condition
 from src.runtime.errors import InputError
 from src.shards.lazy_images import Images
-from src.shards.pixels import to_tensor
+from src.shards.pixels import resized, to_tensor
 
 
 class DiffusionModel:
@@ -95,9 +95,7 @@ class DiffusionModel:
             raise InputError("this generator has no CLIP image tower; choose another feature space or generator")
         processor, tower = self.pipeline.feature_extractor, self.pipeline.image_encoder.to(self.device)
         edge = tower.config.image_size
-        x = x.to(self.device)
-        if x.shape[-2:] != (edge, edge):
-            x = F.interpolate(x, size=(edge, edge), mode="bicubic", antialias=True)
+        x = resized(x.to(self.device), edge)
         mean, std = (
             torch.tensor(v, device=x.device).reshape(3, 1, 1) for v in (processor.image_mean, processor.image_std)
         )

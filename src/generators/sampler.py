@@ -104,8 +104,8 @@ def set_steps(schedule: Scheduler, steps: int) -> None:
         known = range(1, schedule.config.num_train_timesteps + 1)
         near = next(n for n in sorted(known, key=lambda n: (abs(n - steps), n)) if _divides(schedule, n))
         raise InputError(
-            f"the generator preset's steps={steps} do not divide the {len(known)} of its noise schedule: sampling would "
-            f"begin far below full noise; set steps to {near}, the nearest number that does"
+            f"the generator preset's steps={steps} do not divide the {len(known)} of its noise schedule: sampling "
+            f"would begin far below full noise; set steps to {near}, the nearest number that does"
         )
     schedule.set_timesteps(steps)
 

@@ -1,4 +1,4 @@
-"""The same bytes on any x86-64 processor with AVX2: instruction sets and thread counts fixed before torch and numpy load.
+"""The same bytes on any x86-64 processor with AVX2: instruction sets and threads fixed before torch and numpy load.
 
 Libraries choose their kernels by processor, and how they divide a sum by the number of threads; both change the last
 digits, and training multiplies those. docs/running.md says what was measured, and what is not covered: GPUs and ARM.

@@ -66,6 +66,16 @@ class Recipe(Section):
         warmup = self._in_steps(self.warmup, n)
         return replace(self, epochs=None, steps=self.steps_for(n), warmup=warmup, milestones=milestones)
 
+    def longer(self, factor: float) -> "Recipe":
+        """Return the same recipe with all that is counted in steps or epochs `factor` times as long."""
+        if factor == 1:
+            return self
+        if self.steps is None:
+            times = {name: factor * getattr(self, name) for name in ("epochs", "warmup")}
+            return replace(self, **times, milestones=tuple(factor * milestone for milestone in self.milestones))
+        steps = {name: round(factor * getattr(self, name)) for name in ("steps", "warmup")}
+        return replace(self, **steps, milestones=tuple(round(factor * milestone) for milestone in self.milestones))
+
     def _in_steps(self, epochs: float, n: int) -> int:
         return round(epochs * math.ceil(n / self.batch))
 

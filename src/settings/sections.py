@@ -160,9 +160,11 @@ class MethodSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSettings(Section):
-    """cRT and LWS. length: a share of the first stage's steps, above 0; lr: None is the first stage's."""
+    """cRT and LWS. length: a share of the first stage's steps, above 0, but at least `least_steps`; lr: None is the
+    first stage's."""
 
     length: float
+    least_steps: Natural
     lr: float | None
 
     def __post_init__(self) -> None:
@@ -195,22 +197,29 @@ class SecondStages(Section):
 class RetrainSettings(Section):
     """The classifier on real and synthetic images. fraction_real, mixing: of the guided arm.
 
-    loss, mixing: None is that of `train`.
+    length: times the recipe's. loss, mixing: None is that of `train`.
     """
 
+    length: float
     fraction_real: Share
     second_stage: str
     loss: str | None
     mixing: str | None
 
+    def __post_init__(self) -> None:
+        if not 0 < self.length < 1e6:
+            raise InputError(
+                f"retrain.length={self.length:g} must be above 0; it is times the recipe's steps or epochs"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class LastLayerSettings(Section):
-    """SYNAuG's third step; zero steps leave it out."""
+    """SYNAuG's third step; zero steps leave it out. lr: None is the recipe's, times batch over the recipe's batch."""
 
     steps: Natural
     batch: Count
-    lr: float
+    lr: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from src.runtime.errors import InputError
@@ -22,6 +23,20 @@ def to_uint8(x: torch.Tensor) -> np.ndarray:
         )
     pixels = x.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
     return np.ascontiguousarray(pixels.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def resized(x: torch.Tensor, edge: int, rounded: bool = True) -> torch.Tensor:
+    """x (N, 3, H, W), nominally in [-1, 1], as stored with `edge` pixels and read again: (N, 3, edge, edge).
+
+    Bicubic with antialiasing, as Pillow resizes, then clamped and, if `rounded`, rounded to 256 levels; both let
+    gradients through.
+    """
+    if x.shape[-2:] != (edge, edge):
+        x = F.interpolate(x, size=(edge, edge), mode="bicubic", antialias=True, align_corners=False)
+    levels = x.detach().clamp(-1, 1)
+    if rounded:
+        levels = levels.add(1).mul(127.5).round().div(127.5).sub(1)
+    return x + (levels - x).detach()
 
 
 def centre_square(image: np.ndarray, size: int) -> np.ndarray:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from src.generators.diffusion_model import DiffusionModel
@@ -14,7 +13,7 @@ from src.generators.sampler import ClassifierFreeGuidance, Predict, sample, sche
 from src.runtime.errors import InputError
 from src.runtime.seeds import torch_generator
 from src.settings.sections import GeneratorSettings
-from src.shards.pixels import to_uint8
+from src.shards.pixels import resized, to_uint8
 from src.shards.store import Sample
 from src.synthesis.conditioning import Conditioning
 from src.synthesis.memory import measured_fit
@@ -104,9 +103,7 @@ class Synthesiser:
         with torch.no_grad():
             decoded = model.decode(z)
             after = None if self.guide is None else self.guide.value(decoded, labels)
-            if decoded.shape[-1] != self.size:
-                decoded = F.interpolate(decoded, (self.size, self.size), mode="bicubic", antialias=True)
-        return list(zip(to_uint8(decoded), self._provenance(part, trace, after), strict=True))
+        return list(zip(to_uint8(resized(decoded, self.size)), self._provenance(part, trace, after), strict=True))
 
     def _provenance(
         self, part: Sequence[PlannedImage], trace: Trace | None, after: Tensor | None

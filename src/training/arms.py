@@ -1,15 +1,18 @@
 """How each arm is trained: real images alone, feedback-guided images in balanced batches, or SYNAuG's three steps."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from src.classifiers.models import Classifier, build
 from src.data.labelled_images import LabelledImages
+from src.evaluation.accuracy import predict
 from src.runtime.errors import InputError
+from src.runtime.processes import is_main
 from src.runtime.scratch import Scratch
 from src.runtime.seeds import derive
 from src.settings.recipe import Recipe
@@ -25,7 +28,14 @@ from src.training.optimisation import check_choices
 from src.training.samplers import Sampler, balanced_minibatches, class_uniform, make_sampler, minority_sampler
 from src.training.second_stage import BY_LABELS, Task, check_second_stage, second_stage
 
-Trained = tuple[Classifier, list[dict[str, Any]]]
+
+class Trained(NamedTuple):
+    """curve: rows of loss and validation accuracy. later: of each stage after the training, the share of validation
+    images that it put into another class."""
+
+    model: Classifier
+    curve: list[dict[str, Any]]
+    later: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -72,12 +82,25 @@ class Setting:
             (method.mixing, method.mixing_alpha), second,
         )  # fmt: skip
         objective = make_objective(method, self.counts, groups)
-        return fit(network.to(self.device), batches, self.validation, objective, scratch, describe)
+        return Trained(*fit(network.to(self.device), batches, self.validation, objective, scratch, describe))
 
     def finish(self, trained: Trained, real: LabelledImages, name: str) -> Trained:
-        """The second stage of that name, on real images."""
+        """The second stage of that name, on real images; none where the name is "none"."""
         task = Task(real, self.validation, self.recipe, self.second_stages, derive("second stage", self.seed))
-        return second_stage(name, trained[0], task), trained[1]
+        if name == "none":
+            return trained
+        return self.changed(trained, name, lambda model: second_stage(name, model, task))
+
+    def changed(self, trained: Trained, stage: str, change: Callable[[Classifier], Classifier]) -> Trained:
+        """The model after a later stage, with the share of validation images that it moved; none is said aloud."""
+        before = predict(trained.model, self.validation.images).argmax(1)
+        model = change(trained.model)
+        moved = float((predict(model, self.validation.images).argmax(1) != before).mean())
+        if moved == 0 and is_main():
+            sys.stderr.write(
+                f"{stage} has put no validation image into another class: its results are those without it\n"
+            )
+        return Trained(model, trained.curve, {**trained.later, stage: moved})
 
 
 def image_size(recipe: Recipe, stored: int) -> int:
@@ -144,12 +167,17 @@ def train_synaug(
 
 
 def last_layer_recipe(recipe: Recipe, last_layer: LastLayerSettings) -> Recipe | None:
-    """SYNAuG's third step: the recipe with the changes of `synaug.last_layer`; None for zero steps."""
+    """SYNAuG's third step: the recipe with the changes of `synaug.last_layer`; None for zero steps.
+
+    Without a rate of its own it has the recipe's, in proportion to the batch (Goyal et al., arXiv 1706.02677): one rate
+    for all would be too small for SGD where it suits AdamW.
+    """
     if not last_layer.steps:
         return None
     schedule = "cosine" if recipe.schedule == "step" else recipe.schedule
+    lr = recipe.lr * last_layer.batch / recipe.batch if last_layer.lr is None else last_layer.lr
     return replace(
-        recipe, epochs=None, steps=last_layer.steps, batch=last_layer.batch, parts=1, lr=last_layer.lr,
+        recipe, epochs=None, steps=last_layer.steps, batch=last_layer.batch, parts=1, lr=lr,
         schedule=schedule, warmup=0, milestones=(), factors=(),
     )  # fmt: skip
 
@@ -180,10 +208,13 @@ def _heads(
     """SYNAuG's last layer and the second stage, on real images; without either these are not even looked for."""
     if last is None and second == "none":
         return trained
-    (network, curve), real = trained, _real(data, synthetic)
+    real = _real(data, synthetic)
     if last is not None:
-        network = retrain_last_layer(network, real, balance, last, derive("last layer", setting.seed))
-    return setting.finish((network, curve), real, second)
+        seed = derive("last layer", setting.seed)
+        trained = setting.changed(
+            trained, "last_layer", lambda model: retrain_last_layer(model, real, balance, last, seed)
+        )
+    return setting.finish(trained, real, second)
 
 
 def _real(data: LabelledImages, synthetic: np.ndarray) -> LabelledImages:

@@ -132,7 +132,7 @@ def _train(
 ) -> None:
     """Class-uniform batches of fixed features, cosine decay to 0, all else as in the first stage."""
     labels, recipe = task.real.labels, task.recipe
-    steps = max(1, round(settings.length * recipe.steps_for(len(labels))))
+    steps = max(1, settings.least_steps, round(settings.length * recipe.steps_for(len(labels))))
     lr = recipe.lr if settings.lr is None else settings.lr
     recipe = replace(recipe, epochs=None, steps=steps, lr=lr, schedule="cosine", warmup=0, milestones=(), factors=())
     features = _features(model, task.real.images)

@@ -122,7 +122,7 @@ def test_a_validation_report_is_the_accuracy_report_without_its_details(contexts
     labels, counts, group_counts = np.arange(12) % 4, [500, 101, 19, 5], list(range(1, 9))
     places = np.arange(12) // 4 % 2
     data = LabelledImages(images, labels, None if contexts is None else 2 * labels + places)
-    report = validation_report(model, data, Names(tuple(NAMES), contexts), (counts, group_counts))
+    report = validation_report(model, data, Names(tuple(NAMES), contexts), (counts, group_counts), {})
     groups = {} if contexts is None else {
         "contexts": places, "context_names": contexts, "group_counts": group_counts
     }  # fmt: skip

@@ -6,6 +6,7 @@ The weights are random and the transformers are miniatures, saved to disk and lo
 import io
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ from transformers import (
 )
 
 from src.classifiers.features import extract
-from src.classifiers.models import Classifier, build
-from src.evaluation.extractors import EXTRACTORS, Sources, extractor
+from src.classifiers.models import Classifier, build, save
+from src.evaluation.extractors import EXTRACTORS, Sources, default_spaces, extractor
 from src.runtime.errors import InputError
 from src.settings.schema import build as build_section
 from src.settings.sections import EvaluationSettings, WeightsSettings
@@ -59,7 +60,8 @@ def sources(**presets: Any) -> Sources:
     """Where nothing but the presets may be needed."""
     given = {name: WeightsSettings(path=str(path)) for name, path in presets.items()}
     settings = EvaluationSettings(nearest_k=5, features=tuple(presets) or ("clip",), **given)
-    return Sources(settings, torch.device("cpu"), build("small_cnn", 4, 32, seed=0), lambda: pytest.fail("not needed"))
+    reference = build("small_cnn", 4, 32, seed=0)
+    return Sources(settings, torch.device("cpu"), reference, lambda: pytest.fail("not needed"), Path("nowhere"))
 
 
 def prepared(side: int, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
@@ -116,12 +118,24 @@ def test_the_reference_classifier_and_the_generators_tower_are_used_as_they_are(
             return 2 * x.flatten(1)
 
     base = sources()
-    here = Sources(base.settings, base.device, base.reference, Generator)
+    here = replace(base, generator=Generator)
     images = IMAGES[:, :32, :32]
     assert np.allclose(extract(extractor("clip", here), images), 2 * to_tensor(images).flatten(1))
     reference: Classifier = base.reference.eval()
     expected = reference.features(to_tensor(images)).detach()
     assert np.allclose(extract(extractor("reference_classifier", here), images), expected, atol=1e-6)
+
+
+def test_where_no_space_is_named_the_one_that_ships_with_the_generator_is_the_headline(tmp_path) -> None:
+    shipped = build("small_cnn", 6, 32, seed=3).eval()
+    save(shipped, tmp_path / "feature_space")
+    here = replace(sources(), generator_folder=tmp_path)
+    assert default_spaces(here) == ("shipped", "clip")
+    expected = shipped.features(to_tensor(IMAGES[:, :32, :32])).detach()
+    assert np.allclose(extract(extractor("shipped", here), IMAGES[:, :32, :32]), expected, atol=1e-6)
+    assert default_spaces(sources()) == ("dinov2",)
+    with pytest.raises(InputError, match=r"no feature space lies in nowhere.feature_space.*'dinov2'"):
+        extractor("shipped", sources())
 
 
 def test_a_generator_without_a_clip_tower_is_one_sentence() -> None:
@@ -133,21 +147,22 @@ def test_a_generator_without_a_clip_tower_is_one_sentence() -> None:
 
     for generator in (TextOnly, object):
         with pytest.raises(InputError, match=r"no CLIP tower, which evaluation\.features asks for as 'clip'"):
-            extractor("clip", Sources(sources().settings, torch.device("cpu"), sources().reference, generator))
+            extractor("clip", replace(sources(), generator=generator))
 
 
 def test_a_space_is_chosen_by_name_and_nothing_else_is_loaded(weights) -> None:
     here = sources(dinov2=weights / "dinov2")
     assert all(callable(extractor(name, here)) for name in ("dinov2", "reference_classifier"))
-    with pytest.raises(InputError, match="unknown feature space 'dino'; choose one of: reference_classifier, clip"):
+    with pytest.raises(
+        InputError, match="unknown feature space 'dino'; choose one of: shipped, reference_classifier, clip"
+    ):
         extractor("dino", sources())
 
 
-def test_settings_without_a_space_or_with_no_neighbour_are_refused() -> None:
+def test_settings_of_another_kind_or_with_no_neighbour_are_refused() -> None:
     good = {"nearest_k": 5, "features": ["clip"], "dinov2": {"path": "x", "revision": "y"}}
     assert build_section(EvaluationSettings, good, "evaluation").dinov2 == WeightsSettings(path="x", revision="y")
     for changes, sentence in [
-        ({"features": []}, r"^evaluation\.features names no feature space"),
         ({"features": "inception"}, r"^evaluation\.features must be a list, not 'inception'"),
         ({"features": None}, r"^evaluation\.features must be a list, not None"),
         ({"nearest_k": 0}, r"^evaluation\.nearest_k must be at least 1, not 0"),
@@ -157,7 +172,7 @@ def test_settings_without_a_space_or_with_no_neighbour_are_refused() -> None:
             build_section(EvaluationSettings, {**good, **changes}, "evaluation")
 
 
-@pytest.mark.parametrize("name", sorted(set(EXTRACTORS) - {"reference_classifier", "clip"}))
+@pytest.mark.parametrize("name", sorted(set(EXTRACTORS) - {"shipped", "reference_classifier", "clip"}))
 def test_missing_weights_are_one_sentence_that_says_what_to_put_where(name, tmp_path) -> None:
     with pytest.raises(InputError) as caught:
         extractor(name, sources(**{name: tmp_path / "absent"}))

@@ -23,14 +23,14 @@ def test_loss_and_entropy_are_those_of_the_probabilities() -> None:
 
 def test_the_trace_is_averaged_over_images_and_leaves_out_what_was_not_finite(tmp_path) -> None:
     write_all(tmp_path, [(PIXELS, recorded(1.0, 3.0, 4, 0)), (PIXELS, recorded(None, 5.0, 2, 2))])
-    assert feedback_trace(Shards(tmp_path)) == {"before": 1.0, "after": 4.0, "updates": 3.0, "skipped": 1.0}
+    assert feedback_trace(Shards(tmp_path), range(2)) == {"before": 1.0, "after": 4.0, "updates": 3.0, "skipped": 1.0}
 
 
 def test_images_without_feedback_have_no_trace(tmp_path) -> None:
     write_all(tmp_path, [(PIXELS, recorded(None, None, 0, 0))])
-    assert feedback_trace(Shards(tmp_path)) is None
+    assert feedback_trace(Shards(tmp_path), range(1)) is None
 
 
 def test_images_whose_every_gradient_was_not_finite_have_a_trace(tmp_path) -> None:
     write_all(tmp_path, [(PIXELS, recorded(None, None, 0, 4))] * 2)
-    assert feedback_trace(Shards(tmp_path)) == {"before": None, "after": None, "updates": 0.0, "skipped": 4.0}
+    assert feedback_trace(Shards(tmp_path), range(2)) == {"before": None, "after": None, "updates": 0.0, "skipped": 4.0}

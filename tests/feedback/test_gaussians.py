@@ -32,8 +32,8 @@ def test_hardness_is_minus_the_log_density_of_the_class(shrinkage: str) -> None:
     residuals = features - means[labels]
     h = features[::7]
     for k in range(3):
-        own = residuals if shrinkage == "tied" else residuals[labels == k]
-        covariance = ledoit_wolf(own, assume_centered=True)[0]
+        own, freedom = (residuals, 80) if shrinkage == "tied" else (residuals[labels == k], (59, 19, 2)[k])
+        covariance = ledoit_wolf(own, assume_centered=True)[0] * len(own) / freedom
         hardness = gaussians.hardness(None, torch.from_numpy(h), torch.full((len(h),), k))
         # The ridge of a millionth of the mean variance, for constant features, is all that differs.
         assert np.allclose(hardness, -multivariate_normal.logpdf(h, means[k], covariance), rtol=1e-4)
@@ -41,11 +41,31 @@ def test_hardness_is_minus_the_log_density_of_the_class(shrinkage: str) -> None:
         assert np.allclose(hardness, -multivariate_normal.logpdf(h, means[k], exact), rtol=1e-9)
 
 
+@pytest.mark.parametrize("shrinkage", ["tied", "class"])
+def test_variances_are_unbiased_however_many_classes_have_one_image(shrinkage: str) -> None:
+    # Divided by the number of images, 40 classes of one beside a class of 20 made a variance of 1 one of .32.
+    labels = np.repeat(np.arange(41 if shrinkage == "tied" else 1), [20, *[1] * (40 if shrinkage == "tied" else 0)])
+    draws = [np.random.default_rng(seed).standard_normal((len(labels), 1)) for seed in range(400)]
+    variances = [1 / float(fit_gaussians(x, labels, labels.max() + 1, shrinkage).precision[0]) for x in draws]
+    assert np.mean(variances) == pytest.approx(1, abs=0.05)
+
+
+def test_without_a_class_of_two_images_there_is_no_variance_to_speak_of() -> None:
+    with pytest.raises(InputError, match=r"no class has two training images, from which .*; use another feedback"):
+        fit_gaussians(np.eye(3), np.arange(3), 3, "tied")
+
+
+def test_no_advice_to_choose_what_is_chosen_already() -> None:
+    with pytest.raises(InputError, match=r"class 2 has 0 training images.*'tied'; use another feedback") as error:
+        fit_gaussians(np.eye(3), np.array([0, 0, 1]), 3, "tied")
+    assert "tied or" not in str(error.value)
+
+
 def test_a_single_image_is_enough_for_a_tied_gaussian() -> None:
     features, labels = features_of([60, 1])
     gaussians = fit_gaussians(features, labels, 2, "tied")
     assert torch.equal(gaussians.mean[1], torch.from_numpy(features[-1]))
-    with pytest.raises(InputError, match=r"class 1 has 1 training images.*use 'tied'"):
+    with pytest.raises(InputError, match=r"class 1 has 1 training images.*use tied"):
         fit_gaussians(features, labels, 2, "class")
 
 
@@ -57,7 +77,11 @@ def one_table_for_each_class(
     mean = np.stack([features[labels == k].mean(0) for k in classes])
     residuals = features - mean[labels]
     own = [residuals if shrinkage == "tied" else residuals[labels == k] for k in classes]
-    covariance = np.stack([ledoit_wolf(part, assume_centered=True)[0] for part in own])
+    freedom = [len(labels) - len(classes)] * len(own) if shrinkage == "tied" else [len(part) - 1 for part in own]
+    covariance = np.stack([
+        ledoit_wolf(part, assume_centered=True)[0] * (len(part) / degrees)
+        for part, degrees in zip(own, freedom, strict=True)
+    ])  # fmt: skip
     dimensions = covariance.shape[1]
     covariance += 1e-6 * np.trace(covariance, axis1=1, axis2=2).mean() / dimensions * np.eye(dimensions)
     tables = (mean, np.linalg.inv(covariance), np.linalg.slogdet(covariance)[1])
@@ -144,7 +168,7 @@ def test_float32_features_keep_their_precision() -> None:
 
 def test_a_class_without_images_is_named_with_its_own_count() -> None:
     features, labels = features_of([30, 1, 0])
-    with pytest.raises(InputError, match="class 2 has 0 training images"):
+    with pytest.raises(InputError, match=r"class 2 has 0 training images"):
         fit_gaussians(features, labels, 3, "tied")
     with pytest.raises(InputError, match="class 1 has 1 training images"):
         fit_gaussians(features, labels, 3, "class")

@@ -16,7 +16,8 @@ from src.generators.tiny import components
 from src.runtime.errors import InputError
 
 STEPS = 20
-SHIPPED = {k: v for k, v in components.scheduler().config.items() if k[0] != "_"}  # as in a file: all said, "leading" too
+# As in the file, which says all, "leading" spacing too.
+SHIPPED = {k: v for k, v in components.scheduler().config.items() if k[0] != "_"}
 
 
 def config(kind: str = "v_prediction") -> dict[str, object]:

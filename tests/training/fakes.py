@@ -30,7 +30,7 @@ METHOD = build(
     "train",
 )  # fmt: skip
 STAGES = build(SecondStages, PARAMS["second_stages"], "second_stages")
-RETRAIN = RetrainSettings(fraction_real=0.5, second_stage="none", loss=None, mixing=None)
+RETRAIN = RetrainSettings(length=1, fraction_real=0.5, second_stage="none", loss=None, mixing=None)
 SYNAUG = build(
     SynaugSettings,
     {"mixing": "mixup", "mixing_alpha": 0.2, "last_layer": {"steps": 3, "batch": 4, "lr": 0.1}},

@@ -93,7 +93,7 @@ def test_a_balanced_batch_is_uniform_over_all_classes_and_has_the_asked_share_of
     ],
 )
 def test_a_class_or_group_that_needs_no_synthetic_images_is_as_frequent_as_any_other(counts, synthetic) -> None:
-    # With each half uniform by itself it got .125 of a batch where the others got .292, of four, and half of the others'.
+    # With each half uniform by itself it got .125 of a batch where the others got .292, and half of theirs.
     synthetic = synthetic or [max(counts) - count for count in counts]
     real, made = (np.arange(len(counts)).repeat(numbers) for numbers in (counts, synthetic))
     sample = balanced_minibatches(real, made, 64, 0.5, seed=3)
