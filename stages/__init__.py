@@ -1,3 +1,5 @@
 from src.runtime.arithmetic import pin
 
 pin()
+
+from src.settings import provenance  # noqa: E402, F401  the code as it is now, before torch takes its seconds

@@ -3,6 +3,7 @@
 from src.data.names import read_names
 from src.runtime.entry import run_stage
 from src.settings.arms import SYNTHETIC
+from src.settings.provenance import unmoved
 from src.shards.contact_sheet import sheet_by_class
 from src.shards.store import Shards
 
@@ -14,4 +15,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, arguments=False)
+    run_stage(unmoved("draw_sheets", main), arguments=False)

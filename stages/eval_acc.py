@@ -12,6 +12,7 @@ from src.runtime.entry import run_stage
 from src.runtime.files import write_csv, write_json
 from src.runtime.processes import device
 from src.settings.arms import ARMS, BOUND
+from src.settings.provenance import unmoved
 from src.shards.store import Shards
 
 
@@ -39,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, arguments=False)
+    run_stage(unmoved("eval_acc", main), arguments=False)

@@ -21,6 +21,7 @@ from src.runtime.files import write_json
 from src.runtime.processes import device
 from src.settings.arms import ARMS, BASE, BOUND, SYNTHETIC
 from src.settings.params import load
+from src.settings.provenance import unmoved
 from src.shards.lazy_images import subset
 from src.shards.store import Shards
 
@@ -60,4 +61,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, arguments=False)
+    run_stage(unmoved("eval_fid_density_coverage", main), arguments=False)

@@ -8,6 +8,7 @@ from src.data.merged_index import write_merged
 from src.runtime.entry import run_stage
 from src.runtime.pipeline import arm_of
 from src.settings.params import load
+from src.settings.provenance import unmoved
 from src.shards.store import Shards
 
 
@@ -22,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(unmoved("merge_balance", main))

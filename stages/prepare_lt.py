@@ -10,6 +10,7 @@ from src.runtime.entry import run_stage
 from src.runtime.files import write_json
 from src.runtime.scratch import shared
 from src.settings.params import load
+from src.settings.provenance import unmoved
 from src.settings.work_key import work_key
 
 OUT = Path("data/real")
@@ -30,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, arguments=False)
+    run_stage(unmoved("prepare_lt", main), arguments=False)

@@ -16,6 +16,7 @@ from src.runtime.processes import device, is_main, rank, together, workers
 from src.runtime.scratch import Scratch
 from src.settings.arms import ARMS
 from src.settings.params import load
+from src.settings.provenance import unmoved
 from src.settings.work_key import work_key
 from src.shards.store import Shards
 from src.training.arms import Setting, train_guided, train_synaug
@@ -54,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, shared=True)
+    run_stage(unmoved("retrain", main), shared=True)

@@ -12,6 +12,7 @@ from typing import Any
 from src.runtime.entry import run_stage
 from src.runtime.files import atomic_write, read_bytes, read_json, write_json
 from src.runtime.pipeline import inputs_of
+from src.settings.provenance import unmoved
 
 RESULTS, METRICS = Path("data/results"), Path("metrics")
 PREFIXES = {"guided": "", "synaug": "syn.", "base": "base."}  # short, so that twelve fit on a line
@@ -47,4 +48,4 @@ def summary(accuracy: Mapping[str, Any], quality: Mapping[str, Any]) -> dict[str
 
 
 if __name__ == "__main__":
-    run_stage(main, arguments=False)
+    run_stage(unmoved("summarise", main), arguments=False)

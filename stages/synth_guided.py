@@ -8,6 +8,7 @@ from src.generators.loading import load as load_generator
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
 from src.runtime.processes import device
+from src.settings.provenance import unmoved
 from src.settings.sections import Params
 from src.shards.store import Shards
 from src.synthesis.conditioning import Conditioning
@@ -50,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, shared=True, arguments=False)
+    run_stage(unmoved("synth_guided", main), shared=True, arguments=False)

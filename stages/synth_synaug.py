@@ -4,6 +4,7 @@ from src.data.names import read_names
 from src.generators.loading import load as load_generator
 from src.runtime.entry import run_stage
 from src.runtime.processes import device
+from src.settings.provenance import unmoved
 from src.settings.sections import Params
 from src.shards.store import Shards
 from src.synthesis.conditioning import Conditioning
@@ -30,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, shared=True, arguments=False)
+    run_stage(unmoved("synth_synaug", main), shared=True, arguments=False)

@@ -8,6 +8,7 @@ from src.runtime.pipeline import inputs_of
 from src.runtime.processes import device
 from src.runtime.scratch import Scratch
 from src.settings.params import load
+from src.settings.provenance import unmoved
 from src.settings.work_key import work_key
 
 
@@ -19,4 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, arguments=False)
+    run_stage(unmoved("train_generator", main), arguments=False)

@@ -7,6 +7,7 @@ from src.runtime.entry import run_stage
 from src.runtime.pipeline import inputs_of
 from src.runtime.scratch import Scratch
 from src.settings.params import load
+from src.settings.provenance import unmoved
 from src.settings.work_key import work_key
 
 
@@ -18,4 +19,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, arguments=False)
+    run_stage(unmoved("train_tiny_decoder", main), arguments=False)

@@ -14,6 +14,7 @@ from src.runtime.errors import InputError
 from src.runtime.seeds import derive
 from src.settings.recipe import Recipe
 from src.settings.schema import build as build_section
+from src.settings.sections import SynaugSettings
 from src.training import arms
 from src.training.arms import train_synaug
 from src.training.loader import Batches
@@ -50,12 +51,12 @@ def test_guided_batches_are_so_far_real_and_both_parts_have_every_class_equally(
             assert np.bincount(data.labels[batch][part]).tolist() == [part.sum() // 4] * 4
 
 
-def test_by_group_guided_batches_have_every_group_of_both_parts_equally(seen):
+def test_by_group_guided_batches_have_every_group_equally_also_those_without_real_images(seen):
     run("guided", setting(groups=True, recipe={"batch": 96}), balance="group")
     data, synthetic = everything(groups=True)
     for batch in batches(seen["fit"]):
         drawn = synthetic[batch]
-        assert np.bincount(data.groups[batch][drawn]).tolist() == [6] * 8
+        assert np.bincount(data.groups[batch]).tolist() == [12] * 8
         assert np.bincount(data.groups[batch][~drawn]).tolist() == [8, 8, 8, 8, 8, 0, 8]  # others have no real image
 
 
@@ -87,6 +88,24 @@ def test_synaugs_last_layer_sees_the_real_images_alone_uniform_by_what_the_budge
     assert call["balance"] == balance and np.array_equal(call["real"].groups, real.groups)
     assert call["recipe"] == replace(RECIPE, steps=3, batch=4, lr=0.1, warmup=0)
     assert call["seed"] == derive("last layer", 0)
+
+
+@pytest.mark.parametrize(("preset", "lr"), [("digits", 0.001), ("cifar10_lt", 0.025), ("imagenet_lt", 0.0125)])
+def test_the_last_layers_rate_is_the_recipes_in_proportion_to_the_batch(preset: str, lr: float) -> None:
+    # One rate for all, .001, suits AdamW and is a hundredth of what SGD's recipes use.
+    recipe = build_section(Recipe, {**PARAMS["recipes"][preset], "name": preset}, "recipes")
+    last_layer = build_section(SynaugSettings, PARAMS["synaug"], "synaug").last_layer
+    assert arms.last_layer_recipe(recipe, last_layer).lr == pytest.approx(lr)
+
+
+def test_a_later_stage_says_what_it_moved_and_aloud_if_that_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    data, synthetic = everything()
+    for rate, still in ((1e-9, True), (1.0, False)):
+        synaug = replace(SYNAUG, last_layer=replace(SYNAUG.last_layer, lr=rate, steps=30))
+        here = setting(recipe={"optimizer": "sgd", "lr": 0.1, "steps": 1})
+        later = train_synaug(here, data, synthetic, RETRAIN, synaug, "class", None).later
+        assert list(later) == ["last_layer"] and (later["last_layer"] == 0) == still
+        assert ("last_layer has put no validation image into another class" in capsys.readouterr().err) == still
 
 
 def test_synaugs_last_layer_is_trained_before_the_second_stage(seen):
@@ -244,7 +263,7 @@ def test_stages_that_do_not_train_on_real_images_may_go_without_them(monkeypatch
     monkeypatch.setattr(arms, "fit", lambda model, *_, **__: (model.eval(), []))
     data, synthetic = without_real(missing)
     retrain = replace(RETRAIN, second_stage=second, fraction_real=0)
-    for model, _ in (
+    for model, *_ in (
         arms.train_guided(setting(), data, synthetic, retrain, "class", None),
         train_synaug(setting(), data, synthetic, retrain, NO_LAST_LAYER, "class", None),
     ):
@@ -271,7 +290,7 @@ def test_all_arms_start_from_the_weights_of_the_seed(seen):
 def test_the_base_is_what_its_addresses_make_it():
     """Put together by hand: the same weights to the last bit."""
     here = setting(seed=7, loss="balanced_softmax")
-    trained, curve = run("base", here)
+    trained, curve, _ = run("base", here)
     real = real_part(everything()[0])
     network = build("small_cnn", 4, 16, derive("weights", 7))
     sampler = instance_uniform(real.labels, RECIPE.batch, derive("batches", 7))
