@@ -106,7 +106,9 @@ def synthesised(params: Params, real: LabelledImages, names: Any, generator: Dif
         params.budget, real.labels, None, names, params.seed, prompts, conditioned=synth.conditioning != "text",
         modified=False,
     )  # fmt: skip
-    conditioning = Conditioning(generator, plan, synth.conditioning, synth.image_dropout, level, real.images)
+    conditioning = Conditioning(
+        generator, plan, synth.conditioning, synth.image_dropout, synth.dropout_form, level, real.images
+    )
     images, provenance = zip(
         *Synthesiser(generator, params.generator, plan, conditioning, None, real.images.shape[1])(plan), strict=True
     )

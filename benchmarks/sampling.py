@@ -78,7 +78,7 @@ class Bench:
         return Feedback(self.value, feedback, self.model.decoder(feedback.decoder))
 
     def conditioning(self, plan: Sequence[PlannedImage]) -> Conditioning:
-        return Conditioning(self.model, plan, "text_image", 0.0, self.settings.noise_level, self.real)
+        return Conditioning(self.model, plan, "text_image", 0.0, "mean", self.settings.noise_level, self.real)
 
     def engine(
         self, plan: Sequence[PlannedImage] | None = None, guided: bool = True, **changes: Any

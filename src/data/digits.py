@@ -10,10 +10,37 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from src.data.pose import apply_poses, draw_poses
+from src.data.splits import split_per_class
+from src.runtime.errors import InputError
+from src.runtime.seeds import numpy_generator
 from src.settings.dataset_settings import PoseRange
 
 CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 INK_LEVELS = 16  # UCI counts ink pixels in 4 x 4 blocks
+
+
+RESERVED = 60  # images of each class that serve as test, and as nothing else, under every seed
+DEVELOPMENT = range(5)  # seeds by whose validation splits, of protocol 1, methods and defaults were chosen
+
+
+def reserved_for_test(labels: np.ndarray, per_class: int) -> dict[int, np.ndarray]:
+    """The images of each class that test may use, at least RESERVED, in a fixed order: the same for every seed.
+
+    No choice was made on them: they are of those that were in no validation split of DEVELOPMENT. labels: (1797,).
+    Raises InputError for more than there are.
+    """
+    validated = [split_per_class(labels, 60, 30, numpy_generator("split", seed))["val"] for seed in DEVELOPMENT]
+    fresh = np.setdiff1d(np.arange(len(labels)), np.concatenate(validated))
+    chosen = {}
+    for label in range(len(CLASS_NAMES)):
+        members = numpy_generator("test handwriting", label).permutation(fresh[labels[fresh] == label])
+        if per_class > len(members):
+            raise InputError(
+                f"a test split of {per_class} images a class is more than the {len(members)} of class "
+                f"{CLASS_NAMES[label]} on which nothing was ever chosen; lower test_per_class or test_per_group"
+            )
+        chosen[label] = members[: max(per_class, RESERVED)]
+    return chosen
 
 
 def upsample(scans: Tensor, size: int) -> Tensor:

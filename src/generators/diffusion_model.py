@@ -101,6 +101,10 @@ class DiffusionModel:
         )
         return tower(pixel_values=((x + 1) / 2 - mean) / std).image_embeds.float()
 
+    def mean_embedding(self, embeddings: Tensor) -> Tensor:
+        """The mean (D,) of image embeddings: as the model knows it, or else of those that are given (N, D)."""
+        return embeddings.mean(0)
+
     @torch.no_grad()
     def image_embeddings(self, images: Images, batch: int = 256) -> Tensor:
         """CLIP embeddings (B, D) of images uint8 (B, H, W, 3), resized to the tower's input."""

@@ -43,6 +43,10 @@ class UnCLIP(DiffusionModel):
         position = get_timestep_embedding(level, embeddings.shape[1], flip_sin_to_cos=True, downscale_freq_shift=0)
         return {"class_labels": torch.cat([noised, position.to(noised)], 1)}
 
+    def mean_embedding(self, embeddings: Tensor) -> Tensor:
+        """That of the images that the model was trained on, with which it normalises embeddings before their noise."""
+        return self.pipeline.image_normalizer.mean[0].to(embeddings)
+
     def no_image(self, count: int) -> Condition:
         """The absent image (B, 2D): all zeros, the level's embedding included, as in training."""
         width = self.pipeline.unet.class_embedding.linear_1.in_features

@@ -100,10 +100,12 @@ class Budget(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class SynthSettings(Section):
-    """What the guided arm's generator is told, and how images are stored. image_dropout: share in [0, 1)."""
+    """What the guided arm's generator is told, and how images are stored. image_dropout: share in [0, 1);
+    dropout_form: one of DROPOUT_FORMS of src.synthesis.conditioning."""
 
     conditioning: str
     image_dropout: float
+    dropout_form: str
     shard_size: Count
     image_format: str
 

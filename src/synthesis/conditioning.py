@@ -3,12 +3,13 @@
 The image enters as its CLIP embedding, with dropout on the embedding; SYNAuG (arXiv 2308.00994) uses text alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from src.generators.diffusion_model import Condition, DiffusionModel, rows
+from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.seeds import torch_generator
 from src.shards.lazy_images import Images
@@ -18,13 +19,25 @@ CONDITIONING = ("text", "image", "text_image")
 PROMPTS = 256  # encoded at once
 
 
-def embedding_dropout(embeddings: Tensor, rate: float, generators: Sequence[torch.Generator]) -> Tensor:
-    """Dropout on the image embedding (arXiv 2310.00158, sec. 3): e_d m_d / (1 - p), m_d ~ Bernoulli(1 - p).
+DROPOUT_FORMS: dict[str, Callable[[Tensor, Tensor, float, Tensor], Tensor]] = {
+    "zero": lambda e, keep, rate, mean: e * keep,
+    "rescaled": lambda e, keep, rate, mean: e * keep / (1 - rate),
+    "mean": lambda e, keep, rate, mean: torch.where(keep, e, mean),
+}
+"""What is left of embeddings (B, D) where `keep` (B, D) says what stays, given mean (D,) of many images."""
 
-    embeddings: (B, D); rate: p in [0, 1); generators: one for each row, on the CPU. Returns (B, D).
+
+def embedding_dropout(
+    embeddings: Tensor, rate: float, form: str, mean: Tensor, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """Dropout on the image embedding (arXiv 2310.00158, sec. 3), m_d ~ Bernoulli(1 - p) for every dimension d.
+
+    form: "zero", e_d m_d; "rescaled", e_d m_d / (1 - p), as dropout in training is, by which norms grow beyond those of
+    any image; or "mean", e_d m_d + mean_d (1 - m_d). The paper does not say which. embeddings: (B, D); rate: p in
+    [0, 1); mean: (D,); generators: one for each row, on the CPU. Returns (B, D). InputError for an unknown form.
     """
     keep = torch.stack([torch.rand(embeddings.shape[1], generator=g) >= rate for g in generators])
-    return embeddings * keep.to(embeddings.device) / (1 - rate)
+    return choose("synth.dropout_form", DROPOUT_FORMS, form)(embeddings, keep.to(embeddings.device), rate, mean)
 
 
 def encoded(generator: DiffusionModel, prompts: Sequence[str]) -> Condition:
@@ -42,10 +55,10 @@ class Conditioning:
 
     def __init__(
         self, generator: DiffusionModel, plan: Sequence[PlannedImage], kind: str = "text", image_dropout: float = 0.0,
-        noise_level: int = 0, real: Images | None = None,
+        dropout_form: str = "mean", noise_level: int = 0, real: Images | None = None,
     ) -> None:  # fmt: skip
-        """kind: one of CONDITIONING. image_dropout: share of the embedding's dimensions. noise_level: of 1000, to which
-        the embedding is noised. real: training images uint8 (N, H, W, 3), which the plan's sources number.
+        """kind: one of CONDITIONING. image_dropout: share of the embedding's dimensions, dropped in one of
+        DROPOUT_FORMS. noise_level: of 1000, to which the embedding is noised. real: training images uint8 (N, H, W, 3), which the plan's sources number.
 
         InputError for an unknown kind, for one that the generator cannot take, and without images to condition on.
         """
@@ -57,12 +70,15 @@ class Conditioning:
                 "set it to text, or choose another generator"
             )
         self.generator, self.image_dropout, self.noise_level = generator, image_dropout, noise_level
+        self.dropout_form = dropout_form
+        choose("synth.dropout_form", DROPOUT_FORMS, dropout_form)
         self.has_text, self.has_image = kind != "image", kind != "text"
         prompts = sorted({self.prompt(p) for p in plan})
         self._row = {prompt: i for i, prompt in enumerate(prompts)}
         self._texts = encoded(generator, prompts)
         self._absent = generator.absent(1, image=self.has_image)
         self._embeddings = self._embedded(plan, kind, real) if self.has_image else None
+        self._mean = None if self._embeddings is None else generator.mean_embedding(self._embeddings)
         generator.release_encoders()
 
     def _embedded(self, plan: Sequence[PlannedImage], kind: str, real: Images | None) -> Tensor:
@@ -97,11 +113,11 @@ class Conditioning:
 
     def _image(self, part: Sequence[PlannedImage]) -> Condition:
         """Each image's own dropout mask and noise, drawn from its seed on the CPU; nothing where there is no source."""
-        if self._embeddings is None:
+        if self._embeddings is None or self._mean is None:
             return self.generator.no_image(len(part))
         embeddings = self._embeddings[[p.source or 0 for p in part]]
         generators = [torch_generator("condition", p.seed) for p in part]
-        dropped = embedding_dropout(embeddings, self.image_dropout, generators)
+        dropped = embedding_dropout(embeddings, self.image_dropout, self.dropout_form, self._mean, generators)
         noise = torch.stack([torch.randn(embeddings.shape[1], generator=g) for g in generators])
         condition = self.generator.image(dropped, self.noise_level, noise)
         if empty := [i for i, p in enumerate(part) if p.source is None]:  # images of a group without real ones

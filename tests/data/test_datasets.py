@@ -102,7 +102,8 @@ def test_a_milder_tail_contains_a_harder_one_and_leaves_what_is_measured_on_alon
         ({"image_size": "32"}, "datasets.digits.image_size is the text '32', not a number; write 32 in"),
         ({"head_count": 60, "imbalance_factor": 61}, "leaves class 9 without a training image"),
         ({"head_count": 100, "imbalance_factor": 10}, "lower the head count"),
-        ({"test_per_class": 170}, "lower test_per_class or val_per_class"),
+        ({"test_per_class": 100}, "lower test_per_class or test_per_group"),
+        ({"val_per_class": 170}, "lower test_per_class or val_per_class"),
         ({"pose": {**DIGITS["pose"], "scale_min": 2}}, "scale_min <= scale_max"),
     ],
 )

@@ -55,7 +55,9 @@ class Scene:
         if feedback or value:
             feedback = feedback or feedback_settings(scale=0.0)
             guide = Feedback(value or self.value, feedback, self.generator.decoder(feedback.decoder))
-        condition = Conditioning(self.generator, plan, conditioning, image_dropout, settings.noise_level, self.images)
+        condition = Conditioning(
+            self.generator, plan, conditioning, image_dropout, "mean", settings.noise_level, self.images
+        )
         return Synthesiser(self.generator, settings, plan, condition, guide, **more)
 
     def of(self, generator: DiffusionModel) -> "Scene":

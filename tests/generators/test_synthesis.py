@@ -257,14 +257,32 @@ def test_what_the_model_is_to_be_told_is_one_of_three(scene: Scene) -> None:
             build(SynthSettings, {**synth, "image_dropout": share}, "synth")
 
 
-def test_embedding_dropout_is_the_formula_of_the_paper() -> None:
-    """e_d m_d / (1 - p) with m_d ~ Bernoulli(1 - p), each row from its own generator."""
-    e, rate = torch.randn(3, 2000, generator=torch.Generator().manual_seed(0)), 0.3
-    dropped = embedding_dropout(e, rate, [torch.Generator().manual_seed(i) for i in (1, 2, 1)])
+def test_embedding_dropout_is_one_of_three_formulas() -> None:
+    """With m_d ~ Bernoulli(1 - p), each row from its own generator."""
+    e, mean = torch.randn(4, 2000, generator=torch.Generator().manual_seed(0)).split([3, 1])
+    rate, mean = 0.3, mean[0]
     masks = torch.stack([torch.rand(2000, generator=torch.Generator().manual_seed(i)) >= rate for i in (1, 2, 1)])
-    assert torch.equal(dropped, torch.where(masks, e, 0) / 0.7)
     assert abs(masks.float().mean() - 0.7) < 0.03 and not torch.equal(masks[0], masks[1])
-    assert torch.equal(embedding_dropout(e, 0.0, [torch.Generator() for _ in range(3)]), e)
+    expected = {"zero": e * masks, "rescaled": e * masks / 0.7, "mean": torch.where(masks, e, mean)}
+    for form, values in expected.items():
+        generators = [torch.Generator().manual_seed(i) for i in (1, 2, 1)]
+        assert torch.equal(embedding_dropout(e, rate, form, mean, generators), values)
+        assert torch.equal(embedding_dropout(e, 0.0, form, mean, [torch.Generator() for _ in range(3)]), e)
+    with pytest.raises(InputError, match="unknown synth.dropout_form 'noise'; choose one of: zero, rescaled, mean"):
+        embedding_dropout(e, rate, "noise", mean, generators)
+
+
+def test_rescaling_makes_embeddings_longer_than_any_images_and_the_mean_does_not() -> None:
+    e = torch.randn(500, 64, generator=torch.Generator().manual_seed(0))
+    for rate, growth in ((0.3, 1.19), (0.5, 1.42), (0.7, 1.82)):
+        generators = [torch.Generator().manual_seed(i) for i in range(500)]
+        longer = embedding_dropout(e, rate, "rescaled", torch.zeros(64), generators).norm(dim=1) / e.norm(dim=1)
+        assert longer.mean() == pytest.approx(growth, abs=0.02)
+
+
+def test_the_mean_in_place_of_a_dropped_dimension_is_that_of_the_generators_images(scene: Scene) -> None:
+    known = scene.generator.pipeline.image_normalizer.mean[0]
+    assert torch.equal(scene.generator.mean_embedding(torch.ones(2, len(known))), known)
 
 
 def test_the_best_candidate_by_the_criterion_is_kept(scene: Scene) -> None:
