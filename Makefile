@@ -15,7 +15,7 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help env repro test quick format lock deps audit dag exp-table clean-scratch generator tiny-decoder bars benchmarks \
-	export improvement push repair report screenshots studies planted fuzz chaos slurm
+	export improvement push repair verify report screenshots studies planted fuzz chaos slurm
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -98,6 +98,9 @@ studies: env ## run studies and write their tables: make studies [STUDY="evidenc
 planted: env ## spoil runs on purpose and see whether the diagnosis names each failure (ten minutes)
 	$(BIN)/python -m commands.study planted
 	$(BIN)/python -m benchmarks.planted
+
+verify: repro ## compare this machine's results with the committed ones, byte for byte
+	$(BIN)/python -m commands.verify
 
 push: env ## send data of all commits, and all that the run-cache can restore, to the DVC remote
 	$(BIN)/python -m commands.push

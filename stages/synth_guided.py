@@ -29,14 +29,9 @@ def synthesiser(params: Params) -> Synthesiser:
     generator = load_generator(params.generator, device())
     feedback = classifier_feedback(params.feedback, base_classifier(names), generator, images, real.labels)
     conditioning = Conditioning(
-        generator,
-        plan,
-        synth.conditioning,
-        synth.image_dropout,
-        synth.dropout_form,
-        params.generator.noise_level,
+        generator, plan, synth.conditioning, synth.image_dropout, synth.dropout_form, params.generator.noise_level,
         images,
-    )
+    )  # fmt: skip
     return Synthesiser(
         generator, params.generator, plan, conditioning, feedback, images.shape[1], params.feedback.candidates
     )

@@ -24,14 +24,18 @@ PINNED = {
 CHOICES = ("pinned", "native")
 
 
+def arithmetic() -> str:
+    """What ARITHMETIC in the environment asks for, one of CHOICES; SystemExit with a sentence for anything else."""
+    wish = os.environ.get("ARITHMETIC") or "pinned"
+    if wish not in CHOICES:  # no stage is there yet that could say it
+        raise SystemExit(f"error: ARITHMETIC={wish} is unknown; set it to {' or '.join(CHOICES)}, or unset it")
+    return wish
+
+
 def pin() -> None:
     """Fix the arithmetic of this process and of those that it starts; ARITHMETIC=native in the environment lifts it.
 
-    To be called before torch and numpy are imported, as the packages stages, commands and benchmarks do. SystemExit
-    with a sentence for any other value of ARITHMETIC: there is no stage yet that could say it.
+    To be called before torch and numpy are imported, as the packages stages, commands and benchmarks do.
     """
-    wish = os.environ.get("ARITHMETIC") or "pinned"
-    if wish not in CHOICES:
-        raise SystemExit(f"error: ARITHMETIC={wish} is unknown; set it to {' or '.join(CHOICES)}, or unset it")
-    if wish == "pinned":
+    if arithmetic() == "pinned":
         os.environ.update(PINNED)

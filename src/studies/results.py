@@ -44,6 +44,10 @@ class Results:
         row = self._rows.get(name)
         return row if row is not None and row["inputs"] == inputs else None
 
+    def of(self, settings: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+        """The results of these settings by seed, by whatever code and from whatever inputs."""
+        return {row["seed"]: row for row in self._rows.values() if row["settings"] == dict(settings)}
+
     def seconds(self, settings: Mapping[str, Any] | None = None) -> list[float]:
         """How long finished experiments took, of these settings or of all; nothing of those made elsewhere."""
         rows = [row for row in self._rows.values() if settings is None or row["settings"] == dict(settings)]

@@ -58,7 +58,8 @@ class Conditioning:
         dropout_form: str = "mean", noise_level: int = 0, real: Images | None = None,
     ) -> None:  # fmt: skip
         """kind: one of CONDITIONING. image_dropout: share of the embedding's dimensions, dropped in one of
-        DROPOUT_FORMS. noise_level: of 1000, to which the embedding is noised. real: training images uint8 (N, H, W, 3), which the plan's sources number.
+        DROPOUT_FORMS. noise_level: of 1000, to which the embedding is noised. real: training images uint8
+        (N, H, W, 3), which the plan's sources number.
 
         InputError for an unknown kind, for one that the generator cannot take, and without images to condition on.
         """

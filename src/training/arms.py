@@ -68,8 +68,8 @@ class Setting:
         check_second_stage(method.second_stage, head)  # now, not after hours of training
         if method.loss == "group_dro" and data.groups is None and self.group_counts is not None:
             raise InputError(
-                "train.loss=group_dro needs to know the context of synthetic images; set the budget's balance=group, "
-                "or condition on images"
+                "train.loss=group_dro needs to know the context of synthetic images; set the budget's "
+                "name_context=true, for prompts that ask for one, or balance=group"
             )
         network = build(recipe.model, len(self.counts), size, derive("weights", self.seed), head, recipe.weights)
         second, groups = None, None

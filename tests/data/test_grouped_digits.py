@@ -128,7 +128,7 @@ def test_the_context_says_more_of_a_fair_image_than_chance():
         ({"train": {"three": [1, 1], "eight": [0, 0]}}, "leaves the class without a training image"),
         (
             {"train": {"three": [150, 1], "eight": [1, 1]}},
-            "class 'three' has 123 real images that are not reserved.*asks for 167",
+            "class 'three' has 123 real images.*asks for 167",
         ),
         ({"test_per_group": 0}, "test_per_group must be at least 1"),
     ],

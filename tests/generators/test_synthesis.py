@@ -268,7 +268,7 @@ def test_embedding_dropout_is_one_of_three_formulas() -> None:
         generators = [torch.Generator().manual_seed(i) for i in (1, 2, 1)]
         assert torch.equal(embedding_dropout(e, rate, form, mean, generators), values)
         assert torch.equal(embedding_dropout(e, 0.0, form, mean, [torch.Generator() for _ in range(3)]), e)
-    with pytest.raises(InputError, match="unknown synth.dropout_form 'noise'; choose one of: zero, rescaled, mean"):
+    with pytest.raises(InputError, match=r"unknown synth\.dropout_form 'noise'; choose one of: zero, rescaled, mean"):
         embedding_dropout(e, rate, "noise", mean, generators)
 
 
@@ -277,7 +277,7 @@ def test_rescaling_makes_embeddings_longer_than_any_images_and_the_mean_does_not
     for rate, growth in ((0.3, 1.19), (0.5, 1.42), (0.7, 1.82)):
         generators = [torch.Generator().manual_seed(i) for i in range(500)]
         longer = embedding_dropout(e, rate, "rescaled", torch.zeros(64), generators).norm(dim=1) / e.norm(dim=1)
-        assert longer.mean() == pytest.approx(growth, abs=0.02)
+        assert longer.mean() == pytest.approx(growth, abs=0.03)
 
 
 def test_the_mean_in_place_of_a_dropped_dimension_is_that_of_the_generators_images(scene: Scene) -> None:

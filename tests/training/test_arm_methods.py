@@ -55,7 +55,7 @@ def test_synthetic_images_of_unknown_context_are_trained_on_by_class_and_a_metho
     assert seen["make_objective"]["group_counts"] is None and seen["fit"]["batches"].data.groups is None
     assert seen["fit"]["validation"] is here.validation and here.validation.groups is not None
     assert np.bincount(data.labels[np.concatenate(batches(seen["fit"]))]).tolist() == [10] * 4
-    with pytest.raises(InputError, match=r"train\.loss=group_dro needs to know the context of synthetic images"):
+    with pytest.raises(InputError, match=r"train\.loss=group_dro needs to know the context.*name_context=true"):
         train_synaug(setting(groups=True, loss="group_dro"), data, synthetic, RETRAIN, SYNAUG, "group", None)
 
 
