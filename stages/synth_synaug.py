@@ -23,7 +23,7 @@ def synthesiser(params: Params) -> Synthesiser:
     )
     generator = load_generator(params.generator, device())
     conditioning = Conditioning(generator, plan, "text")
-    return Synthesiser(generator, params.generator, plan, conditioning, size=real.image(0).shape[0])
+    return Synthesiser(generator, params.generator, plan, conditioning, size=min(real.image(0).shape[:2]))
 
 
 def main() -> None:

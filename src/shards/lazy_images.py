@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from src.runtime.errors import InputError
+from src.shards.pixels import centre_square
 
 LIMIT_BYTES = 2 * 2**30
 TOGETHER = 16  # images that one thread decodes before it takes the next ones
@@ -42,14 +43,18 @@ class StoredImages(Protocol):
 
 
 class ShardImages:
-    """The images of a shard folder, each decoded, and verified, whenever it is asked for."""
+    """The images of a shard folder, each decoded, and verified, whenever it is asked for.
+
+    Of images that are stored with a long side everybody sees the central square; random crops may ask for `whole`.
+    """
 
     dtype = np.dtype(np.uint8)
 
     def __init__(self, shards: StoredImages) -> None:
         """Reads the first image for the size of all."""
-        self._shards = shards
-        self.shape: tuple[int, ...] = (len(shards), *shards.image(0).shape)
+        self._shards, edge = shards, min(shards.image(0).shape[:2])
+        self.shape: tuple[int, ...] = (len(shards), edge, edge, 3)
+        self.oblong = False  # whether any image that was read so far is
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -78,12 +83,21 @@ class ShardImages:
         return images
 
     def _image(self, i: int) -> np.ndarray:
+        return centre_square(self._whole(i), self.shape[1])
+
+    def _whole(self, i: int) -> np.ndarray:
         image = self._shards.image(i)
-        if image.shape != self.shape[1:]:
+        if min(image.shape[:2]) != self.shape[1]:
             raise InputError(
                 f"{self._shards.folder} mixes images of {self.shape[1:]} and {image.shape}; resize them first"
             )
+        self.oblong |= image.shape != self.shape[1:]
         return image
+
+    def whole(self, chosen: np.ndarray) -> list[np.ndarray]:
+        """The images at these positions with all of their long sides, each uint8 (h, w, 3)."""
+        with ThreadPoolExecutor(min(len(chosen), os.cpu_count() or 1) or 1) as pool:
+            return list(pool.map(self._whole, chosen.tolist()))
 
 
 class Chosen:
@@ -113,6 +127,26 @@ class Chosen:
                 images[members] = part[position[members]]
         return images
 
+    @property
+    def oblong(self) -> bool:
+        return any(getattr(part, "oblong", False) for part in self._parts)
+
+    def whole(self, chosen: np.ndarray) -> list[np.ndarray]:
+        """As that of `ShardImages`."""
+        which, position = self._which[chosen], self._position[chosen]
+        images: dict[int, np.ndarray] = {}
+        for number, part in enumerate(self._parts):
+            members = np.flatnonzero(which == number)
+            if len(members):
+                images.update(zip(members.tolist(), whole(part, position[members]), strict=True))
+        return [images[k] for k in range(len(chosen))]
+
+
+def whole(images: Images, chosen: np.ndarray) -> list[np.ndarray]:
+    """The images at these positions, uint8 (h, w, 3), with all that is stored of them."""
+    read = getattr(images, "whole", None)
+    return list(images[chosen]) if read is None else read(chosen)
+
 
 def subset(images: Images, key: slice | np.ndarray) -> Images:
     """The images that the key chooses: of an array what it gives for the key, of others a view that decodes nothing."""
@@ -123,5 +157,8 @@ def subset(images: Images, key: slice | np.ndarray) -> Images:
 
 
 def in_memory(images: Images, limit_bytes: int = LIMIT_BYTES) -> Images:
-    """All of them as one array if that takes at most `limit_bytes`, otherwise as they are."""
-    return images if isinstance(images, np.ndarray) or np.prod(images.shape) > limit_bytes else images[:]
+    """All of them as one array if that takes at most `limit_bytes` and loses no long side, otherwise as they are."""
+    if isinstance(images, np.ndarray) or np.prod(images.shape) > limit_bytes:
+        return images
+    array = images[:]
+    return images if getattr(images, "oblong", False) else array

@@ -39,15 +39,21 @@ def resized(x: torch.Tensor, edge: int, rounded: bool = True) -> torch.Tensor:
     return x + (levels - x).detach()
 
 
-def centre_square(image: np.ndarray, size: int) -> np.ndarray:
-    """The central square of an image, uint8 (H, W, 3), resampled (Lanczos, antialiased) to (size, size, 3).
+def shrunk(image: np.ndarray, size: int, longest: float) -> np.ndarray:
+    """An image, uint8 (H, W, 3), resampled (Lanczos, antialiased) so that its shorter side has `size` pixels.
 
-    The same as bringing the shorter side to `size` and cropping, without ever holding a huge long side.
+    Of a longer side than `longest` times the shorter one the middle is kept, before the image is resampled.
     """
-    height, width = image.shape[:2]
-    if height == width == size:
-        return image
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = Image.fromarray(image[top : top + side, left : left + side])
-    return np.array(square.resize((size, size), Image.Resampling.LANCZOS))
+    side = min(image.shape[:2])
+    height, width = (min(edge, int(side * longest)) for edge in image.shape[:2])
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    kept = image if image.shape[:2] == (height, width) else image[top : top + height, left : left + width]
+    if side == size:
+        return kept
+    edges = (round(width * size / side), round(height * size / side))
+    return np.array(Image.fromarray(kept).resize(edges, Image.Resampling.LANCZOS))
+
+
+def centre_square(image: np.ndarray, size: int) -> np.ndarray:
+    """The central square of an image, uint8 (H, W, 3), resampled to (size, size, 3)."""
+    return shrunk(image, size, longest=1)

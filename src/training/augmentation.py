@@ -22,10 +22,15 @@ JITTER = 0.4  # of brightness, contrast and saturation: factors in [0.6, 1.4]
 
 
 class Rows(NamedTuple):
-    """Which rows of a batch of `batch` images are at hand; randomness is drawn for all of them."""
+    """Which rows of a batch of `batch` images are at hand; randomness is drawn for all of them.
+
+    sides: (2, B) heights and widths of those at hand, which lie in the top left corner where they are smaller than x;
+    None: x is all image.
+    """
 
     batch: int
     mine: np.ndarray
+    sides: np.ndarray | None = None
 
 
 Augmentation = Callable[[Tensor, np.random.Generator, int | None, Rows | None], Tensor]
@@ -103,7 +108,7 @@ def randaugment(x: Tensor, generator: np.random.Generator, size: int | None = No
 
 
 def _rows(x: Tensor, rows: Rows | None) -> tuple[int, slice | np.ndarray]:
-    return (len(x), slice(None)) if rows is None else rows
+    return (len(x), slice(None)) if rows is None else rows[:2]
 
 
 def _random_crop(
@@ -125,9 +130,10 @@ def _random_resized_crop(
 ) -> Tensor:
     """Crop `least` to 1 of the area at 3:4 to 4:3, resized to size x size (bilinear, without antialiasing)."""
     n, mine = _rows(x, rows)
-    corners, sides = _boxes(n, x.shape[-2], x.shape[-1], least, generator)
+    whole = rows.sides if rows is not None and rows.sides is not None else np.array([*x.shape[-2:]])[:, None]
+    corners, sides = _boxes(n, mine, whole, least, generator)
     down, right = (
-        torch.from_numpy(_samples(corners[i, mine], sides[i, mine], size, x.shape[i - 2])).to(x) for i in (0, 1)
+        torch.from_numpy(_samples(corners[i], sides[i], size, x.shape[i - 2])).to(x) for i in (0, 1)
     )  # (B, size)
     shape = (len(x), size, size)
     grid = torch.stack([right[:, None, :].expand(shape), down[:, :, None].expand(shape)], -1)  # (B, size, size, 2)
@@ -135,16 +141,18 @@ def _random_resized_crop(
 
 
 def _boxes(
-    n: int, height: int, width: int, least: float, generator: np.random.Generator
+    n: int, mine: slice | np.ndarray, whole: np.ndarray, least: float, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Top left corners and sides of n random crops, each int64 (2, n), rows first."""
-    area = height * width * generator.uniform(least, 1, (TRIES, n))
-    ratio = np.exp(generator.uniform(np.log(3 / 4), np.log(4 / 3), (TRIES, n)))
-    sides = np.stack([np.sqrt(area / ratio), np.sqrt(area * ratio)]).round().astype(np.int64)  # (2, TRIES, n)
-    fits = (sides[0] <= height) & (sides[1] <= width) & (sides > 0).all(0)
-    whole = np.array([[height], [width]])
-    sides = np.where(fits.any(0), sides[:, fits.argmax(0), np.arange(n)], whole)  # (2, n)
-    return np.floor(generator.random((2, n)) * (whole - sides + 1)).astype(np.int64), sides
+    """Top left corners and sides of the random crops of B of n images, each int64 (2, B), rows first.
+
+    mine: which of the n. whole: heights and widths of these images, (2, B), or (2, 1) if all have the same.
+    """
+    area = whole[0] * whole[1] * generator.uniform(least, 1, (TRIES, n))[:, mine]
+    ratio = np.exp(generator.uniform(np.log(3 / 4), np.log(4 / 3), (TRIES, n)))[:, mine]
+    sides = np.stack([np.sqrt(area / ratio), np.sqrt(area * ratio)]).round().astype(np.int64)  # (2, TRIES, B)
+    fits = (sides[0] <= whole[0]) & (sides[1] <= whole[1]) & (sides > 0).all(0)
+    sides = np.where(fits.any(0), sides[:, fits.argmax(0), np.arange(sides.shape[2])], whole)  # (2, B)
+    return np.floor(generator.random((2, n))[:, mine] * (whole - sides + 1)).astype(np.int64), sides
 
 
 def _samples(corner: np.ndarray, side: np.ndarray, size: int, whole: int) -> np.ndarray:
@@ -170,6 +178,7 @@ def _colour_jitter(x: Tensor, generator: np.random.Generator, rows: Rows | None)
     return x
 
 
+CROPPING = frozenset({"photo", "imagenet", "randaugment"})  # which see whole images, others their middle
 AUGMENTATIONS: dict[str, Augmentation] = {
     "none": none,
     "shift": shift,

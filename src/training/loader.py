@@ -19,7 +19,8 @@ from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
 from src.settings.recipe import Recipe
-from src.training.augmentation import AUGMENTATIONS, Rows
+from src.shards.lazy_images import whole
+from src.training.augmentation import AUGMENTATIONS, CROPPING, Rows
 from src.training.mixing import MIXING, NEEDS_SECOND_BATCH
 from src.training.samplers import Sampler
 
@@ -33,10 +34,12 @@ class Part(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Rows of one step's batch before anything is changed; images: uint8 (b, H, W, 3). second: of the second batch."""
+    """Rows of one step's batch before anything is changed; images: uint8 (b, H, W, 3). sides: (2, b) heights and widths
+    of images that are smaller than that, None if none is. second: of the second batch."""
 
     images: np.ndarray
     indices: np.ndarray
+    sides: np.ndarray | None = None
     second: "Read | None" = None
 
 
@@ -89,8 +92,19 @@ class Batches:
         second = None
         if self.mixing[0] in NEEDS_SECOND_BATCH and self.mixing_sampler is not None:
             others = self.mixing_sampler(step)
-            second = Read(self.data.images[others], others)
-        return Read(self.data.images[indices], indices, second)
+            second = Read(*self._images(others))
+        return Read(*self._images(indices), second)
+
+    def _images(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """The images, what they are of, and their sides where a random crop is to see images of several."""
+        if self.recipe.augment not in CROPPING or isinstance(self.data.images, np.ndarray):
+            return self.data.images[indices], indices, None
+        images = whole(self.data.images, indices)
+        sides = np.array([image.shape[:2] for image in images]).T  # (2, b)
+        padded = np.zeros((len(images), *sides.max(1), 3), np.uint8)
+        for place, image in zip(padded, images, strict=True):
+            place[: image.shape[0], : image.shape[1]] = image
+        return padded, indices, sides
 
     def parts(self, step: int, read: Read) -> list[Part]:
         """Return this process's parts of the step's batch, on the device."""
@@ -114,6 +128,8 @@ class Batches:
         return [Part(*part) for part in zip(x.chunk(count), targets.chunk(count), cut_groups, strict=True)]
 
     def _examples(self, read: Read, generator: np.random.Generator, rows: Rows | None) -> tuple[Tensor, Tensor]:
+        if read.sides is not None:
+            rows = (rows or Rows(len(read.images), np.arange(len(read.images))))._replace(sides=read.sides)
         x = AUGMENTATIONS[self.recipe.augment](pixels(read.images, self.device), generator, self.size, rows)
         labels = torch.from_numpy(self.data.labels[read.indices]).long().to(x.device)
         targets = F.one_hot(labels, self.classes).float()  # (b, C)

@@ -40,10 +40,22 @@ def test_every_image_is_stored_in_order_at_one_size_with_what_is_known_of_it(tmp
     write_splits(data(), 8, tmp_path, with_ids=True)
     shards = Shards(tmp_path / "train")
     assert shards.images().shape == (23, 8, 8, 3)
-    assert np.array_equal(shards.image(7), split_writer.centre_square(noise(seed=7), 8))
+    assert np.array_equal(shards.image(7), split_writer.shrunk(noise(seed=7), 8, 2))
     assert shards.meta(7) == {"label": 1, "context": 1, "id": "train/7"}
     assert shards.contexts.tolist() == (np.arange(23) % 2).tolist()
     assert len(list((tmp_path / "train").glob("*.tar"))) == 5
+
+
+def test_what_is_trained_on_keeps_its_long_side_for_random_crops_and_what_is_judged_is_square(tmp_path):
+    wide = data(count=6, read=lambda i: noise(24, 36 if i % 2 else 90, seed=i))
+    wide.splits["val"] = source("val", 4, read=lambda i: noise(24, 36, seed=i))
+    write_splits(wide, 8, tmp_path, with_ids=True)
+    train, val = Shards(tmp_path / "train"), Shards(tmp_path / "val")
+    assert [train.image(i).shape for i in range(2)] == [(8, 16, 3), (8, 12, 3)]
+    assert {val.image(i).shape for i in range(4)} == {(8, 8, 3)}
+    assert train.images().shape == (6, 8, 8, 3) and not isinstance(train.images(), np.ndarray)
+    middle = split_writer.shrunk(noise(24, 36, seed=1), 8, 1).astype(int)
+    assert np.abs(train.images()[1].astype(int) - middle).max() <= 60  # resampled with its neighbours, not alone
 
 
 def test_without_ids_and_contexts_only_the_label_is_stored(tmp_path):
@@ -54,7 +66,8 @@ def test_without_ids_and_contexts_only_the_label_is_stored(tmp_path):
 def test_the_hash_is_that_of_the_stored_pixels_whatever_their_order(tmp_path):
     hashes = write_splits(data(), 8, tmp_path, with_ids=True)
     for name in ("train", "val", "test", "pool"):
-        assert hashes[name] == split_hash(image.tobytes() for image in Shards(tmp_path / name).images()[::-1])
+        shards = Shards(tmp_path / name)
+        assert hashes[name] == split_hash(shards.image(i).tobytes() for i in reversed(range(len(shards))))
     assert hashes["pool"] == hashes["train"] != hashes["val"]
 
 

@@ -14,7 +14,7 @@ from src.shards.lazy_images import Chosen, ShardImages, in_memory, subset
 from src.shards.store import Shards, write_all
 
 N = 40
-SIZE = (5, 4, 3)
+SIZE = (5, 5, 3)
 
 
 def pixels(seed: int, count: int = N) -> np.ndarray:
@@ -82,11 +82,11 @@ def test_a_changed_byte_is_found_whenever_it_is_read(tmp_path):
 
 
 def test_an_image_of_another_size_is_refused_when_it_is_read(tmp_path):
-    write_all(tmp_path, [(np.zeros((size, 4, 3), np.uint8), {"label": 0}) for size in (4, 4, 5)])
+    write_all(tmp_path, [(np.zeros((size, size + 1, 3), np.uint8), {"label": 0}) for size in (4, 4, 5)])
     lazy = Shards(tmp_path).images(limit_bytes=0)
     assert lazy[:2].shape == (2, 4, 4, 3)
     for key in (2, slice(None)):
-        with pytest.raises(InputError, match=r"mixes images of \(4, 4, 3\) and \(5, 4, 3\)"):
+        with pytest.raises(InputError, match=r"mixes images of \(4, 4, 3\) and \(5, 6, 3\)"):
             lazy[key]
 
 

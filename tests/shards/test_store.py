@@ -33,7 +33,8 @@ def test_samples_return_as_written(folder):
     shards = Shards(folder)
     assert len(shards) == 7
     assert shards.labels.dtype == np.int64 and shards.labels.tolist() == [0, 1, 2, 0, 1, 2, 0]
-    assert np.array_equal(shards.images(), np.stack([image for image, _ in samples(7)]))
+    assert all(np.array_equal(shards.image(i), image) for i, (image, _) in enumerate(samples(7)))
+    assert np.array_equal(shards.images()[:], np.stack([image[:5] for image, _ in samples(7)]))  # the middle of 6
     assert np.array_equal(shards.image(4), samples(7)[4][0])
     assert shards.meta(5) == {"label": 2, "prompt": "a photo of 5"}
 
@@ -170,8 +171,8 @@ def test_whatever_is_written_is_read_back(tmp_path_factory, metas, size, seed, s
     assert [shards.meta(i) for i in range(len(shards))] == metas
     assert shards.labels.tolist() == [meta["label"] for meta in metas]
     assert [shards.stored(i) for i in range(len(shards))] == [encode(image, image_format) for image in pixels]
-    assert shards.images().shape == pixels.shape
-    assert image_format == "jpeg" or np.array_equal(shards.images(), pixels)
+    assert shards.images().shape == (len(metas), min(size), min(size), 3)
+    assert image_format == "jpeg" or all(np.array_equal(shards.image(i), image) for i, image in enumerate(pixels))
     assert damaged(folder) == {}
 
 

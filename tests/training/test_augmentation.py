@@ -110,7 +110,7 @@ def test_randaugment_makes_two_changes_of_strength_9_in_each_image_as_bytes(monk
 
 def test_a_resized_crop_is_torchvisions() -> None:
     made = augmentation._random_resized_crop(X, 24, 0.08, np.random.default_rng(5), None)
-    corners, sides = augmentation._boxes(8, 32, 32, 0.08, np.random.default_rng(5))
+    corners, sides = augmentation._boxes(8, slice(None), np.full((2, 1), 32), 0.08, np.random.default_rng(5))
     for image, original, (top, left), (height, width) in zip(made, X, corners.T, sides.T, strict=True):
         expected = v2.functional.resized_crop(original, top, left, height, width, [24, 24], antialias=False)
         assert torch.allclose(image, expected, atol=1e-5)
@@ -122,7 +122,7 @@ def test_crops_are_distributed_as_torchvisions() -> None:
         torch.manual_seed(0)
         drawn = [reference.make_params([torch.zeros(3, 32, 32)]) for _ in range(3000)]
     expected = np.array([[d["top"], d["left"], d["height"], d["width"]] for d in drawn])
-    ours = np.concatenate(augmentation._boxes(3000, 32, 32, 0.08, np.random.default_rng(0))).T
+    ours = np.concatenate(augmentation._boxes(3000, slice(None), np.full((2, 1), 32), 0.08, np.random.default_rng(0))).T
     assert np.abs(ours.mean(0) - expected.mean(0)).max() < 0.5
     assert np.abs(ours.std(0) - expected.std(0)).max() < 0.5
     assert (ours[:, :2] + ours[:, 2:]).max() <= 32 and ours.min() >= 0
@@ -135,7 +135,7 @@ def test_areas_and_aspect_ratios_of_crops_follow_torchvisions_law(least: float) 
         torch.manual_seed(0)
         drawn = [reference.make_params([image]) for _ in range(20_000)]
     expected = np.array([[d["height"], d["width"]] for d in drawn]).T
-    _, ours = augmentation._boxes(20_000, 1000, 1000, least, np.random.default_rng(0))
+    _, ours = augmentation._boxes(20_000, slice(None), np.full((2, 1), 1000), least, np.random.default_rng(0))
     for law in (lambda sides: np.log(sides[0] / sides[1]), lambda sides: sides.prod(0)):
         assert ks_2samp(law(ours), law(expected)).pvalue > 1e-3
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from src.data.labelled_images import LabelledImages
-from src.shards.pixels import to_tensor
+from src.shards.pixels import centre_square, to_tensor
 from src.training.augmentation import AUGMENTATIONS
 from src.training.loader import Batches, Part, pixels
 from src.training.mixing import MIXING
@@ -39,6 +39,45 @@ def test_a_part_is_the_same_whichever_process_makes_it(augment: str, mixing: str
     for part, same in zip(whole, [shares[0][0], shares[1][0], shares[0][1], shares[1][1]], strict=True):
         assert torch.allclose(part.x, same.x, atol=1e-6)
         assert torch.equal(part.targets, same.targets) and torch.equal(part.groups, same.groups)
+
+
+class Oblong:
+    """Images 16 high and 16 to 32 wide, black but for a white edge of 4 on either side of the wider ones."""
+
+    shape = IMAGES.shape
+
+    def __len__(self) -> int:
+        return len(IMAGES)
+
+    def __getitem__(self, key) -> np.ndarray:
+        return np.stack([centre_square(image, 16) for image in self.whole(key)])
+
+    def whole(self, chosen: np.ndarray) -> list[np.ndarray]:
+        images = [np.zeros((16, 16 + 8 * (int(i) % 3), 3), np.uint8) for i in chosen]
+        for image in images:
+            if image.shape[1] > 16:
+                image[:, :4] = image[:, -4:] = 255
+        return images
+
+
+def test_random_crops_see_the_long_side_of_a_stored_image_and_no_padding_and_the_others_its_middle() -> None:
+    # ImageNet-LT's crops came from the stored middle square: a third of a photograph at 3:2 was never seen.
+    for augment in AUGMENTATIONS:
+        steps = [parts(batches(augment, images=Oblong()), step) for step in range(8)]
+        seen = torch.cat([part.x for step in steps for part in step])
+        assert seen.shape[1:] == (3, 16, 16)
+        if augment in ("photo", "imagenet"):
+            assert (seen > 0).any()
+        elif augment != "randaugment":
+            assert seen.max() == -1
+
+
+@pytest.mark.parametrize("augment", ["photo", "imagenet"])
+def test_images_of_several_sides_are_the_same_whichever_process_crops_them(augment: str) -> None:
+    whole = parts(batches(augment, images=Oblong()))
+    shares = [parts(batches(augment, rank=rank, processes=2, images=Oblong())) for rank in (0, 1)]
+    for part, same in zip(whole, [shares[0][0], shares[1][0], shares[0][1], shares[1][1]], strict=True):
+        assert torch.allclose(part.x, same.x, atol=1e-6)
 
 
 def test_a_process_reads_its_own_rows_alone_unless_images_are_mixed() -> None:
