@@ -202,17 +202,11 @@ class RetrainSettings(Section):
     length: times the recipe's. loss, mixing: None is that of `train`.
     """
 
-    length: float
+    length: Annotated[float, Range(0.01)]
     fraction_real: Share
     second_stage: str
     loss: str | None
     mixing: str | None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.length < 1e6:
-            raise InputError(
-                f"retrain.length={self.length:g} must be above 0; it is times the recipe's steps or epochs"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

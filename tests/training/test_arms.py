@@ -102,7 +102,7 @@ def test_a_later_stage_says_what_it_moved_and_aloud_if_that_is_nothing(capsys: p
     data, synthetic = everything()
     for rate, still in ((1e-9, True), (1.0, False)):
         synaug = replace(SYNAUG, last_layer=replace(SYNAUG.last_layer, lr=rate, steps=30))
-        here = setting(recipe={"optimizer": "sgd", "lr": 0.1, "steps": 1})
+        here = setting(recipe={"optimizer": "sgd", "lr": 0.1, "steps": 1, "warmup": 0})
         later = train_synaug(here, data, synthetic, RETRAIN, synaug, "class", None).later
         assert list(later) == ["last_layer"] and (later["last_layer"] == 0) == still
         assert ("last_layer has put no validation image into another class" in capsys.readouterr().err) == still

@@ -20,6 +20,7 @@ from src.training.loader import Batches
 from src.training.loop import fit
 from src.training.losses import make_objective
 from src.training.objective import Objective
+from src.training.optimisation import learning_rate
 from src.training.samplers import class_uniform
 
 from .fakes import METHOD, RECIPE, corners, labelled_corners
@@ -85,6 +86,16 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 def test_a_length_in_epochs_is_the_same_length_in_steps() -> None:
     in_epochs = replace(RECIPE, steps=None, epochs=5, warmup=0.5)
     assert weights(train(in_epochs)[0]) == weights(train()[0])
+
+
+def test_a_longer_recipe_is_the_same_schedule_stretched() -> None:
+    assert RECIPE.longer(1) is RECIPE
+    stepped = replace(SGD, steps=40, warmup=4, schedule="step", milestones=(20, 30), factors=(0.1, 0.01))
+    longer = stepped.longer(2)
+    assert longer == replace(stepped, steps=80, warmup=8, milestones=(40, 60))
+    epochs = replace(stepped, steps=None, epochs=40)
+    assert epochs.longer(0.5) == replace(epochs, epochs=20, warmup=2, milestones=(10, 15))
+    assert all(learning_rate(stepped, k) == learning_rate(longer, 2 * k) for k in range(4, 40))
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ REFUSED = [
     ("train_base", {"train.loss": "focal", "train.focal_gamma": -1}, "train.focal_gamma must be at least 0, not -1"),
     ("retrain guided", {"retrain.fraction_real": 1.5}, "retrain.fraction_real must be at most 1, not 1.5"),
     ("train_base", {"train.mixing": "mixup", "train.mixing_alpha": 0}, "mixing_alpha"),
-    ("retrain guided", {"retrain.length": 0}, "retrain.length=0 must be above 0"),
+    ("retrain guided", {"retrain.length": 0}, "retrain.length must be at least 0.01, not 0"),
     ("eval_fid_density_coverage", {"evaluation.nearest_k": 0}, "evaluation.nearest_k must be at least 1, not 0"),
 ]  # fmt: skip
 CASES = [
