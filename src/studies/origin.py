@@ -7,11 +7,17 @@ K = TypeVar("K", bound=Hashable)
 OLDER = " (older)"  # after the commits in a study's CSV
 
 
+PROTOCOL = 2
+"""What docs/results.md calls today's way to split, to budget and to measure; rows without a number are of 1."""
+
+
 class Origin(NamedTuple):
-    """commits: short hashes of those whose code made the rows shown. older: whether that is not today's code."""
+    """commits: short hashes of those whose code made the rows shown, under a protocol. older: whether that is not
+    today's code."""
 
     commits: tuple[str, ...] = ()
     older: bool = False
+    protocol: int = PROTOCOL
 
     @property
     def label(self) -> str:
@@ -24,7 +30,10 @@ class Origin(NamedTuple):
         if not self.commits:
             return ""
         commits = f"commit{'s' * (len(self.commits) > 1)} {', '.join(self.commits)}"
-        return f"Rows of older code: {commits}, not current." if self.older else f"Made by the code of {commits}."
+        under = f"under protocol {self.protocol}"
+        if self.older:
+            return f"Rows of older code, {under}: {commits}, not current."
+        return f"Made by the code of {commits}, {under}."
 
 
 UNKNOWN = Origin()
@@ -37,4 +46,5 @@ def of_one_code(rows: Mapping[K, Mapping[str, Any]], code: str) -> tuple[dict[K,
         by_code.setdefault(row["code"], {})[key] = row
     shown = by_code.get(code) or max(by_code.values(), key=len, default={})
     commits = sorted({row["commit"][:7] for row in shown.values()})
-    return shown, Origin(tuple(commits), bool(shown) and code not in by_code)
+    protocol = min((row.get("protocol", 1) for row in shown.values()), default=PROTOCOL)
+    return shown, Origin(tuple(commits), bool(shown) and code not in by_code, protocol)

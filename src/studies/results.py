@@ -10,6 +10,7 @@ from src.runtime.files import atomic_write, read_bytes
 from src.runtime.machine import processor
 from src.settings.arms import ARMS
 from src.studies.fingerprint import MEASURES, VALIDATION
+from src.studies.origin import PROTOCOL
 from src.studies.running import Outcome
 from src.studies.study import ACCURACY, FAIRNESS
 from src.versions.git import commit_of, experiments, file_at
@@ -22,8 +23,9 @@ _REQUIRED = {"name", "seed", "settings", "inputs", "code", "commit", "seconds", 
 class Results:
     """Finished experiments by name, the latest of each.
 
-    {name, seed, settings, inputs, code: digests of `fingerprint`, commit: whose code it was, processor, seconds and
-    threads: None where it was made elsewhere, arms: measured on test, validation: accuracies of the same arms there}
+    {name, seed, settings, inputs, code: digests of `fingerprint`, protocol: absent for 1, commit: whose code it was,
+    processor, seconds and threads: None where it was made elsewhere, arms: measured on test, validation: accuracies of
+    the same arms there}
     """
 
     def __init__(self, path: Path = FILE) -> None:
@@ -63,6 +65,7 @@ class Results:
             "settings": dict(experiment.settings),
             "inputs": inputs,
             "code": code,
+            "protocol": PROTOCOL,
             "commit": start,
             "processor": processor() if here else None,
             "seconds": round(outcome.seconds, 1) if outcome.seconds is not None else None,

@@ -137,9 +137,13 @@ def test_a_variant_can_be_compared_with_several():
 
 
 def test_rows_of_older_code_say_so_on_the_page_and_in_the_csv(tmp_path):
-    older, today = Origin(("1234567",), older=True), Origin(("1234567", "89abcde"))
-    assert "# Title\n\nRows of older code: commit 1234567, not current.\n" in markdown(STUDY, MEASURED, {}, None, older)
-    assert "# Title\n\nMade by the code of commits 1234567, 89abcde.\n" in markdown(STUDY, MEASURED, {}, None, today)
+    older, today = Origin(("1234567",), older=True, protocol=1), Origin(("1234567", "89abcde"))
+    assert "# Title\n\nRows of older code, under protocol 1: commit 1234567, not current.\n" in markdown(
+        STUDY, MEASURED, {}, None, older
+    )
+    assert "# Title\n\nMade by the code of commits 1234567, 89abcde, under protocol 2.\n" in markdown(
+        STUDY, MEASURED, {}, None, today
+    )
     for origin, commits in ((older, "1234567"), (today, None), (Origin(), None)):
         write_csv(tmp_path / "x.csv", rows(STUDY, {"none": MEASURED["none"]}, origin))
         content = (tmp_path / "x.csv").read_bytes()
@@ -147,7 +151,8 @@ def test_rows_of_older_code_say_so_on_the_page_and_in_the_csv(tmp_path):
 
 
 def test_rows_of_one_code_are_todays_or_else_those_of_which_there_are_most():
-    table = {k: {"code": code, "commit": f"{code}0000000"} for k, code in enumerate("abbc")}
+    table = {k: {"code": code, "protocol": 2, "commit": f"{code}0000000"} for k, code in enumerate("abbc")}
+    assert of_one_code({0: {"code": "a", "commit": "a0000000"}}, "a")[1].protocol == 1
     assert of_one_code(table, "c") == ({3: table[3]}, Origin(("c000000",)))
     assert of_one_code(table, "d") == ({1: table[1], 2: table[2]}, Origin(("b000000",), older=True))
     assert of_one_code({}, "d") == ({}, Origin())
