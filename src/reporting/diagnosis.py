@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator, Mapping
 
 from src.evaluation.improvement import SHOTS
-from src.reporting.findings import NO_GAIN, NOTE, TOO_FEW, WEAK_BASE, WEAK_JUDGE, Finding
+from src.reporting.findings import NO_EFFECT, NO_GAIN, NOTE, TOO_FEW, WEAK_BASE, WEAK_JUDGE, Finding
 from src.reporting.image_signs import image_signs
 from src.reporting.measures import above_chance, accuracies, bound_of, main_measure, overall_metrics
 from src.reporting.run_results import Rows, Tree, dig
-from src.reporting.wording import number, percent, points
+from src.reporting.wording import listed, number, percent, points
 from src.settings.arms import BASE, BOUND, SYNTHETIC
 
 JUDGED = SYNTHETIC[::-1]  # guided, which a run is about, before what it is compared with
@@ -19,18 +19,23 @@ FEW = 20  # training images, below which a class is few-shot
 
 
 def diagnose(
-    accuracy: Tree, quality: Tree, curves: Mapping[str, Rows] | None = None, settings: Tree | None = None
+    accuracy: Tree,
+    quality: Tree,
+    curves: Mapping[str, Rows] | None = None,
+    settings: Tree | None = None,
+    validation: Mapping[str, Tree] | None = None,
 ) -> list[Finding]:
     """Return the findings, warnings first. A metric that is missing leads to none.
 
     accuracy, quality: metrics/accuracy.json and metrics/fid_density_coverage.json. curves: {arm: rows with `loss`}.
-    settings: params.yaml, for the size of the feedback's step and the wording of the advice.
+    settings: params.yaml, for the size of the feedback's step and the wording of the advice. validation: {arm:
+    metrics/validation/<arm>.json}.
     """
     measured = [arm for arm in JUDGED if isinstance(quality.get(arm), Mapping)]
     findings = [finding for arm in measured for finding in image_signs(accuracy, quality, arm, settings or {})]
     findings += [*weak_base(accuracy, (curves or {}).get(BASE, [])), *weak_judge(accuracy, quality)]
     findings += [finding for arm in JUDGED for finding in no_gain(accuracy, arm)]
-    findings += too_few(accuracy, quality)
+    findings += [*idle_stages(validation or {}), *too_few(accuracy, quality)]
     return sorted(findings, key=lambda finding: finding.severity == NOTE)
 
 
@@ -97,6 +102,17 @@ def images_behind(report: Tree, measure: str) -> int:
     elif measure == "few":
         rows = [row for row in rows if (row.get("train_images") or 0) < FEW]
     return sum(row.get("test_images") or 0 for row in rows)
+
+
+def idle_stages(validation: Mapping[str, Tree]) -> Iterator[Finding]:
+    """A stage after the training that put no validation image into another class."""
+    for arm, report in validation.items():
+        idle = [stage for stage, moved in (dig(report, "later_stages") or {}).items() if moved == 0]
+        if idle:
+            numbers = f"{listed(idle)} put none of the validation images into another class"
+            advice = "What the tables say of it is said of the classifier without it: give it more steps or a higher "
+            advice += "rate (`synaug.last_layer`, `second_stages`)."
+            yield Finding(NO_EFFECT, arm, numbers, advice)
 
 
 def too_few(accuracy: Tree, quality: Tree) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ DESTRUCTIVE = "guidance destructive"
 NO_GAIN = "classifier not improving"
 WEAK_BASE = "base classifier too weak"
 WEAK_JUDGE = "judge too weak"
+NO_EFFECT = "a later stage without effect"
 TOO_FEW = "too few images to tell"
 
 

@@ -36,8 +36,8 @@ Rows = list[dict[str, float]]
 class Run:
     """A run's results.
 
-    accuracy, quality, splits, evidence: the JSON files. costs: {arm: JSON}. curves, calibration: {arm: rows of
-    numbers}. sheets: contact sheets, {path below metrics without its ending: path}, in the order to show them.
+    accuracy, quality, splits, evidence: the JSON files. costs, validation: {arm: JSON}. curves, calibration: {arm: rows
+    of numbers}. sheets: contact sheets, {path below metrics without its ending: path}, in the order to show them.
     predictions: every arm's answers on the same test images, None if they are missing or of another run.
     """
 
@@ -46,6 +46,7 @@ class Run:
     quality: Tree
     splits: Tree
     costs: Mapping[str, Tree]
+    validation: Mapping[str, Tree]
     curves: Mapping[str, Rows]
     calibration: Mapping[str, Rows]
     sheets: Mapping[str, Path]
@@ -86,7 +87,8 @@ def read_run(revision: Revision) -> Run:
         accuracy,
         _mapping(metrics / "fid_density_coverage.json"),
         _mapping(metrics / "splits.json"),
-        {path.stem: _mapping(path) for path in sorted((metrics / "cost").glob("*.json"))},
+        _by_stem(metrics / "cost"),
+        _by_stem(metrics / "validation"),
         {CURVES.get(path.stem, path.stem): _numbers(path) for path in sorted((metrics / "curves").glob("*.csv"))},
         {path.stem: _numbers(path) for path in sorted((metrics / "calibration").glob("*.csv"))},
         _sheets(metrics, params, revision.defaults),
@@ -114,6 +116,10 @@ def preset(params: Tree, family: str) -> Any:
 def in_order(arms: Iterable[str]) -> list[str]:
     """Return the arms with the base first, the synthetic ones as they come, the bound last."""
     return sorted(arms, key=lambda arm: (arm == BOUND) - (arm == BASE))
+
+
+def _by_stem(folder: Path) -> dict[str, Tree]:
+    return {path.stem: _mapping(path) for path in sorted(folder.glob("*.json"))}
 
 
 def _mapping(path: Path) -> Tree:

@@ -14,6 +14,7 @@ from src.reporting.findings import (
     DESTRUCTIVE,
     FAR,
     LABELS,
+    NO_EFFECT,
     NO_GAIN,
     NOTE,
     TOO_FEW,
@@ -60,6 +61,12 @@ def test_a_failure_planted_alone_is_named_alone(plant):
     metrics = run()
     plant(metrics)
     assert warnings(diagnose(**metrics)) == [PLANTED[plant]]
+
+
+def test_a_later_stage_that_moved_nothing_is_no_result() -> None:
+    validation = {"guided": {"later_stages": {"crt": 0.2, "lws": 0.0}}, "base": {"overall": 0.6}}
+    [finding] = diagnose(**run(), validation=validation)
+    assert (finding.name, finding.arm) == (NO_EFFECT, "guided") and finding.numbers.startswith("lws put none")
 
 
 def test_the_numbers_that_led_to_a_finding_are_said():

@@ -19,7 +19,10 @@ def differences(run: Run, other: Run) -> list[Block]:
     """What differs; differences are this run's minus the other's."""
     there = other.revision
     commit = f" (commit {there.commit[:12]}, {there.date})" if there.commit else ""
-    findings = [finding.title for finding in diagnose(other.accuracy, other.quality, other.curves, other.params)]
+    findings = [
+        finding.title
+        for finding in diagnose(other.accuracy, other.quality, other.curves, other.params, other.validation)
+    ]
     blocks = [
         f"Compared with {there.name}{commit}.",
         different_parameters("Parameters that differ", ("parameter", "here", "there"), run.params, other.params),
