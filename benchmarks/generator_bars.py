@@ -13,13 +13,16 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
+from src.classifiers.features import classifier_features, extract
 from src.classifiers.models import Classifier
 from src.classifiers.models import load as load_classifier
 from src.data.datasets import prepare
 from src.data.digits import CLASS_NAMES
+from src.data.grouping import first_of_each
 from src.data.labelled_images import LabelledImages
 from src.data.prepared_data import ImageSource
 from src.evaluation.accuracy import predict
+from src.evaluation.fid import GaussianStatistics, fid
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.loading import load as load_generator
 from src.generators.tiny.build import FEATURE_SPACE
@@ -33,7 +36,7 @@ from src.runtime.seeds import numpy_generator
 from src.settings.params import resolve
 from src.settings.sections import Params
 from src.shards.contact_sheet import contact_sheet
-from src.shards.pixels import centre_square
+from src.shards.pixels import centre_square, to_tensor, to_uint8
 from src.studies.experiments import experiment_of, parameters_of
 from src.synthesis.conditioning import Conditioning
 from src.synthesis.plan import synthesis_plan
@@ -117,6 +120,12 @@ def synthesised(params: Params, real: LabelledImages, names: Any, generator: Dif
     return np.stack(images), provenance
 
 
+def blurred(images: np.ndarray) -> np.ndarray:
+    """uint8 (N, H, W, 3) at half their resolution."""
+    small = F.avg_pool2d(to_tensor(images), 2)
+    return to_uint8(F.interpolate(small, images.shape[1:3], mode="bilinear", align_corners=False))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
@@ -128,6 +137,7 @@ def main() -> None:
     judge = load_classifier(folder / FEATURE_SPACE)
     read: list[float] = []
     agree: dict[str, list[float]] = {name: [] for name in ARMS}
+    fids: dict[str, dict[str, list[float]]] = {"shipped": {}, "reference_classifier": {}}
     sheets: dict[str, np.ndarray] = {}
     for seed in tqdm(options.seeds, desc="development seeds"):
         data_settings = params_of("prepare_lt", seed, budget).data
@@ -138,12 +148,23 @@ def main() -> None:
         for split in ("pool", "val"):
             real = splits[split]
             read += (zero_shot(generator, folder, np.asarray(real.images)) == real.labels).tolist()
+        chosen = first_of_each(splits["pool"].labels, np.full(len(CLASS_NAMES), each))
+        kinds = {"real": splits["pool"].images[chosen]}
+        kinds["real_blurred"] = blurred(kinds["real"])
         for name, settings in ARMS.items():
             params = params_of("synth_guided", seed, {**budget, **settings})
             images, provenance = synthesised(params, splits["train"], data.names, generator)
             judged = read_glyphs(judge, images) if name == "text" else predict(reference, images).argmax(1)
             agree[name] += (judged == [meta["label"] for meta in provenance]).tolist()
             sheets.setdefault(name, images)
+            kinds[name] = images
+        for space, model in (("shipped", judge), ("reference_classifier", reference)):
+            val, *others = (
+                GaussianStatistics.of(extract(classifier_features(model), images))
+                for images in (splits["val"].images, *kinds.values())
+            )
+            for kind, statistics in zip(kinds, others, strict=True):
+                fids[space].setdefault(kind, []).append(fid(val, statistics))
     rows = [
         image for name in ARMS for k in range(len(CLASS_NAMES)) for image in sheets[name][k :: len(CLASS_NAMES)][:12]
     ]
@@ -159,6 +180,8 @@ def main() -> None:
             "class_agreement_text_by_style_judge": float(np.mean(agree["text"])),
             "style_judge_held_out_accuracy": held_out_accuracy(judge),
             "images_per_bar": len(agree["text"]),
+            # Real images of the pool, the same blurred, and the arms', against real validation images, mean over seeds.
+            "fid": {space: {kind: float(np.mean(v)) for kind, v in kinds.items()} for space, kinds in fids.items()},
             "styles": list(STYLES),
         },
     )
