@@ -10,7 +10,7 @@ define CHECKED
 $(BIN)/ruff check .
 $(BIN)/ruff format --check .
 $(BIN)/mypy src
-OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 endef
 
 .DEFAULT_GOAL := help

@@ -61,7 +61,7 @@ SETTINGS: dict[str, Any] = {
         "unet_widths": [16, 16],
         "unet_layers": 1,
     },
-    **{f"tiny.{part}.{name}": value for part in ("autoencoder", "clip", "unet") for name, value in
+    **{f"tiny.{part}.{name}": value for part in ("autoencoder", "clip", "feature_space", "unet") for name, value in
        (("steps", 2), ("batch", 4))},
 }  # fmt: skip
 

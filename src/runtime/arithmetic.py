@@ -15,7 +15,8 @@ PINNED = {
     "MKL_CBWR": "AVX2,STRICT",
     "OPENBLAS_CORETYPE": "Haswell",  # numpy's and SciPy's BLAS; otherwise by processor
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
-    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(THREADS)),
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS)),
+    "OPENBLAS_NUM_THREADS": "1",  # its threads start when it is loaded, before a fork
     "MKL_DYNAMIC": "FALSE",
     "OMP_DYNAMIC": "FALSE",
     # Two jobs on two cores otherwise wait in loops for each other, at 4 times the time; so at 1.2 times. No bytes.

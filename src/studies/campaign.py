@@ -65,7 +65,7 @@ class Campaign:
                 recorded(experiment.name)
             except InputError:
                 continue
-            self._keep(Outcome(experiment, None, None, None))
+            self._keep(Outcome(experiment, None, None))
         for study in self.studies:
             if self._rows(study):
                 self._write(study)

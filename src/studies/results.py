@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from src.runtime.arithmetic import arithmetic
 from src.runtime.errors import InputError
 from src.runtime.files import atomic_write, read_bytes
 from src.runtime.machine import processor
@@ -24,7 +25,7 @@ class Results:
     """Finished experiments by name, the latest of each.
 
     {name, seed, settings, inputs, code: digests of `fingerprint`, protocol: absent for 1, commit: whose code it was,
-    processor, seconds and threads: None where it was made elsewhere, arms: measured on test, validation: accuracies of
+    processor, seconds and arithmetic: None where it was made elsewhere, arms: measured on test, validation: accuracies of
     the same arms there}
     """
 
@@ -69,7 +70,7 @@ class Results:
             "commit": start,
             "processor": processor() if here else None,
             "seconds": round(outcome.seconds, 1) if outcome.seconds is not None else None,
-            "threads": outcome.threads,
+            "arithmetic": arithmetic() if here else None,
             **measured(commit),
         }
         lines = [json.dumps(self._rows[name], sort_keys=True) + "\n" for name in sorted(self._rows)]

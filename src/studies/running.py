@@ -25,11 +25,10 @@ POLL = 1.0  # seconds within which an interruption is heard
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one experiment ended: seconds and threads, None if it was made elsewhere, and why it failed if it did."""
+    """How one experiment ended: seconds, None if it was made elsewhere, and why it failed if it did."""
 
     experiment: Experiment
     seconds: float | None
-    threads: int | None
     error: str | None
 
 
@@ -49,7 +48,7 @@ def run_all(
     for experiment in experiments:
         chains.setdefault(experiment.seed, []).append(experiment)
     jobs = max(1, min(jobs, len(chains)))
-    threads, stop, turn = max(1, (os.cpu_count() or 1) // jobs), Event(), Lock()
+    stop, turn = Event(), Lock()
 
     def follow(chain: Sequence[Experiment]) -> None:
         for experiment in chain:
@@ -57,7 +56,7 @@ def run_all(
             with turn:
                 if stop.is_set():
                     return
-                process = _start(experiment, threads)
+                process = _start(experiment)
                 running.add(process)
                 started(experiment)
             code = process.wait()
@@ -65,7 +64,7 @@ def run_all(
                 running.discard(process)
                 if not stop.is_set():
                     error = None if code == 0 else _reason(_log(experiment))
-                    finished(Outcome(experiment, time.perf_counter() - start, threads, error))
+                    finished(Outcome(experiment, time.perf_counter() - start, error))
 
     with ThreadPoolExecutor(jobs) as pool:
         futures = {pool.submit(follow, chain) for chain in chains.values()}
@@ -97,7 +96,7 @@ def _log(experiment: Experiment) -> Path:
     return LOGS / f"{experiment.name}.log"
 
 
-def _start(experiment: Experiment, threads: int) -> subprocess.Popen[bytes]:
+def _start(experiment: Experiment) -> subprocess.Popen[bytes]:
     """`dvc exp run --temp`, its output kept in a log, with all it starts in a session that can be ended as one."""
     LOGS.mkdir(parents=True, exist_ok=True)
     values = [override(name, value) for name, value in {**experiment.settings, "seed": experiment.seed}.items()]
@@ -105,7 +104,7 @@ def _start(experiment: Experiment, threads: int) -> subprocess.Popen[bytes]:
     command += [part for value in values for part in ("--set-param", value)]
     # DVC runs `python` and itself by name: those of this environment, whether it is activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     _forget(experiment.name)
     with open(_log(experiment), "w") as file:
         return subprocess.Popen(

@@ -43,7 +43,7 @@ def four(monkeypatch):
     monkeypatch.setattr(study, "Campaign", Campaign)
     monkeypatch.setattr(study, "git_text", lambda *_: "")
     monkeypatch.setattr(study, "run_all", lambda experiments, jobs, finished, started: [
-        (started(e), finished(Outcome(e, 1.0, 1, None))) for e in experiments])  # fmt: skip
+        (started(e), finished(Outcome(e, 1.0, None))) for e in experiments])  # fmt: skip
 
 
 def test_a_dry_run_says_what_it_would_take_and_runs_nothing(four, monkeypatch, capsys):
@@ -82,8 +82,8 @@ def test_what_it_will_take_is_what_the_same_settings_took_on_other_seeds(tmp_pat
     monkeypatch.setattr("src.studies.results.recorded", lambda name: ("start", "commit"))
     results = Results(tmp_path / "experiments.jsonl")
     assert study.hours(results, FOUR, 1) == pytest.approx(4 * study.FIRST / 3600)
-    results.add(Outcome(Experiment({"feedback": "none"}, 7), 100.0, 1, None), "inputs", "code")
-    results.add(Outcome(Experiment({"feedback": "loss"}, 7), 800.0, 1, None), "inputs", "code")
-    results.add(Outcome(Experiment({"feedback": "entropy"}, 7), None, None, None), "inputs", "code")
+    results.add(Outcome(Experiment({"feedback": "none"}, 7), 100.0, None), "inputs", "code")
+    results.add(Outcome(Experiment({"feedback": "loss"}, 7), 800.0, None), "inputs", "code")
+    results.add(Outcome(Experiment({"feedback": "entropy"}, 7), None, None), "inputs", "code")
     assert study.hours(results, FOUR, 1) == pytest.approx(1800 / 3600)
     assert study.hours(results, FOUR, 2) == study.hours(results, FOUR, 8) == pytest.approx(900 / 3600)

@@ -43,7 +43,7 @@ def start(tmp_path, monkeypatch):
 
 
 def ended(experiment: Experiment, error: str | None = None) -> Outcome:
-    return Outcome(experiment, 1.0, 1, error)
+    return Outcome(experiment, 1.0, error)
 
 
 def test_an_experiment_that_two_studies_share_is_asked_for_once(start):

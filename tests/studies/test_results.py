@@ -52,13 +52,13 @@ def test_every_arms_accuracies_on_validation_are_kept_apart(kept):
 
 def test_a_row_says_by_whose_code_on_which_processor_and_how_fast(kept, tmp_path):
     results = Results(tmp_path / "rows.jsonl")
-    results.add(Outcome(EXPERIMENT, 12.34, 2, None), "inputs", "code")
+    results.add(Outcome(EXPERIMENT, 12.34, None), "inputs", "code")
     (row,) = map(json.loads, (tmp_path / "rows.jsonl").read_text().splitlines())
     assert (row["commit"], row["inputs"], row["code"]) == ("5" * 40, "inputs", "code")
-    assert (row["processor"], row["seconds"], row["threads"]) == (processor(), 12.3, 2)
+    assert (row["processor"], row["seconds"], row["arithmetic"]) == (processor(), 12.3, "pinned")
     assert row["name"] == EXPERIMENT.name and results.get(EXPERIMENT.name, "inputs") == row
     assert results.get(EXPERIMENT.name, "others") is None
-    results.add(Outcome(EXPERIMENT, None, None, None), "inputs", "code")
+    results.add(Outcome(EXPERIMENT, None, None), "inputs", "code")
     assert results.get(EXPERIMENT.name, "inputs")["processor"] is None
 
 

@@ -78,15 +78,6 @@ def test_a_failed_experiment_says_why_and_the_others_go_on(dvc):
     assert outcomes[chain[1].name] == "the disk is full"
 
 
-def test_cores_are_shared_by_the_seeds_there_are_and_not_by_the_lanes_that_were_allowed(dvc, monkeypatch):
-    monkeypatch.setattr(running.os, "cpu_count", lambda: 12)
-    threads = []
-    run_all([Experiment({}, seed) for seed in (1, 2, 3)], 12, lambda outcome: threads.append(outcome.threads))
-    run_all([Experiment({}, seed) for seed in (1, 2, 3)], 2, lambda outcome: threads.append(outcome.threads))
-    assert threads == [4, 4, 4, 6, 6, 6]
-    run_all([], 2, lambda outcome: None)
-
-
 def test_experiments_of_one_seed_follow_each_other_in_the_order_asked(dvc):
     calls, _, _ = dvc
     chain = [Experiment({"feedback": name}, seed) for name in ("a", "b", "c") for seed in (1, 2)]
