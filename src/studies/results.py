@@ -25,8 +25,8 @@ class Results:
     """Finished experiments by name, the latest of each.
 
     {name, seed, settings, inputs, code: digests of `fingerprint`, protocol: absent for 1, commit: whose code it was,
-    processor, seconds and arithmetic: None where it was made elsewhere, arms: measured on test, validation: accuracies of
-    the same arms there}
+    processor, seconds and arithmetic: None where it was made elsewhere, arms: measured on test, validation: accuracies
+    of the same arms there}
     """
 
     def __init__(self, path: Path = FILE) -> None:

@@ -38,7 +38,7 @@ def run_all(
     finished: Callable[[Outcome], None],
     started: Callable[[Experiment], None] = lambda experiment: None,
 ) -> None:
-    """Run experiments, `jobs` seeds side by side, each on its share of the cores; a failed one does not stop others.
+    """Run experiments, `jobs` seeds side by side; a failed one does not stop others.
 
     started, finished: are told of every experiment and its outcome, of one at a time. Ctrl-C and SIGTERM end the
     running ones.

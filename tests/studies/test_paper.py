@@ -45,7 +45,7 @@ def test_images_that_runs_share_are_counted_once_and_an_experiment_is_queued_onc
     )
     assert "# balanced softmax: 1,184,154 images in each arm, those of a run above" in lines
     queued = [line.split("--name ")[1].split()[0] for line in commands([read_study("synaug")]) if "--name" in line]
-    assert len(queued) == len(set(queued)) == 15
+    assert len(queued) == len(set(queued)) == 21
 
 
 def test_what_two_studies_share_is_queued_and_counted_once():
