@@ -1,7 +1,7 @@
 """Digests of floating-point operations in pinned arithmetic: equal on two processors, so are the pipeline's results.
 
-python -m benchmarks.digests          # prints which differ from those of the processors in benchmarks/results/digests.json
-python -m benchmarks.digests --add    # and adds this processor's
+python -m benchmarks.digests          # prints which differ from those in benchmarks/results/digests.json
+python -m benchmarks.digests --add    # and adds this processor's there
 """
 
 import argparse
@@ -22,7 +22,8 @@ from src.runtime.machine import processor
 FILE = Path("benchmarks/results/digests.json")
 MATRICES = ((64, 64, 64), (128, 256, 64), (1024, 96, 384), (600, 160, 10), (3, 1000, 7))
 CONVOLUTIONS = (  # images, channels, channels out, side, kernel, stride
-    (64, 1, 32, 32, 3, 1), (64, 32, 64, 16, 3, 2), (16, 96, 96, 8, 3, 1), (16, 160, 96, 8, 1, 1), (2, 320, 320, 24, 3, 1),
+    (64, 1, 32, 32, 3, 1), (64, 32, 64, 16, 3, 2), (16, 96, 96, 8, 3, 1), (16, 160, 96, 8, 1, 1),
+    (2, 320, 320, 24, 3, 1),
 )  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def test_dvc_shows_a_dozen_numbers_on_a_line_and_they_are_those_of_the_files(rep
     expected = {"bound.acc": accuracy["all_real"]["overall"]}
     for prefix, arm in (("", "guided"), ("syn.", "synaug"), ("base.", "base")):
         expected |= {f"{prefix}acc": accuracy[arm]["overall"], f"{prefix}few": accuracy[arm]["few"]}
-    guided, synaug = (quality[arm]["reference_classifier"]["overall"] for arm in ("guided", "synaug"))
+    guided, synaug = (quality[arm]["shipped"]["overall"] for arm in ("guided", "synaug"))
     expected |= {name: guided[name] for name in ("fid", "density", "coverage")}
     expected |= {"syn.fid": synaug["fid"], "agreement": quality["guided"]["class_agreement"]["overall"]}
     assert path == "metrics/summary.json" and len(content["data"]) == 12
@@ -192,7 +192,7 @@ def test_the_whole_pipeline_runs_with_a_stable_unclip_in_place_of_the_hubs(works
         made = Shards(f"data/synth/{arm}")
         assert made.images().shape == (20, 32, 32, 3) and np.bincount(made.labels).tolist() == [2] * 10
         assert {made.meta(i)["updates"] for i in range(20)} == {int(arm == "guided")}
-        assert read_json("metrics/fid_density_coverage.json")[arm]["reference_classifier"]["overall"]["fid"] > 0
+        assert read_json("metrics/fid_density_coverage.json")[arm]["shipped"]["overall"]["fid"] > 0
         assert read_json(f"metrics/cost/{arm}.json")["images"] == 20
     assert list(read_json("metrics/accuracy.json")) == ["base", "synaug", "guided", "all_real"]
 

@@ -123,7 +123,7 @@ def check_metrics(contexts: tuple[str, ...] | None) -> None:
     same = len(Shards("data/real/train")) == len(Shards("data/real/pool"))
     assert accuracy["all_real"].get("bound", True) is not same
     for arm in ARMS:
-        assert read_json("metrics/fid_density_coverage.json")[arm]["reference_classifier"]["overall"]["fid"] >= 0
+        assert read_json("metrics/fid_density_coverage.json")[arm]["clip"]["overall"]["fid"] >= 0
         assert read_json(f"metrics/cost/{arm}.json")["images"] == len(Shards(f"data/synth/{arm}"))
 
 

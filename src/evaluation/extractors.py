@@ -47,12 +47,18 @@ class Sources:
 def default_spaces(sources: Sources) -> tuple[str, ...]:
     """The spaces where `evaluation.features` names none; the first is the headline's.
 
-    It must be the same network for every seed, arm and machine, or distances of two runs lie in two spaces; it must
-    not have guided; and it must not be what image conditions are made with, which the conditioned arm then resembles.
-    For the shipped generator that is the classifier of rendered glyphs beside it, for any other DINOv2, as Stein et
-    al. (NeurIPS 2023) recommend.
+    It must be the same network for every seed, arm and machine, or distances of two runs lie in two spaces, and it must
+    not have guided. For the shipped generator that is the classifier of rendered glyphs beside it. Others bring a CLIP
+    tower, unless they take text alone: it conditions the images, which flatters those that follow an image, so that
+    DINOv2, as Stein et al. (NeurIPS 2023) recommend, is the better one where its weights can be had.
     """
-    return ("shipped", "clip") if (sources.generator_folder / SHIPPED).exists() else ("dinov2",)
+    if (sources.generator_folder / SHIPPED).exists():
+        return "shipped", "clip"
+    return ("clip",) if _takes_image(sources.generator()) else ("dinov2",)
+
+
+def _takes_image(generator: Any) -> bool:
+    return bool(getattr(generator, "takes_image", hasattr(generator, "embed")))
 
 
 def extractor(name: str, sources: Sources) -> Extractor:
@@ -82,7 +88,7 @@ def _shipped(sources: Sources) -> Extractor:
 def _generator_clip(sources: Sources) -> Extractor:
     """The CLIP tower that conditions the generator; images as the generator prepares them."""
     generator = sources.generator()
-    if not getattr(generator, "takes_image", hasattr(generator, "embed")):
+    if not _takes_image(generator):
         raise InputError(
             "this generator has no CLIP tower, which evaluation.features asks for as 'clip'; take another space, such "
             "as 'openai_clip', or another generator"

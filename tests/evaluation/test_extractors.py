@@ -8,6 +8,7 @@ import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,9 @@ def test_where_no_space_is_named_the_one_that_ships_with_the_generator_is_the_he
     assert default_spaces(here) == ("shipped", "clip")
     expected = shipped.features(to_tensor(IMAGES[:, :32, :32])).detach()
     assert np.allclose(extract(extractor("shipped", here), IMAGES[:, :32, :32]), expected, atol=1e-6)
-    assert default_spaces(sources()) == ("dinov2",)
+    for takes_image, space in ((True, "clip"), (False, "dinov2")):
+        other = SimpleNamespace(takes_image=takes_image)
+        assert default_spaces(replace(sources(), generator=lambda other=other: other)) == (space,)
     with pytest.raises(InputError, match=r"no feature space lies in nowhere.feature_space.*'dinov2'"):
         extractor("shipped", sources())
 

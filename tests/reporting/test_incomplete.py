@@ -35,7 +35,7 @@ def test_an_older_commit_with_fewer_fields_is_reported(healthy, tmp_path):
     quality, accuracy = healthy / "metrics/fid_density_coverage.json", healthy / "metrics/accuracy.json"
     for arm in ("synaug", "guided"):
         made.change(quality, arm, "class_agreement", "per_class", value=...)
-        made.change(quality, arm, "reference_classifier", "many", value=None)
+        made.change(quality, arm, "shipped", "many", value=None)
     made.change(quality, "guided", "feedback", value=...)
     for arm in made.ACCURACY:
         made.change(accuracy, arm, "many", value=None)
