@@ -5,23 +5,28 @@ digits, and training multiplies those. docs/running.md says what was measured, a
 """
 
 import os
+import platform
+from pathlib import Path
 
 THREADS = 2
 """Of every process: more would leave a laptop's stages no faster, and another number gives other digits."""
 
-PINNED = {
+KERNELS = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "MKL_CBWR": "AVX2,STRICT",
     "OPENBLAS_CORETYPE": "Haswell",  # numpy's and SciPy's BLAS; otherwise by processor
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
+DIVISION = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS)),
     "OPENBLAS_NUM_THREADS": "1",  # its threads start when it is loaded, before a fork
     "MKL_DYNAMIC": "FALSE",
     "OMP_DYNAMIC": "FALSE",
-    # Two jobs on two cores otherwise wait in loops for each other, at 4 times the time; so at 1.2 times. No bytes.
+    # Two jobs on two cores otherwise wait in loops for each other, at twice the time of sharing. No bytes.
     "GOMP_SPINCOUNT": "2000",
 }
+PINNED = {**KERNELS, **DIVISION}
 CHOICES = ("pinned", "native")
 
 
@@ -39,4 +44,14 @@ def pin() -> None:
     To be called before torch and numpy are imported, as the packages stages, commands and benchmarks do.
     """
     if arithmetic() == "pinned":
-        os.environ.update(PINNED)
+        os.environ.update(PINNED if has_avx2() else DIVISION)
+
+
+def has_avx2() -> bool:
+    """Whether this processor has the instructions that are pinned; without them a process would end at the first one."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    try:
+        return " avx2 " in Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        return True

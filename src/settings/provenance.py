@@ -39,7 +39,8 @@ def unmoved(stage: str, main: Callable[[], None]) -> Callable[[], None]:
             main()
             return
         arm = arm_of(stage, sys.argv[1:]) if arms_of(stage_entry(stage, read_mapping(Path("dvc.yaml")))) else None
-        before = {**_state(stage, arm), **{path: CODE.get(path) for path in code_of(stage)}}
+        now = code_of(stage)
+        before = {**_state(stage, arm), **now, **{path: CODE[path] for path in now.keys() & CODE.keys()}}
         main()
         after = {**_state(stage, arm), **code_of(stage)}
         moved = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))

@@ -2,19 +2,16 @@
 
 import json
 import os
-import platform
 import subprocess
 import sys
 
 import pytest
 
-from src.runtime.arithmetic import PINNED, THREADS
-from src.runtime.machine import processor
+from src.runtime import arithmetic
+from src.runtime.arithmetic import PINNED, THREADS, has_avx2
 from src.versions.import_closure import ROOT
 
-pytestmark = pytest.mark.skipif(
-    platform.machine() != "x86_64" or "avx" not in processor(), reason="pinned for x86-64 with AVX2"
-)
+pytestmark = pytest.mark.skipif(not has_avx2(), reason="pinned for x86-64 with AVX2")
 
 LOADED = """
 import json, numpy, torch
@@ -37,6 +34,14 @@ def test_a_stage_or_command_has_two_threads_and_avx2_whatever_the_environment_sa
     code = f"import {package}\n" + LOADED.format(package=package)
     for environment in ({}, {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "5", "ATEN_CPU_CAPABILITY": "default"}):
         assert json.loads(run(code, **environment).stdout) == [THREADS, "AVX2", ["Haswell"]]
+
+
+def test_a_processor_without_avx2_is_not_told_to_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PINNED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(arithmetic, "has_avx2", lambda: False)
+    arithmetic.pin()
+    assert {name for name in PINNED if name in os.environ} == set(arithmetic.DIVISION)
 
 
 def test_native_arithmetic_is_left_as_it_is_and_anything_else_refused() -> None:
