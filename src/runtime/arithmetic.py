@@ -48,7 +48,7 @@ def pin() -> None:
 
 
 def has_avx2() -> bool:
-    """Whether this processor has the instructions that are pinned; without them a process would end at the first one."""
+    """Whether this processor has the instructions that are pinned; without them a process would end at the first."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False
     try:

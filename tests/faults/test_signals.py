@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from tests.faults.trial import results
-from tests.micro import dvc, environment
+from tests.micro import dvc, environment, set_parameters
 
 pytestmark = pytest.mark.slow
 
@@ -130,3 +130,19 @@ def test_a_lock_that_names_a_living_process_is_told_by_dvc_and_removed_as_the_re
     assert f"(PID {os.getpid()}): dvc repro" in output and ".dvc/tmp/rwlock' and try again" in output
     lock.unlink()
     again(repository, MERGE)
+
+
+def test_a_parameter_edited_while_its_stage_runs_is_recorded_for_no_result(repository):
+    """DVC hashes after the command: it would give the edited value to what the old one made, and keep that for later."""
+    lock, merged = repository / "dvc.lock", repository / "data/merged/guided.csv"
+    before, whole = lock.read_text(), len(merged.read_text().splitlines())
+    first = Repro(repository, MERGE)
+    set_parameters(repository, {"merge.per_class": 1})
+    output = first.release()
+    assert first.process.returncode != 0
+    assert (
+        "error: merge.per_class changed while merge_balance ran, so that its results belong to neither state" in output
+    )
+    assert lock.read_text() == before
+    again(repository, MERGE)
+    assert "per_class: 1" in lock.read_text() and len(merged.read_text().splitlines()) < whole

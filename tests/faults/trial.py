@@ -70,11 +70,10 @@ class Warm:
     def __init__(self, repository: Path) -> None:
         probe = subprocess.run([*OWN_MOUNTS, "mount", "-t", "tmpfs", "none", str(repository)], capture_output=True)
         self.mounts = probe.returncode == 0
-        threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
         command = [*(OWN_MOUNTS if self.mounts else ()), sys.executable, "-m", "tests.faults.warm"]
         self._process = subprocess.Popen(
-            command, cwd=repository, env={**environment(repository), **threads}, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            command, cwd=repository, env=environment(repository), text=True, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )  # fmt: skip
 
     def run(self, stage: Stage, folder: Path, fault: dict[str, Any] | None = None, **variables: str) -> Ended:
