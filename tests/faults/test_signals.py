@@ -133,7 +133,7 @@ def test_a_lock_that_names_a_living_process_is_told_by_dvc_and_removed_as_the_re
 
 
 def test_a_parameter_edited_while_its_stage_runs_is_recorded_for_no_result(repository):
-    """DVC hashes after the command: it would give the edited value to what the old one made, and keep that for later."""
+    """DVC hashes after the command: it would give the edited value to what the old one made, and keep it for later."""
     lock, merged = repository / "dvc.lock", repository / "data/merged/guided.csv"
     before, whole = lock.read_text(), len(merged.read_text().splitlines())
     first = Repro(repository, MERGE)
