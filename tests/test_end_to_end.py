@@ -192,7 +192,7 @@ def test_the_whole_pipeline_runs_with_a_stable_unclip_in_place_of_the_hubs(works
         made = Shards(f"data/synth/{arm}")
         assert made.images().shape == (20, 32, 32, 3) and np.bincount(made.labels).tolist() == [2] * 10
         assert {made.meta(i)["updates"] for i in range(20)} == {int(arm == "guided")}
-        assert read_json("metrics/fid_density_coverage.json")[arm]["shipped"]["overall"]["fid"] > 0
+        assert read_json("metrics/fid_density_coverage.json")[arm]["clip"]["overall"]["fid"] > 0
         assert read_json(f"metrics/cost/{arm}.json")["images"] == 20
     assert list(read_json("metrics/accuracy.json")) == ["base", "synaug", "guided", "all_real"]
 

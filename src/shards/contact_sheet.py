@@ -77,9 +77,12 @@ def sheet_by_class(
     spaced = np.unique(np.linspace(0, len(present) - 1, min(len(present), SHEET_ROWS)).round().astype(int))
     classes = [present[i] for i in spaced]
     rows = [np.flatnonzero(shards.labels == k)[:columns] for k in classes]
-    blank = np.full_like(shards.image(0), 255)
-    images = [shards.image(int(row[i])) if i < len(row) else blank for row in rows for i in range(columns)]
-    scale = 2 if len(blank) * 2 <= SHEET_PIXELS else 1
-    if len(blank) > SHEET_PIXELS:
-        images = [centre_square(image, SHEET_PIXELS) for image in images]
+    edge = min(*shards.image(0).shape[:2], SHEET_PIXELS)
+    blank = np.full((edge, edge, 3), 255, np.uint8)
+    images = [
+        centre_square(shards.image(int(row[i])), edge) if i < len(row) else blank
+        for row in rows
+        for i in range(columns)
+    ]
+    scale = 2 if edge * 2 <= SHEET_PIXELS else 1
     contact_sheet(path, np.stack(images), columns, scale, row_labels=[class_names[k] for k in classes])

@@ -110,7 +110,7 @@ def test_scale_zero_makes_the_pixels_of_no_feedback(scene: Scene) -> None:
     assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(silent, plain, strict=True))
 
 
-def test_dropout_zeroes_its_share_of_the_embedding_and_keeps_its_scale(
+def test_dropout_puts_the_mean_in_place_of_its_share_of_the_embedding(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = record(scene.generator, "image", monkeypatch)
@@ -119,8 +119,8 @@ def test_dropout_zeroes_its_share_of_the_embedding_and_keeps_its_scale(
     # Each synthesiser asks for one image's condition first, to measure what fits.
     (whole, _, noise), (dropped, _, same_noise) = (call for call in calls if len(call[0]) == len(scene.plan))
     assert torch.equal(whole, scene.generator.image_embeddings(scene.images)[[p.source for p in scene.plan]])
-    kept = dropped != 0
-    assert torch.allclose(dropped[kept], whole[kept] / 0.6)
+    kept, mean = dropped == whole, scene.generator.mean_embedding(whole).expand_as(whole)
+    assert torch.equal(dropped[~kept], mean[~kept])
     assert 0.25 < 1 - kept.float().mean() < 0.55  # 144 dimensions: .4 +- 3.5 standard errors
     assert len(kept.unique(dim=0)) > 1 and torch.equal(noise, same_noise)
 
@@ -251,7 +251,7 @@ def test_schedulers_that_do_not_serve_are_refused(scene: Scene, name: str, messa
 def test_what_the_model_is_to_be_told_is_one_of_three(scene: Scene) -> None:
     with pytest.raises(InputError, match="'sound' is unknown; choose one of text, image, text_image"):
         scene.synthesiser(conditioning="sound")
-    synth = {"conditioning": "text_image", "shard_size": 1, "image_format": "png"}
+    synth = {"conditioning": "text_image", "dropout_form": "mean", "shard_size": 1, "image_format": "png"}
     for share, message in ((1.0, r"image_dropout=1\.0 must lie in \[0, 1\)"), (math.nan, "must be finite, not nan")):
         with pytest.raises(InputError, match=message):
             build(SynthSettings, {**synth, "image_dropout": share}, "synth")
