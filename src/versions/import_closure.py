@@ -9,12 +9,13 @@ PACKAGES = ("src", "stages")  # whose files are a stage's code
 
 
 def import_closure(script: Path, root: Path = ROOT) -> set[str]:
-    """Paths relative to `root` of the script and of all it imports, but for package files, which hold no code here.
+    """Paths relative to `root` of the script and of all that it and its package's file import, but for package files.
 
     Imports are those of absolute names, wherever in a file they stand; `src` knows no others.
     """
     seen: set[Path] = set()
-    todo = [script.resolve()]
+    package = script.resolve().with_name("__init__.py")  # which Python runs before the script
+    todo = [script.resolve(), *([package] if package.exists() else [])]
     while todo:
         path = todo.pop()
         if path not in seen:
