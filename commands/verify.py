@@ -16,7 +16,7 @@ import numpy as np
 from src.runtime.arithmetic import arithmetic
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
-from src.runtime.files import read_json, write_json
+from src.runtime.files import parse_yaml, read_json, write_json
 from src.runtime.machine import processor
 from src.runtime.pipeline import read_lock
 from src.studies.fingerprint import code_digest
@@ -61,10 +61,7 @@ def committed(path: str) -> Any:
         raise InputError(f"the commit has no {path}; check another one out")
     if path.endswith(".json"):
         return json.loads(content)
-    kept = Path(".dvc/tmp/verify.lock")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_bytes(content)
-    return read_lock(kept)
+    return parse_yaml(content, path)["stages"]
 
 
 def outs(lock: Mapping[str, Any]) -> Outs:

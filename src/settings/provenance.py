@@ -7,6 +7,7 @@ dvc.lock and the run-cache would give the new value to the results of the old on
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,9 @@ def _state(stage: str, arm: str | None) -> dict[str, Any]:
         return {UNREADABLE: None}  # at the beginning `main` says why
     for given in inputs:
         for path in _files(given):
-            stat = path.stat()
-            state[str(path)] = stat.st_size, stat.st_mtime_ns
+            with suppress(FileNotFoundError):  # it has gone meanwhile, which the other look tells
+                stat = path.lstat()  # a link that leads nowhere is the loader's to refuse
+                state[str(path)] = stat.st_size, stat.st_mtime_ns
     return state
 
 
@@ -81,5 +83,5 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 def _files(given: str) -> Iterator[Path]:
     if Path(given).is_file():
         yield Path(given)
-    for folder, _, names in os.walk(given, followlinks=True):
+    for folder, _, names in os.walk(given):
         yield from (Path(folder, name) for name in names)

@@ -65,6 +65,13 @@ def test_what_a_stage_depends_on_may_not_move_while_it_runs(
         unmoved("retrain", change)()
 
 
+def test_a_link_that_leads_nowhere_or_back_is_an_input_like_another(project: Path) -> None:
+    # Of one that leads to its own folder, following it had no end; one to nothing was a traceback.
+    Path("data/synth/guided/broken").symlink_to("nothing")
+    Path("data/synth/guided/loop").symlink_to(".")
+    unmoved("retrain", lambda: None)()
+
+
 def test_what_it_does_not_depend_on_may_move(project: Path) -> None:
     def change() -> None:
         edit("params.yaml", "sampler: instance", "sampler: class")()
