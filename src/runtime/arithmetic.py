@@ -14,7 +14,7 @@ THREADS = 2
 KERNELS = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "MKL_CBWR": "AVX2,STRICT",
+    "MKL_CBWR": "COMPATIBLE",  # the one mode in which AMD and Intel sum matrix products in the same order
     "OPENBLAS_CORETYPE": "Haswell",  # numpy's and SciPy's BLAS; otherwise by processor
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
 }

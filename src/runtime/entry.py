@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from src.runtime.arithmetic import arithmetic
 from src.runtime.errors import InputError, Terminated
 from src.runtime.processes import is_main
 
@@ -30,6 +31,10 @@ def run_stage(main: Callable[[], None], shared: bool = False, arguments: bool = 
     """
     if not arguments and len(sys.argv) > 1:
         _leave(f"error: this command takes no arguments, such as {sys.argv[1]}; settings stand in params.yaml", 2)
+    if "torch" in sys.modules and arithmetic() == "pinned":
+        from src.runtime.square_roots import use_exact_square_roots
+
+        use_exact_square_roots()
     try:
         with _terminable():
             if shared or is_main():

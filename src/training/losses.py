@@ -64,7 +64,7 @@ def log_prior(counts: Sequence[int]) -> torch.Tensor:
     if min(counts) < 1:
         raise InputError(f"class {list(counts).index(min(counts))} has no training image, so no log prior")
     frequencies = torch.tensor(counts, dtype=torch.float64)
-    return (frequencies / frequencies.sum()).log().float()
+    return (frequencies / frequencies.sum()).float().log()  # of floats: of doubles MKL's differs by processor
 
 
 def ldam_margins(counts: Sequence[int], largest: float) -> torch.Tensor:
