@@ -7,7 +7,7 @@ from src.reporting.gains import gains, headline, main_arm
 from src.reporting.measures import accuracies, main_measure
 from src.reporting.revision import WORK_TREE
 from src.reporting.run_results import Run, dig
-from src.reporting.sections import accuracy, classifiers, comparison, images, over_seeds, pictures, provenance, studies
+from src.reporting.sections import accuracy, classifiers, comparison, images, pictures, provenance, studies
 from src.reporting.wording import listed, setting, with_titles
 from src.settings.arms import BASE
 
@@ -25,7 +25,6 @@ def report(run: Run, other: Run | None = None) -> Report:
         Section("feedback", "Feedback", images.feedback(run)),
         Section("errors", "Confusion and calibration", classifiers.errors(run)),
         Section("training", "Training", classifiers.training(run)),
-        Section("seeds", "Seeds", over_seeds.table(run)),
         Section("studies", "Studies", studies.studies(run)),
         Section("cost", "Cost", provenance.cost(run)),
         Section("provenance", "Provenance", provenance.origin(run)),
@@ -39,7 +38,7 @@ def report(run: Run, other: Run | None = None) -> Report:
 def _about(run: Run, findings: list[Finding]) -> list[str]:
     """What a reader should know before believing the headline."""
     arm, revision = main_arm(run), run.revision
-    lines = [_others(run), over_seeds.sentence(run)]
+    lines = [_others(run), studies.over_seeds(run)]
     if arm and BASE in run.accuracy and run.predictions and gains(run, arm):
         seed = setting(dig(run.params, "seed"))
         line = f"One run, seed {seed}: the interval (95 %) is about the draw of the test images alone; another seed "

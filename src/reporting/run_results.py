@@ -36,7 +36,7 @@ Rows = list[dict[str, float]]
 class Run:
     """A run's results.
 
-    accuracy, quality, splits, evidence: the JSON files. costs, validation: {arm: JSON}. curves, calibration: {arm: rows
+    accuracy, quality, splits: the JSON files. costs, validation: {arm: JSON}. curves, calibration: {arm: rows
     of numbers}. sheets: contact sheets, {path below metrics without its ending: path}, in the order to show them.
     predictions: every arm's answers on the same test images, None if they are missing or of another run.
     """
@@ -52,7 +52,6 @@ class Run:
     sheets: Mapping[str, Path]
     params: Tree
     lock: Tree
-    evidence: Tree
     predictions: Predictions | None
 
     @property
@@ -94,7 +93,6 @@ def read_run(revision: Revision) -> Run:
         _sheets(metrics, params, revision.defaults),
         params,
         _mapping(revision.folder / "dvc.lock"),
-        _mapping(metrics / "evidence.json"),
         predictions,
     )
 

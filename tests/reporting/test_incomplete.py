@@ -13,7 +13,7 @@ ABSENT = {
     ("metrics/confusion",): "no interval could be made",
     ("metrics/curves", "metrics/calibration"): "Training curves: not measured.",
     ("metrics/sheets", "metrics/cost", "metrics/splits.json"): "Contact sheets: none in this revision.",
-    ("params.yaml", "dvc.lock", "metrics/evidence.json"): "dvc.locknone",
+    ("params.yaml", "dvc.lock"): "dvc.locknone",
     ("metrics", "params.yaml", "dvc.lock"): "Nothing was measured, so nothing can be said.",
 }
 

@@ -33,13 +33,13 @@ def test_the_work_tree_is_copied_as_it_is_with_what_differs_from_the_commit(root
     (root / "metrics/new.json").write_text("{}")
     (root / "data").mkdir()
     (root / "data/large.tar").write_text("not a result")
-    made.without(root, "metrics/evidence.json")
+    made.without(root, "metrics/splits.json")
     revision = snapshot(root, None, tmp_path / "copy")
     assert revision.name == WORK_TREE and revision.commit == made.git(root, "rev-parse", "HEAD")
-    assert set(revision.changed) == {"metrics/accuracy.json", "metrics/evidence.json", "metrics/new.json"}
+    assert set(revision.changed) == {"metrics/accuracy.json", "metrics/splits.json", "metrics/new.json"}
     assert '0.5' in (revision.folder / "metrics/accuracy.json").read_text()  # fmt: skip
     assert (revision.folder / "metrics/new.json").is_file() and not (revision.folder / "data").exists()
-    assert not (revision.folder / "metrics/evidence.json").exists()
+    assert not (revision.folder / "metrics/splits.json").exists()
 
 
 def test_ignored_files_and_links_are_not_read(root, tmp_path):

@@ -8,14 +8,18 @@ from pathlib import Path
 from PIL import Image
 
 from src.reporting.blocks import Block, Fold, Picture, Table
-from src.reporting.run_results import Run
+from src.reporting.run_results import Run, dig
 from src.reporting.wording import MISSING, capitalised
 from src.runtime.errors import InputError
 from src.runtime.files import read_bytes
 from src.studies import tables
 from src.studies.study import Study
 from src.studies.study_files import known_studies, read_study
-from src.studies.summary import absent, verdict
+from src.studies.summary import absent, difference, verdict
+
+EVIDENCE, EVIDENCE_BASE, UNGUIDED = "evidence", "base, cross-entropy", "text + image + dropout"
+# The variant of the study of evidence that has the feedback of each name in params.yaml.
+LIKE = {"none": UNGUIDED, "loss": "+ loss feedback", "entropy": "+ entropy feedback", "hardness": "+ hardness feedback"}
 
 
 def studies(run: Run) -> list[Block]:
@@ -27,6 +31,26 @@ def studies(run: Run) -> list[Block]:
         for ending in ("", "-paper")
         if (path := results / f"{name}{ending}.csv").is_file()
     ]
+
+
+def over_seeds(run: Run) -> str | None:
+    """What feedback like the run's gains over many seeds, and its own part in it; None for other data or results."""
+    folder, arm = run.revision.folder, LIKE.get(str(dig(run.params, "feedback")))
+    try:
+        study = read_study(EVIDENCE, folder / "studies")
+        measured = tables.read_rows(read_bytes(folder / f"metrics/studies/{EVIDENCE}.csv"))
+    except (InputError, OSError, ValueError, LookupError):
+        return None
+    data = {name: dig(run.params, name) for name in ("dataset", "generator")}
+    if arm is None or any({**variant.settings, **data} != dict(variant.settings) for variant in study.variants):
+        return None
+    few = study.metrics[0]
+    gain, part = (difference(study, measured, (arm, other), few) for other in (EVIDENCE_BASE, UNGUIDED))
+    if gain is None:
+        return None
+    text = f"Over {len(study.seeds)} other seeds ({study.seeds[0]} to {study.seeds[-1]}), guided images with the "
+    text += f"default's settings and this feedback gain {gain.size} points ({few}-shot)"
+    return text + (f", of which the feedback {part.size}." if part and arm != UNGUIDED else ".")
 
 
 def _study(name: str, path: Path, files: Path, paper: bool) -> Block:
