@@ -14,11 +14,11 @@ from src.reporting.run_results import Tree, dig
 from src.reporting.wording import listed, number, percent, title
 from src.settings.arms import BASE, BOUND, SYNTHETIC
 
-# A perfect generator has density 1 and precision near 1. The shipped one, conditioned on real images, has .5 and .75;
-# on text alone, whose style is visibly wrong, .2 and .35 (metrics/evidence.json).
+# A perfect generator has density 1 and precision near 1. The shipped one, conditioned on real images, has .4 to .7 and
+# .6 to .85; on text alone, whose style is visibly wrong, .2 and .25 (study dropout_form, protocol 2).
 FAR_DENSITY, FAR_PRECISION = 0.3, 0.5
 FID_TIMES = 3  # the other arm's: with real images to follow, the default has a seventh of text alone
-# Half of the real images have no synthetic one near; healthy arms have .77 to .95 (metrics/evidence.json, groups/).
+# Half of the real images have no synthetic one near; healthy arms have .77 to .95 (the same, groups/).
 LOW_VARIETY = 0.5
 # Arms that help keep 80 to 95 % of the judge's own accuracy above chance; text alone, in the wrong style, 40 %.
 KEPT_LABELS = 2 / 3
