@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from src.data.imbalance import shots
-from src.evaluation.paired_tests import bootstrap, changes_needed, holm, interval, outcomes, p_value
+from src.evaluation.paired_tests import changes_needed, holm, interval, outcomes, p_value, posterior_interval
 from src.runtime.errors import InputError
 from src.runtime.files import read_bytes
 from src.runtime.markdown import markdown_table
@@ -26,9 +26,9 @@ Measure = Callable[[np.ndarray], np.ndarray]
 SHOTS = {"many": "many (> 100 training images)", "medium": "medium (20 to 100)", "few": "few (< 20)"}
 ABOUT = """\
 Accuracy in per cent of the test images; differences to the base in points, with 95 % intervals, in bold where they are
-beyond noise: for a class by McNemar's exact test, corrected for the number of classes (Holm), for the rest where a
-paired bootstrap excludes zero. All this is about the draw of the test images alone: another seed trains another
-classifier, so repeat what matters with other seeds.
+beyond noise: for a class by McNemar's exact test, corrected for the number of classes (Holm), for the rest where the
+interval excludes zero, a paired credible one that every class with few test images widens. All this is about the draw
+of the test images alone: another seed trains another classifier, so repeat what matters with other seeds.
 """
 
 
@@ -137,7 +137,7 @@ def _summaries(
         for arm in (*arms, *bound):
             table = outcomes(predictions.right[BASE], predictions.right[arm], predictions.stratum, predictions.strata)
             base, other = (float(measure((table[:, [0, j]].sum(1) / table.sum(1))[None])[0]) for j in (1, 2))
-            ends = bootstrap(table, measure, arm)
+            ends = posterior_interval(table, measure, arm)
             row |= {BASE: 100 * base, arm: 100 * other}
             row[f"{arm} - {BASE}"] = _difference(other - base, ends, ends[0] > 0 or ends[1] < 0)
         rows.append(row)

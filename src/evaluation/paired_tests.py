@@ -1,7 +1,7 @@
 """Two classifiers on the same test images: is the difference of their accuracies more than the draw of the images?
 
 Exact test of McNemar (1947) with the correction of Holm (1979) for many classes, the interval of Agresti and Min
-(Statistics in Medicine 24, 2005) for one class, and a paired bootstrap for everything made of several.
+(Statistics in Medicine 24, 2005) for one class, and for everything made of several the posterior under Jeffreys' prior.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,8 @@ from scipy import stats
 from src.runtime.seeds import numpy_generator
 
 LEVEL = 0.95
-RESAMPLES = 2000
+DRAWS = 4000
+PRIOR = 0.5  # image added to each outcome, as for one class
 
 
 def outcomes(before: np.ndarray, after: np.ndarray, strata: np.ndarray, count: int) -> np.ndarray:
@@ -55,16 +56,22 @@ def changes_needed(tests: int) -> int:
     return int(np.ceil(np.log2(2 * tests / (1 - LEVEL))))
 
 
-def bootstrap(table: np.ndarray, measure: Callable[[np.ndarray], np.ndarray], purpose: str) -> tuple[float, float]:
-    """Return the 95 % percentile interval of measure(after) - measure(before), images resampled in pairs by stratum.
+def posterior_interval(
+    table: np.ndarray, measure: Callable[[np.ndarray], np.ndarray], purpose: str
+) -> tuple[float, float]:
+    """Return the 95 % credible interval of measure(after) - measure(before), widened to what was observed.
+
+    Every stratum's chances of the four outcomes are Dirichlet with Jeffreys' prior, so that a stratum of one image is
+    uncertain. A bootstrap within strata takes it for certain, and calls equally good classifiers different in most
+    draws of a long tail with one test image a class.
 
     table: `outcomes`, every stratum with an image. measure: accuracies (R, K) to (R,). purpose: addresses the draws.
     """
-    images = table.sum(1)
-    before, after = np.empty((2, RESAMPLES, len(table)))
-    for k, (row, n) in enumerate(zip(table, images, strict=True)):
-        drawn = numpy_generator("bootstrap", purpose, k).multinomial(n, row / n, RESAMPLES)
-        before[:, k] = (drawn[:, 0] + drawn[:, 1]) / n
-        after[:, k] = (drawn[:, 0] + drawn[:, 2]) / n
-    low, high = np.quantile(measure(after) - measure(before), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    before, after = np.empty((2, DRAWS, len(table)))
+    for k, row in enumerate(table):
+        drawn = numpy_generator("posterior", purpose, k).dirichlet(row + PRIOR, DRAWS)
+        before[:, k], after[:, k] = drawn[:, 0] + drawn[:, 1], drawn[:, 0] + drawn[:, 2]
+    ends = np.quantile(measure(after) - measure(before), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    shares = table / table.sum(1, keepdims=True)
+    observed = measure((shares[:, 0] + shares[:, 2])[None]) - measure((shares[:, 0] + shares[:, 1])[None])
+    return float(min(ends[0], observed[0])), float(max(ends[1], observed[0]))

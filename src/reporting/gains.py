@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.evaluation.improvement import measures
-from src.evaluation.paired_tests import bootstrap, outcomes
+from src.evaluation.paired_tests import outcomes, posterior_interval
 from src.reporting.measures import ADJECTIVE, accuracies, label, main_measure
 from src.reporting.run_results import Run
 from src.reporting.wording import SPACE, percent, points, title
@@ -50,13 +50,13 @@ def gains(run: Run, arm: str) -> dict[str, Gain]:
 def intervals(run: Run, before: np.ndarray, after: np.ndarray, purpose: str) -> dict[str, Ends]:
     """Return the paired 95 % interval of every measure, by its `label`; none where the run's answers are not known.
 
-    before, after: (N,) bool, which of the run's test images are right. purpose: addresses the bootstrap's draws.
+    before, after: (N,) bool, which of the run's test images are right. purpose: addresses the draws of the interval.
     """
     if run.predictions is None:
         return {}
     functions = measures(run.predictions, list(run.train_counts.values()))
     table = outcomes(before, after, run.predictions.stratum, run.predictions.strata)
-    return {name: bootstrap(table, function, purpose) for name, function in functions.items()}
+    return {name: posterior_interval(table, function, purpose) for name, function in functions.items()}
 
 
 def headline(run: Run) -> str:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.evaluation.paired_tests import bootstrap, changes_needed, holm, interval, outcomes, p_value
+from src.evaluation import paired_tests
+from src.evaluation.paired_tests import changes_needed, holm, interval, outcomes, p_value, posterior_interval
 
 
 def test_outcomes_count_what_changed_in_each_stratum():
@@ -71,20 +72,39 @@ def test_so_many_changes_are_needed_and_one_less_is_not_enough(tests):
     assert not holm([p_value(0, needed - 1), *others])[0]
 
 
-def test_the_bootstrap_of_one_stratum_is_the_binomial_spread_of_the_changes():
+def test_the_interval_of_one_large_stratum_is_the_binomial_spread_of_the_changes():
     table = np.array([[500, 60, 140, 300]])
-    low, high = bootstrap(table, lambda a: a[:, 0], "test")
+    low, high = posterior_interval(table, lambda a: a[:, 0], "test")
     spread = 1.96 * math.sqrt((0.2 - 0.08**2) / 1000)
     assert (low, high) == pytest.approx((0.08 - spread, 0.08 + spread), abs=0.004)
-    assert bootstrap(table, lambda a: a[:, 0], "test") == (low, high)
+    assert posterior_interval(table, lambda a: a[:, 0], "test") == (low, high)
 
 
-def test_strata_are_resampled_independently_of_each_other():
+def test_strata_are_drawn_independently_of_each_other():
     one = np.array([[500, 60, 140, 300]])
-    widths = [np.diff(bootstrap(one.repeat(count, 0), lambda a: a.mean(1), "test"))[0] for count in (1, 4)]
+    widths = [np.diff(posterior_interval(one.repeat(count, 0), lambda a: a.mean(1), "test"))[0] for count in (1, 4)]
     assert widths[1] == pytest.approx(widths[0] / math.sqrt(4), rel=0.1)
 
 
-def test_the_bootstrap_resamples_images_in_pairs():
-    same = np.array([[30, 0, 0, 30], [5, 0, 0, 7]])
-    assert bootstrap(same, lambda a: a.min(1), "test") == (0, 0)
+def test_an_interval_holds_what_was_observed_and_is_certain_of_nothing():
+    for row in ([0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 5, 0]):
+        low, high = posterior_interval(np.array([row]), lambda a: a[:, 0], "test")
+        assert -1 <= low <= (row[2] - row[1]) / sum(row) <= high <= 1
+        assert high - low > 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "images", [[12, 4, 2, *[1] * 16], [2] * 20, [60] * 10, [60, 40, 20, 10, 5, 3], [1] * 3], ids=str
+)
+@pytest.mark.parametrize("measure", [lambda a: a.mean(1), lambda a: a.min(1)], ids=["mean", "worst"])
+def test_equally_good_classifiers_differ_beyond_noise_in_at_most_5_per_cent_of_the_draws(images, measure, monkeypatch):
+    monkeypatch.setattr(paired_tests, "DRAWS", 400)  # ends of the interval are a little noisier, and it takes seconds
+    draw, alarms, tests = np.random.default_rng(0), 0, 2000
+    for number in range(tests):
+        right, agree = (0.5, 0.8, 0.3)[number % 3], (0.0, 0.3, 0.6)[number % 3]
+        changed = right * (1 - right) * (1 - agree)  # lost as often as gained
+        table = draw.multinomial(images, [right - changed, changed, changed, 1 - right - changed])
+        low, high = posterior_interval(table, measure, str(number))
+        alarms += low > 0 or high < 0
+    assert alarms / tests <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / tests)

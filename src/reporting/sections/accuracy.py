@@ -52,7 +52,7 @@ def result(run: Run) -> list[Block]:
             texts = (gain[name].text if name in gain else MISSING for gain in gained)
             rows.append([f"{name}, points over base", "", *texts])
     rows.append(["calibration error", *(percent(dig(run.accuracy[arm], "ece")) for arm in run.arms)])
-    note = "In brackets the 95 % interval of the difference, of a paired bootstrap over the test images: it is about "
+    note = "In brackets the 95 % interval of the difference, paired over the test images: it is about "
     note += "their draw alone, so repeat over seeds what matters."
     if run.predictions is None:
         note = "The arms' answers on the test images are not of this run, so no interval could be made."
