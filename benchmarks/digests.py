@@ -23,6 +23,7 @@ from src.runtime.machine import processor
 
 FILE = Path("benchmarks/results/digests.json")
 MATRICES = ((64, 64, 64), (128, 256, 64), (1024, 96, 384), (600, 160, 10), (3, 1000, 7))
+PRODUCTS = ((7680, 96, 768), (1920, 640, 160), (300, 2048, 30))  # as convolutions
 CONVOLUTIONS = (  # images, channels, channels out, side, kernel, stride
     (64, 1, 32, 32, 3, 1), (64, 32, 64, 16, 3, 2), (16, 96, 96, 8, 3, 1), (16, 160, 96, 8, 1, 1),
     (2, 320, 320, 24, 3, 1),
@@ -52,6 +53,7 @@ def digests() -> dict[str, str]:
     _convolutions(d)
     _training(d)
     _linear_algebra(d)
+    _products(d)
     return d.found
 
 
@@ -121,6 +123,12 @@ def _linear_algebra(d: Digests) -> None:
     d.keep("numpy matmul float", a.astype("f4").T @ a.astype("f4"))
     d.keep("numpy eigh", np.linalg.eigvalsh(a.T @ a))
     d.keep("numpy exp", np.exp(a))
+
+
+def _products(d: Digests) -> None:
+    for m, k, n in PRODUCTS:
+        d.keep(f"product {m}x{k}x{n}", d.normal(m, k) @ d.normal(k, n))
+        d.keep(f"linear layer {m}x{k}x{n}", F.linear(d.normal(m, k), d.normal(n, k), d.normal(n)))
 
 
 def main() -> None:

@@ -32,9 +32,9 @@ def run_stage(main: Callable[[], None], shared: bool = False, arguments: bool = 
     if not arguments and len(sys.argv) > 1:
         _leave(f"error: this command takes no arguments, such as {sys.argv[1]}; settings stand in params.yaml", 2)
     if "torch" in sys.modules and arithmetic() == "pinned":
-        from src.runtime.square_roots import use_exact_square_roots
+        from src.runtime.portable_kernels import use_portable_kernels
 
-        use_exact_square_roots()
+        use_portable_kernels()
     try:
         with _terminable():
             if shared or is_main():

@@ -5,9 +5,7 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-import torch
 
 from src.runtime import arithmetic
 from src.runtime.arithmetic import PINNED, THREADS, has_avx2
@@ -58,34 +56,11 @@ def test_operations_of_the_pipeline_give_the_bytes_that_they_gave_on_other_proce
     known = json.loads((ROOT / "benchmarks/results/digests.json").read_text())
     code = (
         "import json\nfrom benchmarks.digests import digests\n"
-        "from src.runtime.square_roots import use_exact_square_roots\n"
-        "use_exact_square_roots()\nprint(json.dumps(digests()))"
+        "from src.runtime.portable_kernels import use_portable_kernels\n"
+        "use_portable_kernels()\nprint(json.dumps(digests()))"
     )
     assert len(known) > 1
     for environment in ({}, {"OMP_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Nehalem"}):
         found = json.loads(run(code, **environment).stdout)
         for digests in known.values():
             assert {name: found[name] for name in digests} == digests
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_square_roots_are_correctly_rounded_in_every_form(dtype: torch.dtype) -> None:
-    x = torch.rand(100, 33, dtype=dtype, generator=torch.Generator().manual_seed(0))[:, ::2]
-    expected = np.sqrt(x.numpy())
-    for root in (
-        x.sqrt(), x**0.5, x.clone().sqrt_(), x.clone().pow_(0.5), torch.sqrt(x, out=torch.empty(0, dtype=dtype)),
-        torch.pow(x, 0.5, out=torch.empty(0, dtype=dtype)), torch._foreach_sqrt([x])[0],
-    ):  # fmt: skip
-        np.testing.assert_array_equal(root.numpy(), expected)
-    np.testing.assert_array_equal(x**3, x * x * x)
-    single, negative = torch.tensor(4.0, dtype=dtype, requires_grad=True), torch.tensor(-1.0, dtype=dtype)
-    single.sqrt().backward()
-    assert single.grad == 0.25
-    assert negative.sqrt().isnan()
-
-
-def test_square_roots_of_other_numbers_are_torchs() -> None:
-    assert torch.tensor([4], dtype=torch.int64).sqrt().dtype == torch.float32
-    assert torch.tensor([4.0], dtype=torch.bfloat16).sqrt() == 2
-    assert torch.tensor([-4 + 0j]).sqrt().imag == 2
-    assert torch.empty(3, device="meta").sqrt().shape == (3,)
