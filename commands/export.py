@@ -13,6 +13,7 @@ from src.data.names import read_names
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
 from src.shards.store import Shards
+from src.versions.currency import require_current
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def main() -> None:
 def _entries(what: str, real: Shards) -> list[Entry]:
     index = Path("data/merged") / f"{what}.csv"
     if Path(what).name == what and index.is_file():
+        require_current(Path("."), "data/merged/")
         return merged_entries(read_merged(index), real, Shards(f"data/synth/{what}"))
     if (Path(what) / "index.jsonl").is_file():
         return shard_entries(Shards(what))

@@ -8,11 +8,13 @@ from pathlib import Path
 from src.evaluation.improvement import improvement_report, read_predictions
 from src.runtime.entry import run_stage
 from src.runtime.files import atomic_write, read_json
+from src.versions.currency import require_current
 
 OUT = "metrics/improvement.md"
 
 
 def main() -> None:
+    require_current(Path("."))
     report = read_json("metrics/accuracy.json")
     predictions = read_predictions(Path("metrics/confusion"), report)
     atomic_write(OUT, improvement_report(report, predictions).encode())

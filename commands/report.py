@@ -14,6 +14,7 @@ from src.reporting.report_writer import write
 from src.reporting.revision import snapshot
 from src.reporting.run_results import Run, read_run
 from src.runtime.entry import run_stage
+from src.versions.currency import require_current
 
 
 def main() -> None:
@@ -25,7 +26,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
 
         def read(revision: str | None, name: str) -> Run:
-            return read_run(snapshot(Path("."), revision, Path(folder) / name))
+            results = snapshot(Path("."), revision, Path(folder) / name)
+            require_current(results.folder)
+            return read_run(results)
 
         other = read(arguments.compare, "other") if arguments.compare else None
         for path in write(report(read(arguments.revision, "run"), other), arguments.out):

@@ -14,17 +14,10 @@ from src.reporting.revision import Revision
 from src.runtime.errors import InputError
 from src.runtime.files import read_bytes, read_json, read_yaml
 from src.settings.arms import ARMS, BASE, BOUND, SYNTHETIC
+from src.versions.currency import SELECTORS
 
 # A training curve has the name of its classifier's folder, everything else that of the arm.
 CURVES = {Path(arm.classifier).name: name for name, arm in ARMS.items()}
-# Which choice picks the preset of each family.
-SELECTORS = {
-    "datasets": "dataset",
-    "generators": "generator",
-    "feedbacks": "feedback",
-    "budgets": "dataset",
-    "recipes": "dataset",
-}
 FIRST_SHEETS = ("real", *SYNTHETIC)
 GENERATOR_SHEET = "generator"
 

@@ -19,6 +19,7 @@ from src.data.names import Names, write_names
 from src.runtime.errors import InputError
 from src.runtime.files import atomic_write
 from src.shards.store import Shards, write_all
+from tests.recorded import record
 
 NAMES = Names(("sea eagle", "a/b"), ("on land", "at sea"))
 GENERATOR = np.random.default_rng(0)
@@ -47,6 +48,7 @@ def world(tmp_path, monkeypatch):
     shards = Shards("data/real/train"), Shards("data/synth/guided")
     index = union(*shards)
     write_merged(tmp_path / "data/merged/guided.csv", index)
+    record(tmp_path, "data/merged/guided.csv")
     return tmp_path
 
 
@@ -201,6 +203,13 @@ def test_files_of_the_user_and_other_exports_are_never_written_over(world, monke
     write_names(world / "data/real", Names(("eagle", "a/b"), NAMES.contexts))
     with pytest.raises(InputError, match="holds the export of other images"):
         run(monkeypatch, "guided")
+
+
+def test_a_balanced_set_of_another_run_is_not_exported(world, monkeypatch):
+    (world / "params.yaml").write_text("seed: 1\n")
+    with pytest.raises(InputError, match=r"results here are of seed=0; this run \(seed=1\) has none yet"):
+        run(monkeypatch, "guided")
+    run(monkeypatch, "data/synth/guided")
 
 
 def test_what_cannot_be_exported_is_said_in_a_sentence(world, monkeypatch):

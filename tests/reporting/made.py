@@ -122,7 +122,7 @@ def write_results(root: Path, classes: Sequence[str] = CLASSES) -> None:
         (metrics / "sheets").mkdir(exist_ok=True)
         Image.fromarray(np.full((20, 40, 3), 40 * number, np.uint8)).save(metrics / f"sheets/{name}.png")
     (root / "params.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
-    outs = [{"path": "data/base", "md5": "cd" * 16}]
+    outs = [{"path": "data/base", "md5": "cd" * 16}, {"path": "metrics/accuracy.json"}]
     (root / "dvc.lock").write_text(yaml.safe_dump({"stages": {"train_base": {"outs": outs}}}))
 
 

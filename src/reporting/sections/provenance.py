@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from src.reporting.blocks import Block, Fold, Table, columns_of
-from src.reporting.run_results import SELECTORS, Run, Tree, dig, preset
+from src.reporting.run_results import Run, Tree, dig, preset
 from src.reporting.wording import MISSING, listed, number, setting
 from src.runtime.files import hash_file
+from src.versions.currency import SELECTORS
 
 COST = {
     "images": ("images", 0),

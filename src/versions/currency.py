@@ -1,0 +1,120 @@
+"""Whether results are those of the parameters that stand beside them, by what DVC recorded of how they were made.
+
+A run that stops early leaves the results of the run before it where its own would be. dvc.lock holds for each stage the
+parameters it was run with and the hashes of what went in and came out; a result belongs to params.yaml if these agree
+all the way up.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from src.runtime.errors import InputError
+from src.runtime.pipeline import read_lock, read_mapping
+
+# Which choice picks the preset of each family.
+SELECTORS = {
+    "datasets": "dataset",
+    "generators": "generator",
+    "feedbacks": "feedback",
+    "budgets": "dataset",
+    "recipes": "dataset",
+}
+CHOICES = ("dataset", "generator", "feedback", "seed")
+SHOWN = 3
+
+
+def require_current(root: Path, below: str = "metrics/") -> None:
+    """InputError unless what stages write `below` this folder was made with params.yaml; all at `root`.
+
+    Code is not compared: DVC itself looks after that.
+    """
+    lock, params = read_lock(root / "dvc.lock"), read_mapping(root / "params.yaml")
+    writers = [stage for stage, entry in lock.items() if any(path.startswith(below) for path in _hashes(entry, "outs"))]
+    every = _ancestors(lock, writers)
+    recorded = {name: value for stage in every for name, value in _recorded(lock[stage]).items()}
+    made, asked = _choices_of(recorded), {name: params[name] for name in CHOICES if name in params}
+    chosen = any(name in made and made[name] != asked[name] for name in asked)
+    differing = sorted(set(_differing(recorded, params)))
+    if not writers:
+        raise InputError(f"there are no results here; this run ({_listed(asked)}) has none yet, `dvc repro` makes them")
+    if chosen or differing or _outdated(lock, every) or _replaced(root, lock, writers):
+        why = "" if chosen else f", with another {_few(differing)}" if differing else ", of files that changed since"
+        here, this = f"the results here are of {_listed(made)}", f"this run ({_listed(asked)}{why})"
+        raise InputError(f"{here}; {this} has none yet, `dvc repro` makes them")
+
+
+def _recorded(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (entry.get("params") or {}).get("params.yaml") or {}
+
+
+def _hashes(entry: Mapping[str, Any], side: str) -> dict[str, str | None]:
+    return {item["path"]: item.get("md5") for item in entry.get(side) or ()}
+
+
+def _ancestors(lock: Mapping[str, Any], stages: list[str]) -> set[str]:
+    """These stages and all whose outputs they took in."""
+    makers = {path: stage for stage, entry in lock.items() for path in _hashes(entry, "outs")}
+    found: set[str] = set()
+    todo = list(stages)
+    while todo:
+        stage = todo.pop()
+        if stage not in found:
+            found.add(stage)
+            todo += [makers[path] for path in _hashes(lock[stage], "deps") if path in makers]
+    return found
+
+
+def _choices_of(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The choices that parameters tell by the presets among them."""
+    presets = {SELECTORS[name.split(".")[0]]: name.split(".")[1] for name in recorded if _is_preset(name)}
+    told = {**presets, **recorded}
+    return {name: told[name] for name in CHOICES if name in told}
+
+
+def _is_preset(name: str) -> bool:
+    return "." in name and name.split(".")[0] in SELECTORS
+
+
+def _differing(recorded: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the parameters that have another value now; a preset that is not chosen now is no parameter."""
+    for name, value in recorded.items():
+        node: Any = params
+        for part in name.split("."):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        if node != value:
+            yield from _leaves_that_differ(name, value, node)
+
+
+def _leaves_that_differ(name: str, ours: Any, theirs: Any) -> Iterator[str]:
+    if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
+        yield name
+        return
+    for key in ours.keys() | theirs.keys():
+        if ours.get(key) != theirs.get(key):
+            yield from _leaves_that_differ(f"{name}.{key}", ours.get(key), theirs.get(key))
+
+
+def _outdated(lock: Mapping[str, Any], stages: set[str]) -> bool:
+    """Whether a stage took in what its maker has made anew since."""
+    made = {path: md5 for entry in lock.values() for path, md5 in _hashes(entry, "outs").items()}
+    return any(made.get(path, md5) != md5 for stage in stages for path, md5 in _hashes(lock[stage], "deps").items())
+
+
+def _replaced(root: Path, lock: Mapping[str, Any], stages: list[str]) -> bool:
+    """Whether a file that git keeps is another than the one that its stage wrote."""
+    return any(
+        md5 is not None and (root / path).is_file() and hashlib.md5((root / path).read_bytes()).hexdigest() != md5
+        for stage in stages
+        for path, md5 in _hashes(lock[stage], "outs").items()
+        if path.startswith("metrics/")
+    )
+
+
+def _listed(choices: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in choices.items())
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
