@@ -14,6 +14,7 @@ from src.reporting.revision import Revision
 from src.runtime.errors import InputError
 from src.runtime.files import read_bytes, read_json, read_yaml
 from src.settings.arms import ARMS, BASE, BOUND, SYNTHETIC
+from src.studies.study_files import BENCHMARK
 from src.versions.currency import SELECTORS
 
 # A training curve has the name of its classifier's folder, everything else that of the arm.
@@ -83,7 +84,7 @@ def read_run(revision: Revision) -> Run:
         _by_stem(metrics / "validation"),
         {CURVES.get(path.stem, path.stem): _numbers(path) for path in sorted((metrics / "curves").glob("*.csv"))},
         {path.stem: _numbers(path) for path in sorted((metrics / "calibration").glob("*.csv"))},
-        _sheets(metrics, params, revision.defaults),
+        _sheets(metrics, params),
         params,
         _mapping(revision.folder / "dvc.lock"),
         predictions,
@@ -137,12 +138,12 @@ def _numbers(path: Path) -> Rows:
     return rows
 
 
-def _sheets(metrics: Path, params: Tree, defaults: Tree) -> dict[str, Path]:
+def _sheets(metrics: Path, params: Tree) -> dict[str, Path]:
     """The run's own first, then those of studies of the same data; the generator's only where it is the one in use."""
     own = {path.stem: path for path in sorted((metrics / "sheets").glob("*.png"))}
     generator = own.pop(GENERATOR_SHEET, None)
     first = {name: own.pop(name) for name in FIRST_SHEETS if name in own}
-    same = params.get("dataset") == defaults.get("dataset")  # studies say how they differ from HEAD's defaults
+    same = params.get("dataset") == BENCHMARK["dataset"]
     studies = {
         f"{path.parent.parent.name}/{path.stem}": path
         for path in sorted((metrics / "studies").glob("*/sheets/*.png") if same else ())

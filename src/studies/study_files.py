@@ -11,6 +11,8 @@ from src.settings.arms import ARMS
 from src.studies.study import ACCURACY, METRICS, TEST, VALIDATION, Study, Variant
 
 FOLDER = Path("studies")
+# What a study is about unless it says otherwise, whatever the defaults of params.yaml become.
+BENCHMARK = {"dataset": "digits", "generator": "tiny_unclip"}
 _OPTIONAL = {"settings", "judged", "reported", "sheets", "unpredicted", "note", "paper", "split", "history"}
 _FIELDS = {"title", "question", "variants", "against", "seeds", "metrics"} | _OPTIONAL
 _PAPER = {"settings", "variants", "against", "seeds", "metrics", "judged", "reported", "images", "note"}
@@ -123,7 +125,7 @@ def _variant(path: Path, name: str, entry: Any, content: Mapping[str, Any], imag
         raise InputError(f"{path} gives variant '{name}' something other than {', '.join(known)}; correct it")
     if (arm := entry.get("arm", "guided")) not in ARMS:
         raise InputError(f"{path} reads variant '{name}' from the arm '{arm}'; known: {', '.join(ARMS)}")
-    settings = {**(content.get("settings") or {}), **(entry.get("set") or {})}
+    settings = {**BENCHMARK, **(content.get("settings") or {}), **(entry.get("set") or {})}
     if mappings := [key for key, value in settings.items() if isinstance(value, dict)]:
         raise InputError(f"{path} sets '{mappings[0]}' to a mapping; set its parts, such as {mappings[0]}.<name>")
     if "seed" in settings:

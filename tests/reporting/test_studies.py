@@ -1,6 +1,7 @@
 """The studies of a revision in its report."""
 
 import pytest
+import yaml
 from PIL import Image, PngImagePlugin
 
 from src.reporting.blocks import Fold, Picture, Table
@@ -83,6 +84,11 @@ def test_a_studys_figures_stand_below_its_table_and_a_damaged_one_is_told(studie
     (picture,) = [block for block in fold.blocks if isinstance(block, Picture)]
     assert picture.size == (30, 20) and "few, fid" in picture.alt
     assert fold.blocks[-1] == "The figure told-usefulness.png of this revision is damaged."
+
+
+def test_studies_of_other_data_are_not_told(studied, tmp_path):
+    (studied / "params.yaml").write_text(yaml.safe_dump({**made.SETTINGS, "dataset": "folder"}))
+    assert studies(made.report_of(studied, tmp_path)) is None
 
 
 def test_without_studies_there_is_no_such_section(healthy, tmp_path):

@@ -66,7 +66,7 @@ def test_every_number_is_the_mean_and_interval_of_its_seeds(page):
     numbers = cells(page)
     assert len(numbers) > 40
     for file, row, name, value in numbers:
-        report = json.loads((ROOT / f"metrics/{file}.json").read_text())
+        report = json.loads((ROOT / f"metrics/history/{file}.json").read_text())
         first = ARMS["cross-entropy" if file == "baselines" else "ERM"]
         pair = [ARMS.get(arm, arm) for arm in row.split(" - ")]
         if name.endswith(", gain"):

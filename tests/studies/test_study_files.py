@@ -8,7 +8,7 @@ from src.runtime.pipeline import read_mapping
 from src.settings.params import resolve
 from src.studies.experiments import Experiment, experiment_of, parameters_of
 from src.studies.fingerprint import deciding_stages
-from src.studies.study_files import known_studies, parse_seeds, read_study
+from src.studies.study_files import BENCHMARK, known_studies, parse_seeds, read_study
 from src.versions.import_closure import ROOT
 
 GOOD = {
@@ -31,8 +31,8 @@ def written(folder, **changes):
 def test_a_variant_has_the_common_settings_and_its_own_over_them(tmp_path):
     study = written(tmp_path)
     assert [(v.name, dict(v.settings), v.arm) for v in study.variants] == [
-        ("a", {"feedback": "none"}, "guided"),
-        ("b", {"feedback": "loss", "synth.conditioning": "text"}, "base"),
+        ("a", {**BENCHMARK, "feedback": "none"}, "guided"),
+        ("b", {**BENCHMARK, "feedback": "loss", "synth.conditioning": "text"}, "base"),
     ]
     assert study.seeds == (3, 4)
 

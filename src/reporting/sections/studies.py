@@ -14,7 +14,7 @@ from src.runtime.errors import InputError
 from src.runtime.files import read_bytes
 from src.studies import tables
 from src.studies.study import Study
-from src.studies.study_files import known_studies, read_study
+from src.studies.study_files import BENCHMARK, known_studies, read_study
 from src.studies.summary import absent, difference, verdict
 
 EVIDENCE, EVIDENCE_BASE, UNGUIDED = "evidence", "base, cross-entropy", "text + image + dropout"
@@ -23,14 +23,15 @@ LIKE = {"none": UNGUIDED, "loss": "+ loss feedback", "entropy": "+ entropy feedb
 
 
 def studies(run: Run) -> list[Block]:
-    """Return all studies with results, folded, each at the papers' scale too."""
+    """Return all studies of the run's data and generator with results, folded, each at the papers' scale too."""
     files, results = run.revision.folder / "studies", run.revision.folder / "metrics" / "studies"
-    return [
-        _study(name, path, files, ending != "")
+    blocks = [
+        _study(name, path, files, ending != "", run)
         for name in known_studies(files)
         for ending in ("", "-paper")
         if (path := results / f"{name}{ending}.csv").is_file()
     ]
+    return [block for block in blocks if block is not None]
 
 
 def over_seeds(run: Run) -> str | None:
@@ -41,8 +42,7 @@ def over_seeds(run: Run) -> str | None:
         measured = tables.read_rows(read_bytes(folder / f"metrics/studies/{EVIDENCE}.csv"))
     except (InputError, OSError, ValueError, LookupError):
         return None
-    data = {name: dig(run.params, name) for name in ("dataset", "generator")}
-    if arm is None or any({**variant.settings, **data} != dict(variant.settings) for variant in study.variants):
+    if arm is None or not _about_this(study, run):
         return None
     few = study.metrics[0]
     gain, part = (difference(study, measured, (arm, other), few) for other in (EVIDENCE_BASE, UNGUIDED))
@@ -53,13 +53,21 @@ def over_seeds(run: Run) -> str | None:
     return text + (f", of which the feedback {part.size}." if part and arm != UNGUIDED else ".")
 
 
-def _study(name: str, path: Path, files: Path, paper: bool) -> Block:
-    """One study. path: its results; files: the folder of its definition; paper: whether at the papers' scale."""
+def _about_this(study: Study, run: Run) -> bool:
+    """Whether a variant of the study has the run's data set, and one its generator."""
+    return all(dig(run.params, name) in {variant.settings[name] for variant in study.variants} for name in BENCHMARK)
+
+
+def _study(name: str, path: Path, files: Path, paper: bool, run: Run) -> Block | None:
+    """One study, None about other data. path: its results; files: the folder of its definition; paper: whether at the
+    papers' scale."""
     try:
         study, measured = read_study(name, files), tables.read_rows(read_bytes(path))
         study = study.paper or study if paper else study
     except (InputError, ValueError, LookupError):
         return f"The study {name} of this revision cannot be read."
+    if not _about_this(study, run):
+        return None
     rows = [tables.shown(study, measured, variant) for variant in study.variants]
     first, last = study.seeds[0], study.seeds[-1]
     caption = f"Mean \u00b1 95 % interval, seeds {first} to {last}" if first != last else f"Measured, seed {first}"
