@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from src.data.duplicates import Sketch, sketch
 from src.runtime.errors import InputError
 from src.runtime.processes import is_main
 
@@ -93,22 +94,28 @@ def reader(root: Path, relative_paths: Sequence[str]) -> Callable[[int], np.ndar
     return lambda i: read_image(relative_paths[i], root)
 
 
-def unreadable(root: Path, relative_paths: Sequence[str]) -> dict[str, str]:
-    """Which of the files cannot be read, each with what is wrong, as half a sentence; every file is decoded once."""
+def sketches(root: Path, relative_paths: Sequence[str]) -> tuple[dict[str, Sketch], dict[str, str]]:
+    """What copies of each image are known by, and what is wrong with those that cannot be read, as half a sentence.
 
-    def problem(relative: str) -> str | None:
+    Both by path, in the order given; every file is decoded once.
+    """
+
+    def seen(relative: str) -> Sketch | str:
         try:
-            read_image(relative, root)
+            return sketch(read_image(relative, root))
         except InputError as error:
             return str(error).partition(";")[0]
-        return None
 
     with ThreadPoolExecutor() as pool:
-        problems = tqdm(
-            pool.map(problem, relative_paths), "reading every image once", len(relative_paths), leave=False,
+        answers = tqdm(
+            pool.map(seen, relative_paths), "reading every image once", len(relative_paths), leave=False,
             disable=not is_main(), delay=2, mininterval=2, unit="image",
         )  # fmt: skip
-        return {path: text for path, text in zip(relative_paths, problems, strict=True) if text is not None}
+        by_path = dict(zip(relative_paths, answers, strict=True))
+    return (
+        {path: answer for path, answer in by_path.items() if isinstance(answer, Sketch)},
+        {path: answer for path, answer in by_path.items() if isinstance(answer, str)},
+    )
 
 
 def _upright(image: Image.Image) -> Image.Image:

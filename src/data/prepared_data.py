@@ -1,7 +1,7 @@
 """What a loader of a data set gives: labelled images in splits, read one at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -41,12 +41,14 @@ class ImageSource:
 class PreparedData:
     """The splits of a data set: `train` is imbalanced, `val` selects models and judges images, `test` is for eval_acc,
     `pool` is all real training images that `train` was cut from (for the reference classifier), train itself if none.
-    skipped: ids of files that the data set's own rule leaves out (UTKFace's names without a race)."""
+    skipped: ids of files that the data set's own rule leaves out (UTKFace's names without a race). copies: of images
+    that are the same as another, the id of each and of the first."""
 
     splits: dict[str, ImageSource]
     class_names: tuple[str, ...]
     context_names: tuple[str, ...] | None = None
     skipped: tuple[str, ...] = ()
+    copies: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _ = self.names  # what cannot serve as a name is refused before images are read
@@ -84,4 +86,5 @@ class PreparedData:
             "shots": {shot: [self.class_names[k] for k in classes] for shot, classes in shots(self.counts).items()},
             **({"groups": groups} if self.context_names else {}),
             **({"skipped": list(self.skipped)} if self.skipped else {}),
+            **({"copies": dict(self.copies)} if self.copies else {}),
         }

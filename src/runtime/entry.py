@@ -4,12 +4,13 @@ import errno
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
 from src.runtime.arithmetic import arithmetic
-from src.runtime.errors import InputError, Terminated
+from src.runtime.errors import LISTED, InputError, Terminated
+from src.runtime.files import atomic_write
 from src.runtime.processes import is_main
 
 _MACHINE = {
@@ -18,6 +19,7 @@ _MACHINE = {
     errno.EROFS: "the file system is read-only; work in a writable folder",
     errno.EACCES: "permission is denied; make the path accessible",
 }
+PROBLEMS = "problems.txt"
 _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
@@ -40,7 +42,7 @@ def run_stage(main: Callable[[], None], shared: bool = False, arguments: bool = 
             if shared or is_main():
                 main()
     except InputError as error:
-        _leave(f"error: {error}", 2)
+        _leave(f"error: {error}{_in_full(error.every)}", 2)
     except OSError as error:
         if error.errno not in _MACHINE:
             raise
@@ -72,8 +74,22 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
+def _in_full(every: Sequence[str]) -> str:
+    """Where all items are that a sentence cannot hold; nothing if it does, or no file can be written."""
+    if len(every) <= LISTED:
+        return ""
+    try:
+        atomic_write(PROBLEMS, "".join(f"{_printable(item)}\n" for item in every).encode())
+    except OSError:
+        return ""
+    return f" (all {len(every)} are in {PROBLEMS})"
+
+
 def _leave(line: str, code: int) -> None:
-    # The name of a file or a class within it is data: it breaks no line and says nothing to the terminal.
-    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    sys.stderr.write(printable + "\n")
+    sys.stderr.write(_printable(line) + "\n")
     raise SystemExit(code)
+
+
+def _printable(text: str) -> str:
+    """The name of a file or a class within it is data: it breaks no line and says nothing to the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -6,7 +6,14 @@ LISTED = 10
 
 
 class InputError(ValueError):
-    """The user's mistake. The message is one sentence: what is wrong, and what to do next."""
+    """The user's mistake. The message is one sentence: what is wrong, and what to do next.
+
+    every: all that the sentence lists the first of, for the file that `run_stage` writes and names if they are many.
+    """
+
+    def __init__(self, message: str, every: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.every = tuple(every)
 
 
 class Terminated(KeyboardInterrupt):

@@ -22,9 +22,10 @@ def save(path: Path, image: np.ndarray | Image.Image, **how) -> Path:
 
 
 def photographs(folder: Path, count: int, seed: int = 0) -> None:
-    """So many different images, 0.png and on."""
+    """So many different images, 0.png and on, others in a folder of another name."""
+    own = zlib.crc32("/".join(folder.parts[-2:]).encode())
     for i in range(count):
-        save(folder / f"{i}.png", noise(seed=1000 * seed + i))
+        save(folder / f"{i}.png", noise(seed=own + 1000 * seed + i))
 
 
 def truncated(path: Path) -> Path:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from src.data.image_files import FORMATS, inside, read_image, reader, unreadable
+from src.data.image_files import FORMATS, inside, read_image, reader, sketches
 from src.runtime.errors import InputError, listed
 from src.shards.pixels import centre_square
 from tests.data.pictures import BLUE, GREEN, RED, claims, corners, noise, rotated, save, text, truncated
@@ -195,7 +195,8 @@ def test_a_reader_of_files_reads_by_position(tmp_path):
 def test_all_unreadable_files_are_found_in_one_pass(tmp_path):
     save(tmp_path / "good.png", noise())
     text(tmp_path / "text.png")
-    problems = unreadable(tmp_path, ["good.png", "text.png", "absent.png"])
+    known, problems = sketches(tmp_path, ["good.png", "text.png", "absent.png"])
+    assert list(known) == ["good.png"]
     assert list(problems) == ["text.png", "absent.png"]
     assert problems["text.png"] == f"{tmp_path}/text.png cannot be read as an image"
 
