@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from src.data.datasets import prepare
 from src.data.locations import raw_state
 from src.data.names import NAMES, write_names
 from src.data.split_writer import fingerprint, write_splits
-from src.runtime.entry import run_stage
+from src.evaluation.power import weak_tests
+from src.runtime.entry import run_stage, tell
 from src.runtime.files import write_json
 from src.runtime.scratch import shared
 from src.settings.params import load
@@ -26,8 +29,12 @@ def main() -> None:
         # The posed digits come from no file that an id could name.
         hashes = write_splits(data, params.data.image_size, scratch.path, with_ids=params.data.kind != "digits")
         write_names(scratch.path, data.names)
-        write_json("data/results/splits.json", data.record(hashes))
+        tested = np.bincount(data.splits["test"].labels, minlength=len(data.counts)).tolist()
+        notes = [*data.notes, *weak_tests(tested, data.counts)]
+        write_json("data/results/splits.json", {**data.record(hashes), **({"notes": notes} if notes else {})})
         scratch.publish([*data.splits, NAMES], OUT)
+        for note in notes:
+            tell(note)
 
 
 if __name__ == "__main__":

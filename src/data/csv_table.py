@@ -12,6 +12,14 @@ from src.data.prepared_data import PreparedData
 from src.runtime.errors import InputError, listed
 from src.settings.dataset_settings import CsvSettings
 
+# What tables call the splits, whatever the case; a row without a word is one without a split of its own.
+SPLIT_NAMES = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+    "": None,
+}  # fmt: skip
+
 
 def load_csv(settings: CsvSettings, seed: int) -> PreparedData:
     """The images of a CSV, whose paths are relative to the folder that it lies in; other columns do not count.
@@ -26,7 +34,7 @@ def load_csv(settings: CsvSettings, seed: int) -> PreparedData:
 
 
 def read_table(table: Path) -> list[LabelledFile]:
-    """The rows of a CSV in UTF-8. Rows that repeat an image with the same words count once.
+    """The rows of a CSV in UTF-8, columns by their names in any case. Rows that repeat an image alike count once.
 
     Raises InputError, with line numbers, for a missing column, a row of the wrong length, an empty label or group, an
     unknown split, an image that is not there or lies outside the table's folder, or one that occurs with two meanings.
@@ -34,7 +42,9 @@ def read_table(table: Path) -> list[LabelledFile]:
     seen: dict[Path, tuple[int, LabelledFile]] = {}
     problems = []
     for line, row in _rows(table):
-        image = LabelledFile(str(PurePosixPath(row["path"])), row["label"], row.get("group"), row.get("split"))
+        split = row.get("split", "")
+        path = _relative(row["path"], table.parent)
+        image = LabelledFile(path, row["label"], row.get("group"), SPLIT_NAMES.get(split.casefold(), split))
         problem = _problem(image, table.parent)
         if problem is None:
             first, same = seen.setdefault(inside(table.parent, image.path), (line, image))
@@ -43,16 +53,23 @@ def read_table(table: Path) -> list[LabelledFile]:
         if problem is not None:
             problems.append(f"line {line} {problem}")
     if problems:
-        raise InputError(f"{table} cannot be used as it is ({listed(problems)}); correct these lines")
+        raise InputError(f"{table} cannot be used as it is ({listed(problems)}); correct these lines", problems)
     if not seen:
         raise InputError(f"{table} has no rows; add a line for each image")
     return [image for _, image in seen.values()]
 
 
+def _relative(path: str, root: Path) -> str:
+    """The path below the table's folder, also where the table gives it from the top."""
+    if PurePosixPath(path).is_absolute() and PurePosixPath(path).is_relative_to(root.absolute()):
+        return str(PurePosixPath(path).relative_to(root.absolute()))
+    return str(PurePosixPath(path))
+
+
 def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         reader = csv.DictReader(io.StringIO(table.read_text("utf-8-sig"), newline=""), strict=True)
-        columns = [name.strip() for name in reader.fieldnames or ()]
+        columns = [name.strip().casefold() for name in reader.fieldnames or ()]
         if not {"path", "label"} <= set(columns) or len(set(columns)) < len(columns):
             raise InputError(
                 f"{table} needs a first line that names the columns path and label, once each and separated by commas, "

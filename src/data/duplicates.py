@@ -19,16 +19,16 @@ _COARSE = 4  # pixels of what candidates are found by
 
 @dataclass(frozen=True)
 class Sketch:
-    """What is kept of an image to know its copies by. thumbnail: uint8 (EDGE, EDGE, 3). ratio: width over height."""
+    """What is kept of an image to know its copies by. thumbnail: uint8 (EDGE, EDGE, 3). size: (width, height)."""
 
     thumbnail: np.ndarray
-    ratio: float
+    size: tuple[int, int]
 
 
 def sketch(image: np.ndarray) -> Sketch:
     """The sketch of an image, uint8 (H, W, 3)."""
     small = Image.fromarray(image).resize((EDGE, EDGE), Image.Resampling.BOX)
-    return Sketch(np.asarray(small), image.shape[1] / image.shape[0])
+    return Sketch(np.asarray(small), (image.shape[1], image.shape[0]))
 
 
 def originals(sketches: Sequence[Sketch]) -> np.ndarray:
@@ -39,7 +39,7 @@ def originals(sketches: Sequence[Sketch]) -> np.ndarray:
     if not sketches:
         return np.empty(0, np.int64)
     thumbnails = np.stack([s.thumbnail for s in sketches]).astype(np.float32)
-    ratios = np.log([s.ratio for s in sketches])
+    ratios = np.log([s.size[0] / s.size[1] for s in sketches])
     kinds, kind = np.unique(thumbnails.reshape(len(sketches), -1), axis=0, return_inverse=True)
     # Means over blocks cannot differ by more than what they are means of.
     block = EDGE // _COARSE

@@ -89,6 +89,15 @@ def read_image(relative: str | Path, root: Path) -> np.ndarray:
         raise InputError(f"{name} cannot be read as an image; mend it or take it out") from None
 
 
+def looks_like_image(path: Path) -> bool:
+    """Whether the file begins as an image that can be read here does; what cannot be opened does not."""
+    try:
+        with Image.open(path, formats=FORMATS):
+            return True
+    except Exception:  # what is in a file decides which error its readers raise
+        return False
+
+
 def reader(root: Path, relative_paths: Sequence[str]) -> Callable[[int], np.ndarray]:
     """`ImageSource.read` for images in files below `root`."""
     return lambda i: read_image(relative_paths[i], root)

@@ -1,7 +1,10 @@
 """An own folder of images: `<class>/<image>`, or `train/`, `val/`, `test/` with the class folders in them."""
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+from src.data.image_files import looks_like_image
 from src.data.labelled_files import SPLITS, LabelledFile, prepare_files
 from src.data.locations import missing_images, raw_folder
 from src.data.prepared_data import PreparedData
@@ -15,8 +18,12 @@ EXTENSIONS = {
 }  # fmt: skip
 
 
+SYSTEM = (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
 def load_folder(settings: FolderSettings, seed: int) -> PreparedData:
-    """The folder's images, classes named by their folders; hidden files and files that are no images do not count.
+    """The folder's images, classes named by their folders; what is hidden or no image by its name or, without an
+    extension, by its first bytes, does not count and is told.
 
     Raises InputError naming what does not fit the layout: a class folder without images, images outside a class folder,
     folders within a class folder, unreadable images, splits under other names.
@@ -26,7 +33,22 @@ def load_folder(settings: FolderSettings, seed: int) -> PreparedData:
         raise missing_images(root, "<class>/<image>", settings)
     splits = _folders(root) if _has_splits(root) else [None]
     images = [image for split in splits for image in _images(root, root / (split or ""), split)]
-    return prepare_files(root, images, settings, seed)
+    return prepare_files(root, images, settings, seed, list(_on_others(root, {image.path for image in images})))
+
+
+def _on_others(root: Path, images: set[str]) -> Iterator[str]:
+    """What else lies in the folder, but for what systems leave there."""
+    others: Counter[str] = Counter()
+    for path in sorted(root.rglob("*")):
+        relative = path.relative_to(root)
+        if relative.as_posix() in images or path.name in SYSTEM or any(p.startswith(".") for p in relative.parts[:-1]):
+            continue
+        if path.name.startswith("."):
+            others["hidden"] += 1
+        elif not path.is_dir():
+            others[path.suffix or "without extension"] += 1
+    if others:
+        yield f"{root} holds what is left out as no image: {listed(f'{n} {kind}' for kind, n in others.most_common())}"
 
 
 def _has_splits(root: Path) -> bool:
@@ -67,4 +89,4 @@ def _folders(folder: Path) -> list[str]:
 def _files(folder: Path) -> list[str]:
     """Names of images; a link that leads nowhere counts, so that it is refused by name."""
     entries = (entry for entry in folder.iterdir() if not entry.is_dir() and not entry.name.startswith("."))
-    return sorted(entry.name for entry in entries if entry.suffix.lower() in EXTENSIONS)
+    return sorted(e.name for e in entries if e.suffix.lower() in EXTENSIONS or (not e.suffix and looks_like_image(e)))

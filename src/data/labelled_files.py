@@ -1,6 +1,6 @@
 """What an own folder and an own table of images have in common: labelled files become splits, made where absent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,15 +29,17 @@ class LabelledFile:
     split: str | None = None
 
 
-def prepare_files(root: Path, images: Sequence[LabelledFile], settings: FolderSettings, seed: int) -> PreparedData:
+def prepare_files(
+    root: Path, images: Sequence[LabelledFile], settings: FolderSettings, seed: int, notes: Sequence[str] = ()
+) -> PreparedData:
     """All readable images in splits. Those without a split are training images, from which a val or test split that
     no image is given to is cut, stratified by class and context; `long_tail` thins the rest, the pool keeps it whole.
 
     Copies of an image, told by content, stay in its split; of those given to several splits the one that is tested on,
     or else validated on, is kept.
 
-    Raises InputError for files that cannot be read (unless skip_unreadable), an image with two labels, a class without
-    a training image, an empty split, or settings that the images cannot meet.
+    notes: on the files, for the user. Raises InputError for files that cannot be read (unless skip_unreadable), an
+    image with two labels, a class without a training image, an empty split, or settings that the images cannot meet.
     """
     images = sorted(images, key=lambda image: image.path)
     known, unreadable = sketches(root, [image.path for image in images])
@@ -68,7 +70,27 @@ def prepare_files(root: Path, images: Sequence[LabelledFile], settings: FolderSe
     sources = {name: whole_set.subset(parts[name]) for name in SPLITS}
     same = len(parts["train"]) == len(parts["pool"])
     sources["pool"] = sources["train"] if same else whole_set.subset(parts["pool"])
-    return PreparedData(sources, classes, contexts if grouped else None, tuple(unreadable), copies)
+    notes = (*notes, *_on_copies(copies, int(leaking.sum())), *_on_size([s.size for s in known.values()], settings))
+    return PreparedData(sources, classes, contexts if grouped else None, tuple(unreadable), copies, notes)
+
+
+def _on_copies(copies: Mapping[str, str], left_out: int) -> Iterator[str]:
+    if copies:
+        pairs = listed(f"'{copy}' of '{original}'" for copy, original in copies.items())
+        text = f"{len(copies)} images are copies of others, which stay in one split ({pairs})"
+        yield text + (f"; {left_out} were left out, whose original judges in another split" if left_out else "")
+
+
+def _on_size(sizes: Sequence[tuple[int, int]], settings: FolderSettings) -> Iterator[str]:
+    """A hint where most detail is thrown away, or made up."""
+    shorter, name = int(np.median([min(size) for size in sizes])), f"{settings.preset}.image_size"
+    if shorter >= 2 * settings.image_size:
+        yield (
+            f"half of the images are {shorter} pixels or more along the shorter side, and {name}={settings.image_size} "
+            f"keeps {settings.image_size / shorter:.0%} of that; a larger one keeps more detail and trains longer"
+        )
+    if 2 * shorter <= settings.image_size:
+        yield f"half of the images are {shorter} pixels or less along the shorter side; {name}={shorter} would do"
 
 
 def _refuse_unreadable(unreadable: Mapping[str, str], images: int, settings: FolderSettings) -> None:

@@ -10,9 +10,9 @@ from src.runtime.errors import InputError
 from src.runtime.files import read_json, write_json
 
 NAMES = "names.json"
-# Line breaks and the like, which tables, pictures and terminals do not survive; bytes that were no Unicode; and what
-# ends a script in the page that `dvc plots` makes of a confusion matrix.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|</|<!--")
+# Line breaks and the like, which tables, pictures and terminals do not survive; what turns the direction of the text
+# after it; bytes that were no Unicode; and what ends a script in the page that `dvc plots` makes of a confusion matrix.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|</|<!--")
 
 
 @dataclass(frozen=True)

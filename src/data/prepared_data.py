@@ -42,13 +42,15 @@ class PreparedData:
     """The splits of a data set: `train` is imbalanced, `val` selects models and judges images, `test` is for eval_acc,
     `pool` is all real training images that `train` was cut from (for the reference classifier), train itself if none.
     skipped: ids of files that the data set's own rule leaves out (UTKFace's names without a race). copies: of images
-    that are the same as another, the id of each and of the first."""
+    that are the same as another, the id of each and of the first. notes: what the user should know, one sentence each.
+    """
 
     splits: dict[str, ImageSource]
     class_names: tuple[str, ...]
     context_names: tuple[str, ...] | None = None
     skipped: tuple[str, ...] = ()
     copies: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _ = self.names  # what cannot serve as a name is refused before images are read

@@ -74,6 +74,12 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
+def tell(sentence: str) -> None:
+    """Say what the user should know, from the first process, and go on."""
+    if is_main():
+        sys.stderr.write(_printable(f"note: {sentence}") + "\n")
+
+
 def _in_full(every: Sequence[str]) -> str:
     """Where all items are that a sentence cannot hold; nothing if it does, or no file can be written."""
     if len(every) <= LISTED:

@@ -1,6 +1,5 @@
 """How each arm is trained: real images alone, feedback-guided images in balanced batches, or SYNAuG's three steps."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -11,8 +10,8 @@ import torch
 from src.classifiers.models import Classifier, build
 from src.data.labelled_images import LabelledImages
 from src.evaluation.accuracy import predict
+from src.runtime.entry import tell
 from src.runtime.errors import InputError
-from src.runtime.processes import is_main
 from src.runtime.scratch import Scratch
 from src.runtime.seeds import derive
 from src.settings.recipe import Recipe
@@ -96,10 +95,8 @@ class Setting:
         before = predict(trained.model, self.validation.images).argmax(1)
         model = change(trained.model)
         moved = float((predict(model, self.validation.images).argmax(1) != before).mean())
-        if moved == 0 and is_main():
-            sys.stderr.write(
-                f"{stage} has put no validation image into another class: its results are those without it\n"
-            )
+        if moved == 0:
+            tell(f"{stage} has put no validation image into another class: its results are those without it")
         return Trained(model, trained.curve, {**trained.later, stage: moved})
 
 

@@ -70,6 +70,31 @@ def test_columns_may_stand_in_any_order_among_others_with_quotes_spaces_and_a_by
     assert len(data.splits["pool"]) + len(data.splits["val"]) + len(data.splits["test"]) == 40
 
 
+def test_words_of_others_for_columns_and_splits_are_understood(root):
+    words = {"train": "Train", "val": "valid", "test": "TESTING"}
+    heading, *lines = rows(root)
+    told = [",".join([*line.split(",")[:3], words[line.split(",")[3]]]) for line in lines]
+    data = load(root, ["Path,Label,Group,Split", *told])
+    assert {split: part.ids for split, part in data.splits.items()} == {
+        split: part.ids for split, part in load(root, [heading, *lines]).splits.items()
+    }
+
+
+def test_rows_without_a_split_train_beside_those_that_have_one(root):
+    lines = [line.removesuffix("train") for line in rows(root)]
+    data = load(root, lines)
+    assert [len(data.splits[split]) for split in ("train", "val", "test")] == [24, 8, 8]
+
+
+def test_a_path_from_the_top_is_one_below_the_table_if_it_lies_there(root):
+    heading, *lines = rows(root)
+    data = load(root, [heading, *(f"{root}/{line}" for line in lines)])
+    assert data.splits["train"].ids == load(root, [heading, *lines]).splits["train"].ids
+    save(root.parent / "elsewhere.png", noise())
+    with pytest.raises(InputError, match="leads out of"):
+        load(root, [heading, *lines, f"{root.parent}/elsewhere.png,cat,land,train"])
+
+
 def test_the_path_may_be_the_csv_itself(root):
     load(root, rows(root))
     (root / "images.csv").rename(root / "other.csv")
@@ -109,8 +134,7 @@ def test_the_same_row_twice_is_one_image(root):
     [
         ("a/0.png,,land,train", "line 42 has no label"),
         ("a/0.png,cat,,train", "line 42 has no group"),
-        ("a/0.png,cat,land,dev", "line 42 has the split 'dev', not one of train, val, test"),
-        ("a/0.png,cat,land,", "line 42 has the split ''"),
+        ("a/0.png,cat,land,unseen", "line 42 has the split 'unseen', not one of train, val, test"),
         ("a/absent.png,cat,land,train", "line 42 names 'a/absent.png', which is not in"),
         (",cat,land,train", "line 42 names '.', which is not in"),
         ("../outside.png,cat,land,train", r"line 42 is refused: '../outside.png' leads out of"),

@@ -250,3 +250,22 @@ def test_one_class_is_not_enough(tmp_path):
     photographs(tmp_path / "cat", 5)
     with pytest.raises(InputError, match="holds one class, 'cat'"):
         load(tmp_path)
+
+
+def test_what_is_left_out_as_no_image_is_told(root):
+    assert load(root).notes == ()
+    for name in ("cat/a.txt", "cat/b.txt", "dog/README", ".old/cat/lost.png", "dog/.DS_Store"):
+        text(root / name)
+    save(root / "cat/photo", noise(seed=99), format="PNG")
+    data = load(root)
+    assert data.notes == (f"{root} holds what is left out as no image: 2 .txt, 1 hidden, 1 without extension",)
+    assert any("cat/photo" in part.ids for part in data.splits.values())
+
+
+@pytest.mark.parametrize(("size", "words"), [(8, "keeps 50% of that"), (32, "own.image_size=16 would do"), (16, None)])
+def test_a_size_that_discards_or_invents_most_detail_is_told(tmp_path, size, words):
+    for number, name in enumerate(("cat", "dog")):
+        for i in range(6):
+            save(tmp_path / "own" / name / f"{i}.png", noise(16, 20, seed=10 * number + i))
+    notes = load(tmp_path / "own", image_size=size).notes
+    assert words in notes[0] if words else notes == ()

@@ -36,6 +36,13 @@ def test_a_damaged_or_missing_file_is_one_sentence(text, tmp_path):
         read_names(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["a\u202egnp", "a\u2066b", "\u200fa", "a\nb", "</script>"])
+def test_a_name_that_would_change_the_text_around_it_is_refused(name):
+    with pytest.raises(InputError, match=r"class name .* holds control characters"):
+        Names(("b", name))
+    assert Names(("\u05e2\u05d1\u05e8\u05d9\u05ea", "\u0646\u06cc\u200c\u0645"))  # right-to-left letters, a joiner
+
+
 def test_a_name_for_two_classes_is_refused():
     with pytest.raises(InputError, match="class name 'crane' stands for two"):
         Names(("crane", "heron", "crane"))

@@ -53,7 +53,8 @@ def test_a_folder_becomes_shards_with_ids_and_a_record_of_what_was_skipped(root)
     main()
     assert read_names("data/real") == Names(("cat", "dog"))
     record = read_json("data/results/splits.json")
-    assert list(record) == ["images", "sha256", "train_counts", "shots", "skipped"]
+    assert list(record) == ["images", "sha256", "train_counts", "shots", "skipped", "notes"]
+    assert any("test split has 8 images" in note for note in record["notes"])
     assert record["images"] == {"train": 12, "val": 8, "test": 8, "pool": 24}
     assert record["train_counts"] == {"cat": 10, "dog": 2} and record["skipped"] == ["dog/bad.jpg"]
     train, pool = Shards("data/real/train"), Shards("data/real/pool")
@@ -68,7 +69,7 @@ def test_a_table_with_groups_records_them(root):
     main()
     assert read_names("data/real") == Names(("0", "1"), ("land", "sea"))
     record = read_json("data/results/splits.json")
-    assert list(record) == ["images", "sha256", "train_counts", "shots", "groups"]
+    assert list(record) == ["images", "sha256", "train_counts", "shots", "groups", "notes"]
     assert record["groups"] == {"0": {"land": 3, "sea": 3}, "1": {"land": 6, "sea": 0}}
     train = Shards("data/real/train")
     assert np.bincount(2 * train.labels + train.contexts).tolist() == [3, 3, 6]
