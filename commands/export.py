@@ -6,12 +6,15 @@ python -m commands.export data/synth/guided export/made   # a folder of shards i
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from src.data.export import TABLE, Entry, export, merged_entries, shard_entries
 from src.data.merged_index import read_merged
 from src.data.names import read_names
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
+from src.runtime.pipeline import read_mapping
+from src.settings.arms import ARMS
 from src.shards.store import Shards
 from src.versions.currency import require_current
 
@@ -24,8 +27,17 @@ def main() -> None:
     real = Shards("data/real/train")
     entries = _entries(arguments.what, real)
     folder = arguments.folder or Path("export") / Path(arguments.what).resolve().name
-    written = export(entries, read_names("data/real"), real, folder)
+    written = export(entries, read_names("data/real"), real, folder, _settings(arguments.what))
     print(f"{len(entries)} images in {folder} ({written} new), listed in {folder / TABLE}")
+
+
+def _settings(what: str) -> dict[str, Any]:
+    """What the run that made an arm's images was told, for people to read; nothing for other folders."""
+    params = read_mapping(Path("params.yaml")) if what in ARMS and Path("params.yaml").exists() else {}
+    generator = params.get("generator")
+    path = ((params.get("generators") or {}).get(generator) or {}).get("path")
+    told = {**{name: params.get(name) for name in ("dataset", "generator", "feedback", "seed")}, "weights": path}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _entries(what: str, real: Shards) -> list[Entry]:

@@ -1,14 +1,16 @@
 """A data set to take away: folders `<class>/<source>-<position>.png` (or `.jpg`) and a table of every image's origin.
 
-The table, images.csv, is what the loader of an own CSV reads, so that an export is a data set again. Contexts are its
-column `group` if all images have one, and else its column `context`, which that loader leaves alone.
+The table, images.csv, is what the loader of an own CSV reads, so that an export is a data set again; metadata.csv says
+the same to `datasets.load_dataset("imagefolder", data_dir=...)`, and README.md, its card, to people. Contexts are the
+tables' column `group` if all images have one, and else their column `context`, which that loader leaves alone.
 """
 
 import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,13 @@ from src.data.merged_index import SOURCES, Merged
 from src.data.names import Names
 from src.runtime.errors import InputError
 from src.runtime.files import atomic_write, hash_file, read_json, write_csv, write_json
+from src.runtime.markdown import markdown_table
 from src.runtime.processes import is_main
 from src.shards.index import INDEX
 from src.shards.store import Shards
 
 TABLE, MARKER = "images.csv", "export.json"
+METADATA, CARD = "metadata.csv", "README.md"
 
 # What no common file system forbids in a name; \w holds the letters of every script.
 _UNSAFE = re.compile(r"[^\w .()+,&'-]")
@@ -42,7 +46,7 @@ class Entry:
 
 def folder_names(names: Iterable[str]) -> tuple[str, ...]:
     """Return a folder name for each name: no separators, no hidden or parent folder, unique even where case is lost."""
-    taken, folders = {TABLE, MARKER}, []
+    taken, folders = {name.casefold() for name in (TABLE, MARKER, METADATA, CARD)}, []
     for name in names:
         safe = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).lstrip(" .-")
         safe = safe.encode()[:_LONGEST].decode(errors="ignore").rstrip(" .") or "class"
@@ -69,11 +73,14 @@ def shard_entries(shards: Shards) -> list[Entry]:
     return [Entry(shards, i, SOURCES["prompt" in shards.meta(i)]) for i in range(len(shards))]
 
 
-def export(entries: Sequence[Entry], names: Names, real: Shards, folder: Path) -> int:
-    """Write the images and the table into `folder`; return how many images were not there before.
+def export(
+    entries: Sequence[Entry], names: Names, real: Shards, folder: Path, made_by: Mapping[str, Any] | None = None
+) -> int:
+    """Write the images and the tables into `folder`; return how many images were not there before.
 
-    real: the training images that synthetic ones were conditioned on. An export that was interrupted is completed, and
-    a complete one stays as it is. Raises InputError if the folder holds anything else.
+    real: the training images that synthetic ones were conditioned on. made_by: settings to tell in the card. An export
+    that was interrupted is completed, and a complete one stays as it is. Raises InputError if the folder holds anything
+    else.
     """
     for shards in {entry.shards.folder: entry.shards for entry in entries}.values():
         for kind, numbers, known in (
@@ -96,8 +103,38 @@ def export(entries: Sequence[Entry], names: Names, real: Shards, folder: Path) -
             written += 1
     for unfinished in folder.glob("*/.*.tmp"):
         unfinished.unlink()
+    write_csv(folder / METADATA, [{"file_name": row["path"], **_without(row, "path")} for row in rows])
+    atomic_write(folder / CARD, _card(rows, made_by or {}).encode())
     write_csv(folder / TABLE, rows)
     return written
+
+
+def _without(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}
+
+
+def _card(rows: Sequence[Mapping[str, Any]], made_by: Mapping[str, Any]) -> str:
+    """What is real, what synthetic, how it was made and whose terms hold, as a data set's card."""
+    counts = {kind: sum(row["source"] == kind for row in rows) for kind in SOURCES}
+    labels = Counter((row["label"], row["source"]) for row in rows)
+    table = [
+        {"class": label, **{kind: labels[label, kind] for kind in SOURCES}}
+        for label in dict.fromkeys(row["label"] for row in rows)
+    ]
+    settings = "".join(f"- {name}: {value}\n" for name, value in made_by.items())
+    return "\n".join(
+        [
+            "---\ntask_categories: [image-classification]\ntags: [synthetic]\n---\n",
+            "# A balanced set of images\n",
+            f"{counts[SOURCES[0]]} real and {counts[SOURCES[1]]} synthetic images; the column `source` of {TABLE} and "
+            f"{METADATA} says of each which it is, and for a synthetic one its prompt, seed and the real image that it "
+            "was conditioned on.\n",
+            *([f"How the synthetic images were made:\n\n{settings}"] if settings else []),
+            "Real images remain under the terms of their source. Synthetic images are under those of the generator's "
+            "publisher, and where they were conditioned on real images may resemble these.\n",
+            markdown_table(table, ["class", *SOURCES]),
+        ]
+    )
 
 
 def _column(entries: Sequence[Entry], names: Names) -> str | None:

@@ -87,10 +87,22 @@ def test_the_pixels_are_those_of_the_shards_and_nothing_else_lies_there(world, m
         {"real": Shards("data/real/train"), "synthetic": Shards("data/synth/guided")},
     )
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    assert found == sorted(["images.csv", "export.json", *(row["path"] for row in rows_of(folder))])
+    assert found == sorted(
+        ["README.md", "images.csv", "metadata.csv", "export.json", *(row["path"] for row in rows_of(folder))]
+    )
     for row in rows_of(folder):
         source, position = row["path"].split("/")[1].removesuffix(".png").split("-")
         assert np.array_equal(np.array(Image.open(folder / row["path"])), shards[source].image(int(position)))
+
+
+def test_its_card_and_metadata_say_what_is_real_and_what_is_not(world, monkeypatch):
+    run(monkeypatch, "guided")
+    folder = world / "export/guided"
+    metadata = list(csv.DictReader((folder / "metadata.csv").read_text().splitlines()))
+    assert metadata == [{"file_name": row.pop("path"), **row} for row in rows_of(folder)]
+    card = (folder / "README.md").read_text()
+    assert "3 real and 3 synthetic images" in card and "- seed: 0" in card
+    assert "| sea eagle | 2 | 1 |" in card and "| a/b | 1 | 2 |" in card
 
 
 def test_an_export_is_a_data_set_that_the_loader_of_an_own_csv_reads(world, monkeypatch):
