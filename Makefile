@@ -1,5 +1,8 @@
 # Two commands are enough: `make repro` and `make test`. Both set up the environment first, once.
-PYTHON ?= python3.11
+# The first Python that fits; another: make PYTHON=/path/to/python ...
+FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
+	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
 ARM ?= guided
 DROP ?= (base|bound)\.
 BIN := .venv/bin
@@ -23,6 +26,8 @@ help: ## list the targets
 env: .venv/.stamp ## create .venv with the locked requirements
 
 .venv/.stamp: requirements.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 is found; install one, or say" \
+		"make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	touch $@
