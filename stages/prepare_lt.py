@@ -15,6 +15,7 @@ from src.runtime.scratch import shared
 from src.settings.params import load
 from src.settings.provenance import unmoved
 from src.settings.work_key import work_key
+from src.synthesis.preflight import checked
 
 OUT = Path("data/real")
 
@@ -38,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("prepare_lt", main), arguments=False)
+    run_stage(unmoved("prepare_lt", checked(main)), arguments=False)

@@ -20,6 +20,7 @@ from src.settings.params import load
 from src.settings.provenance import unmoved
 from src.settings.work_key import work_key
 from src.shards.store import Shards
+from src.synthesis.preflight import checked
 from src.training.arms import Setting, train_real, without_balancing
 
 
@@ -51,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("train_base", main), shared=True, arguments=False)
+    run_stage(unmoved("train_base", checked(main)), shared=True, arguments=False)

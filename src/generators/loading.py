@@ -17,7 +17,16 @@ from huggingface_hub import snapshot_download
 
 from src.generators.diffusion_model import DiffusionModel, check_finite
 from src.generators.frozen_layers import freeze
-from src.generators.model_folder import LOCAL, Folder, check_adapter, check_folder, check_weights, check_width, is_local
+from src.generators.model_folder import (
+    FETCH,
+    LOCAL,
+    Folder,
+    check_adapter,
+    check_folder,
+    check_weights,
+    check_width,
+    is_local,
+)
 from src.generators.sdxl import StableDiffusionXL
 from src.generators.stable_diffusion import StableDiffusion
 from src.generators.unclip import UnCLIP
@@ -31,7 +40,6 @@ MODELS: dict[str, type[DiffusionModel]] = {
     "StableDiffusionXLPipeline": StableDiffusionXL,
 }
 ENCODERS = ("text_encoder", "text_encoder_2", "image_encoder")
-FETCH = "download its files on a machine with a network and set generators.<name>.{} to their folder"
 
 
 def load(settings: GeneratorSettings, device: torch.device) -> DiffusionModel:

@@ -36,6 +36,7 @@ CLASSES = {
     "vae": "AutoencoderKL",
 }
 LIBRARIES = ("diffusers", "transformers", "stable_diffusion")  # the last is diffusers' own, of the image normaliser
+FETCH = "download its files on a machine with a network and set generators.<name>.{} to their folder"
 LOCAL = "restore it with `git checkout -- models`, or set generators.<name>.path to a diffusers folder"
 # Of the plain IP-Adapter; others ("plus", "FaceID") project more than one CLIP embedding.
 PROJECTION = tuple(f"image_proj.{layer}.{kind}" for layer in ("proj", "norm") for kind in ("weight", "bias"))

@@ -1,0 +1,59 @@
+"""What can be refused is refused before anything trains: every stage's parameters and the generator's files."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from huggingface_hub import HfApi, try_to_load_from_cache
+
+from src.generators.model_folder import FETCH, check_folder, is_local
+from src.runtime.errors import InputError
+from src.runtime.pipeline import arms_of, read_mapping
+from src.runtime.processes import is_main
+from src.settings.params import resolve
+from src.settings.sections import GeneratorSettings
+
+GENERATES, INDEX = "synth_guided", "model_index.json"
+PATIENCE = 10  # seconds, with a hub
+
+
+def checked(main: Callable[[], None]) -> Callable[[], None]:
+    """`main` of a stage at the beginning of the pipeline, after a look at what the later ones will need."""
+
+    def after_check() -> None:
+        if is_main() and Path("dvc.yaml").exists():
+            check_pipeline()
+        main()
+
+    return after_check
+
+
+def check_pipeline(root: Path = Path(".")) -> None:
+    """InputError for the first stage whose parameters cannot be used, and for a generator that is not there.
+
+    No network is loaded; of a hub's generator only the index is asked for.
+    """
+    pipeline, everything = read_mapping(root / "dvc.yaml"), read_mapping(root / "params.yaml")
+    for stage, entry in pipeline["stages"].items():
+        if not entry.get("frozen"):
+            for arm in arms_of(entry) or (None,):
+                resolve(stage, pipeline, everything, arm)
+    if GENERATES in pipeline["stages"]:
+        check_generator(resolve(GENERATES, pipeline, everything).generator, root)
+
+
+def check_generator(settings: GeneratorSettings, root: Path = Path(".")) -> None:
+    """InputError unless the generator's files are here, whole, or fetched before, or a hub has them."""
+    if is_local(settings.path):
+        check_folder(root / os.path.expanduser(settings.path))
+        return
+    if isinstance(try_to_load_from_cache(settings.path, INDEX, revision=settings.revision), str):
+        return
+    try:
+        HfApi().model_info(settings.path, revision=settings.revision, timeout=PATIENCE)
+    except Exception as error:  # of the network, of the hub, of the cache: whatever it is, the cure is one
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise InputError(
+            f"the generator '{settings.path}' cannot be fetched ({reason}); {FETCH.format('path')}, or use "
+            "generator=tiny_unclip"
+        ) from error
