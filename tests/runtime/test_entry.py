@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from src.runtime.entry import run_stage
+from src.runtime.entry import run_stage, tell
 from src.runtime.errors import InputError
 
 
@@ -124,3 +124,22 @@ def test_a_stage_that_its_parent_keeps_from_ctrl_c_as_nohup_does_goes_on():
     finally:
         signal.signal(signal.SIGINT, before)
     assert stop.value.code == 143
+
+
+def test_all_of_a_long_list_is_in_a_file_that_the_sentence_names(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    problems = [f"image {i}\n.png" for i in range(12)]
+    code, text = ends_with(InputError("12 images cannot be used (image 0 and 11 more); mend them", problems), capsys)
+    assert code == 2 and text.endswith("; mend them (all 12 are in problems.txt)\n")
+    assert (tmp_path / "problems.txt").read_text() == "".join(f"image {i}\\n.png\n" for i in range(12))
+    (tmp_path / "problems.txt").unlink()
+    _, text = ends_with(InputError("2 images cannot be used", problems[:2]), capsys)
+    assert text == "error: 2 images cannot be used\n" and not (tmp_path / "problems.txt").exists()
+
+
+def test_a_note_is_one_line_from_the_first_process(capsys, monkeypatch):
+    tell("the folder holds 'a\nb'")
+    assert capsys.readouterr().err == "note: the folder holds 'a\\nb'\n"
+    monkeypatch.setenv("RANK", "1")
+    tell("again")
+    assert capsys.readouterr().err == ""
