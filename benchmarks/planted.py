@@ -16,13 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import Finding
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
-from src.runtime.files import atomic_write, read_json, write_json
+from src.runtime.files import atomic_write, parse_yaml, read_json, write_json
 from src.runtime.markdown import markdown_table
 from src.studies.experiments import Experiment, experiment_of
 from src.studies.fingerprint import inputs_digest
@@ -75,7 +73,7 @@ def measured(name: str) -> dict[str, Any]:
         arm: {key: value for key, value in report.items() if key != "confusion"} for arm, report in accuracy.items()
     }
     rows = list(csv.DictReader(io.StringIO(tracked(commit, "metrics/curves/base.csv").decode())))
-    params = yaml.safe_load(tracked(commit, "params.yaml"))
+    params = parse_yaml(tracked(commit, "params.yaml"), "params.yaml")
     chosen = {name: params[name] for name in ("feedback", "synth")}
     return {
         "accuracy": kept,
