@@ -18,7 +18,7 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help env repro test quick format lock deps audit dag exp-table clean-scratch generator tiny-decoder bars benchmarks \
-	export improvement push repair verify report screenshots studies planted fuzz chaos slurm
+	check export improvement push repair verify report screenshots studies planted fuzz chaos slurm
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,9 @@ lock: env ## resolve requirements.in to requirements.txt
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" requirements.in --output-file requirements.txt
+
+check: env ## what a data set would give: make check [DATASET=folder] [GENERATOR=sd21_unclip]
+	$(BIN)/python -m commands.check $(if $(DATASET),--dataset $(DATASET)) $(if $(GENERATOR),--generator $(GENERATOR))
 
 deps: env ## write into dvc.yaml which files of code each stage imports
 	$(BIN)/python -m commands.deps

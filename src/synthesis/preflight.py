@@ -1,8 +1,9 @@
 """What can be refused is refused before anything trains: every stage's parameters and the generator's files."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi, try_to_load_from_cache
 
@@ -29,11 +30,13 @@ def checked(main: Callable[[], None]) -> Callable[[], None]:
 
 
 def check_pipeline(root: Path = Path(".")) -> None:
-    """InputError for the first stage whose parameters cannot be used, and for a generator that is not there.
+    """`check_all` of the files at `root`."""
+    check_all(read_mapping(root / "dvc.yaml"), read_mapping(root / "params.yaml"), root)
 
-    No network is loaded; of a hub's generator only the index is asked for.
-    """
-    pipeline, everything = read_mapping(root / "dvc.yaml"), read_mapping(root / "params.yaml")
+
+def check_all(pipeline: Mapping[str, Any], everything: Mapping[str, Any], root: Path = Path(".")) -> None:
+    """InputError for the first stage of dvc.yaml whose values of params.yaml cannot be used, and for a generator that
+    is not there. No network is loaded; of a hub's generator only the index is asked for."""
     for stage, entry in pipeline["stages"].items():
         if not entry.get("frozen"):
             for arm in arms_of(entry) or (None,):

@@ -1,0 +1,99 @@
+"""Command check: what a data set would give, before anything is made of it. Every image is read once.
+
+python -m commands.check                                            # the data set and generator of params.yaml
+python -m commands.check --dataset folder --generator sd21_unclip   # others
+
+Classes and splits with the images that would be made, copies and what is left out, what the test split can tell, and
+the hours and gigabytes that it would take. What a stage would refuse is refused here in the same words.
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from src.data.datasets import prepare
+from src.data.prepared_data import PreparedData
+from src.evaluation.power import weak_tests
+from src.runtime.entry import run_stage, tell
+from src.runtime.files import read_json
+from src.runtime.markdown import markdown_table
+from src.runtime.pipeline import read_mapping
+from src.settings.params import resolve
+from src.settings.sections import Params
+from src.studies.paper import PEAK, SHARE, guided_hours, text_hours
+from src.synthesis.plan import synthesis_plan
+from src.synthesis.preflight import check_all
+from src.synthesis.prompts import Prompts
+
+SHOWN = 30  # classes in the table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset")
+    parser.add_argument("--generator")
+    options = parser.parse_args()
+    chosen = {name: value for name, value in vars(options).items() if value is not None}
+    pipeline, everything = read_mapping(Path("dvc.yaml")), {**read_mapping(Path("params.yaml")), **chosen}
+    params = resolve("prepare_lt", pipeline, everything)
+    data = prepare(params.data, params.seed)
+    made = {arm: planned(data, resolve(f"synth_{arm}", pipeline, everything), arm) for arm in ("guided", "synaug")}
+    print(table(data, made["guided"]))
+    for line in (*data.notes, *weak_tests(tested(data), data.counts)):
+        tell(line)
+    images = {arm: sum(counts.values()) for arm, counts in made.items()}
+    print(f"{images['guided']:,} images to make in the guided arm, {images['synaug']:,} in SYNAuG's")
+    print(cost(everything["generator"], images))
+    stored = sum(len(source) for source in data.splits.values()) + sum(images.values())
+    gigabytes = stored * 3 * params.data.image_size**2 / 1e9
+    print(f"at most {gigabytes:.2g} GB of images under data/, without the generator's weights")
+    check_all(pipeline, everything)
+    print("nothing here would be refused: `dvc repro` can begin")
+
+
+def tested(data: PreparedData) -> list[int]:
+    """Test images of every class."""
+    return np.bincount(data.splits["test"].labels, minlength=len(data.counts)).tolist()
+
+
+def planned(data: PreparedData, params: Params, arm: str) -> Counter[int]:
+    """How many images of every class the arm would make."""
+    real, text = data.splits["train"], arm == "synaug"
+    conditioned = not text and params.synth.conditioning != "text"
+    prompts = Prompts(f"prompts/{params.dataset}.yaml", data.names.classes, data.names.contexts)
+    plan = synthesis_plan(
+        params.budget, real.labels, real.contexts, data.names, params.seed, prompts, conditioned=conditioned,
+        modified=text,
+    )  # fmt: skip
+    return Counter(image.label for image in plan)
+
+
+def table(data: PreparedData, made: Counter[int]) -> str:
+    """Images of every class by split, and to make, the rarest class first; as many as fit."""
+    labels = {name: data.splits[name].labels for name in ("train", "val", "test")}
+    counts = {name: np.bincount(numbers, minlength=len(data.counts)) for name, numbers in labels.items()}
+    order = np.argsort(counts["train"], kind="stable").tolist()
+    rows = [
+        {"class": data.class_names[k], **{name: count[k] for name, count in counts.items()}, "to make": made[k]}
+        for k in order[:SHOWN]
+    ]
+    more = f"and {len(order) - SHOWN} more classes, up to {max(data.counts):,} training images\n"
+    return markdown_table(rows, ["class", *counts, "to make"]) + (more if len(order) > SHOWN else "")
+
+
+def cost(generator: str, images: dict[str, int]) -> str:
+    """How long sampling would take, from the last run's measurement or else from counted operations."""
+    if generator == "tiny_unclip":
+        files = {arm: Path(f"metrics/cost/{arm}.json") for arm in images}
+        measured = {arm: read_json(file)["seconds_per_image"] for arm, file in files.items() if file.exists()}
+        seconds = sum(measured.get(arm, 0.0) * count for arm, count in images.items())
+        return f"about {seconds / 60:.0f} minutes of sampling on the machine of metrics/cost"
+    chosen = {"generator": generator}
+    hours = guided_hours(chosen, images["guided"]) + text_hours(chosen, images["synaug"])
+    return f"about {hours:.2g} hours of sampling at {SHARE * PEAK:.0f} TFLOP/s, as a large GPU of today reaches"
+
+
+if __name__ == "__main__":
+    run_stage(main)
