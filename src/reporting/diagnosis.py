@@ -24,17 +24,19 @@ def diagnose(
     curves: Mapping[str, Rows] | None = None,
     settings: Tree | None = None,
     validation: Mapping[str, Tree] | None = None,
+    improved: Mapping[str, bool] | None = None,
 ) -> list[Finding]:
     """Return the findings, warnings first. A metric that is missing leads to none.
 
     accuracy, quality: metrics/accuracy.json and metrics/fid_density_coverage.json. curves: {arm: rows with `loss`}.
     settings: params.yaml, for the size of the feedback's step and the wording of the advice. validation: {arm:
-    metrics/validation/<arm>.json}.
+    metrics/validation/<arm>.json}. improved: whether an arm's main accuracy is beyond noise above the base's, where the
+    answers to the same test images are known.
     """
     measured = [arm for arm in JUDGED if isinstance(quality.get(arm), Mapping)]
     findings = [finding for arm in measured for finding in image_signs(accuracy, quality, arm, settings or {})]
     findings += [*weak_base(accuracy, (curves or {}).get(BASE, [])), *weak_judge(accuracy, quality)]
-    findings += [finding for arm in JUDGED for finding in no_gain(accuracy, arm)]
+    findings += [finding for arm in JUDGED for finding in no_gain(accuracy, arm, (improved or {}).get(arm))]
     findings += [*idle_stages(validation or {}), *too_few(accuracy, quality)]
     return sorted(findings, key=lambda finding: finding.severity == NOTE)
 
@@ -71,11 +73,11 @@ def weak_judge(accuracy: Tree, quality: Tree) -> Iterator[Finding]:
     yield Finding(WEAK_JUDGE, BOUND, numbers, advice)
 
 
-def no_gain(accuracy: Tree, arm: str) -> Iterator[Finding]:
-    """The retrained classifier is not above the base by two standard errors, though there is room to rise.
+def no_gain(accuracy: Tree, arm: str, improved: bool | None = None) -> Iterator[Finding]:
+    """The retrained classifier is not above the base beyond noise, though there is room to rise.
 
-    Room is what all real images reach or, where the base has them all already, being always right. The standard
-    error is that of two independent shares, wider than a paired test's: the finding accuses late.
+    Room is what all real images reach or, where the base has them all already, being always right. improved: by the
+    paired interval that the headline goes by; where it is not known, two standard errors of independent shares decide.
     """
     measure = main_measure(accuracy.get(BASE))
     base, retrained = (accuracies(accuracy.get(name)).get(measure) for name in (BASE, arm))
@@ -83,7 +85,8 @@ def no_gain(accuracy: Tree, arm: str) -> Iterator[Finding]:
     if base is None or retrained is None or not images:
         return
     noise = math.sqrt((base * (1 - base) + retrained * (1 - retrained)) / images)
-    if retrained - base > 2 * noise or (1.0 if bound is None else bound) - base <= 2 * noise:
+    above = retrained - base > 2 * noise if improved is None else improved
+    if above or (1.0 if bound is None else bound) - base <= 2 * noise:
         return
     numbers = f"{measure} accuracy {percent(base)} in the base, {percent(retrained)} with synthetic images "
     numbers += f"({points(retrained - base)} points, standard error {100 * noise:.1f}, {number(images)} test images)"

@@ -87,6 +87,15 @@ def headline(run: Run) -> str:
     return f"{images} {change} {what} from {before} to {after}, by {gain.text} points."
 
 
+def improved(run: Run) -> dict[str, bool]:
+    """Whether each arm's main accuracy is above the base's beyond noise; without an arm whose answers are not known."""
+    if run.predictions is None or BASE not in run.accuracy:
+        return {}
+    measure = main_measure(run.accuracy[BASE])
+    found = {arm: gains(run, arm).get(measure) for arm in run.arms if arm not in (BASE, BOUND)}
+    return {arm: bool(gain.clear) and gain.value > 0 for arm, gain in found.items() if gain and gain.clear is not None}
+
+
 def main_arm(run: Run) -> str | None:
     """Return the arm that a run is about: guided, or else the first that was retrained."""
     arms = [arm for arm in run.arms if arm not in (BASE, BOUND)]

@@ -63,6 +63,14 @@ def test_a_difference_within_noise_is_called_one(healthy, tmp_path):
     assert any("classifier not improving (guided)" in words for words in document.about)
 
 
+@pytest.mark.parametrize("few", [0.3, 0.35, 0.38, 0.4, 0.42, 0.45, 0.5, 0.6])
+def test_the_headline_and_the_diagnosis_agree_on_whether_anything_improved(tmp_path, monkeypatch, few):
+    monkeypatch.setitem(made.ACCURACY, "guided", (0.98, 0.94, few, few))  # the base: .5 and .2
+    document = made.report_of(made.repository(tmp_path / "repository"), tmp_path)
+    words = " ".join([document.headline, *document.about])
+    assert ("raise few-shot accuracy" in document.headline) != ("classifier not improving (guided)" in words)
+
+
 def test_every_table_of_the_page_is_in_the_markdown_with_the_same_cells(whole, healthy, tmp_path):
     made.change(healthy / "metrics/accuracy.json", "guided", "overall", value=0.5)
     for document in (whole, made.report_of(healthy, tmp_path / "again", compare="HEAD")):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from src.reporting.blocks import Block, Side, Table
 from src.reporting.diagnosis import diagnose
-from src.reporting.gains import Gain, intervals
+from src.reporting.gains import Gain, improved, intervals
 from src.reporting.measures import METRICS, accuracies, feature_space, label, overall_metrics
 from src.reporting.run_results import Run, Tree, dig
 from src.reporting.sections.classifiers import COLUMNS, curve
@@ -21,7 +21,9 @@ def differences(run: Run, other: Run) -> list[Block]:
     commit = f" (commit {there.commit[:12]}, {there.date})" if there.commit else ""
     findings = [
         finding.title
-        for finding in diagnose(other.accuracy, other.quality, other.curves, other.params, other.validation)
+        for finding in diagnose(
+            other.accuracy, other.quality, other.curves, other.params, other.validation, improved(other)
+        )
     ]
     blocks = [
         f"Compared with {there.name}{commit}.",
