@@ -1,10 +1,12 @@
 """Features kept between runs, under `.dvc/tmp/features` of the main repository.
 
 An extractor is known by its name and by what it makes of fixed noise, which changes with its weights, its code and its
-libraries alike; images by their contents. A file that does not fit its sha256 beside it is made again.
+libraries alike, and by the arithmetic, of which two images of noise do not show all; images by their contents. A file
+that does not fit its sha256 beside it is made again.
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,8 +15,10 @@ import numpy as np
 import torch
 
 from src.classifiers.features import Extractor, feature_batches
+from src.runtime import portable_kernels
+from src.runtime.arithmetic import PINNED, arithmetic
 from src.runtime.errors import InputError
-from src.runtime.files import atomic_write, writing
+from src.runtime.files import atomic_write, hash_file, writing
 from src.shards.lazy_images import Images
 
 
@@ -36,6 +40,7 @@ def _key(name: str, extractor: Extractor, images: Images) -> str:
     (answer,) = feature_batches(extractor, noise, torch.float32)
     digest = hashlib.sha256(f"{name} {answer.dtype}{answer.shape} {images.shape}".encode())
     digest.update(np.ascontiguousarray(answer).tobytes())
+    digest.update(json.dumps([arithmetic(), PINNED, hash_file(portable_kernels.__file__)]).encode())
     for start in range(0, len(images), 1024):
         digest.update(np.ascontiguousarray(images[start : start + 1024]).data)
     return digest.hexdigest()

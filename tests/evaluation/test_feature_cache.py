@@ -9,6 +9,7 @@ import torch
 
 from src.classifiers.features import classifier_features, extract
 from src.classifiers.models import build
+from src.evaluation import feature_cache
 from src.evaluation.feature_cache import cached_features
 from src.evaluation.image_quality import compare
 from src.runtime.errors import InputError
@@ -49,6 +50,16 @@ def test_the_second_time_nothing_is_computed_and_the_features_are_the_same(folde
     again = cached_features("space", network, IMAGES)
     assert isinstance(again, np.memmap) and np.array_equal(first, again)
     assert sorted(path.suffix for path in folder.iterdir()) == [".npy", ".sha256"]
+
+
+def test_features_of_another_arithmetic_are_not_taken(monkeypatch) -> None:
+    network = Counting()
+    assert computed(network) and not computed(network)
+    monkeypatch.setenv("ARITHMETIC", "native")
+    assert computed(network)
+    monkeypatch.delenv("ARITHMETIC")
+    monkeypatch.setitem(feature_cache.PINNED, "MKL_CBWR", "AVX2")
+    assert computed(network)
 
 
 def test_results_do_not_depend_on_the_cache() -> None:
