@@ -20,6 +20,7 @@ from src.runtime.arithmetic import arithmetic
 from src.runtime.entry import run_stage
 from src.runtime.files import read_json, write_json
 from src.runtime.machine import processor
+from src.runtime.portable_kernels import use_portable_kernels
 
 FILE = Path("benchmarks/results/digests.json")
 MATRICES = ((64, 64, 64), (128, 256, 64), (1024, 96, 384), (600, 160, 10), (3, 1000, 7))
@@ -47,6 +48,8 @@ class Digests:
 
 def digests() -> dict[str, str]:
     """Of operations that training, sampling and measuring consist of, on fixed random numbers."""
+    if arithmetic() == "pinned":
+        use_portable_kernels()
     d = Digests()
     _elementwise(d)
     _matrices(d)

@@ -16,7 +16,7 @@ from src.runtime.errors import InputError
 from src.runtime.pipeline import read_mapping
 from src.settings.arms import ARMS
 from src.shards.store import Shards
-from src.versions.currency import require_current
+from src.versions.current_results import require_current
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from src.evaluation.improvement import improvement_report, read_predictions
 from src.runtime.entry import run_stage
 from src.runtime.files import atomic_write, read_json
-from src.versions.currency import require_current
+from src.versions.current_results import require_current
 
 OUT = "metrics/improvement.md"
 

@@ -14,7 +14,7 @@ from src.reporting.report_writer import write
 from src.reporting.revision import snapshot
 from src.reporting.run_results import Run, read_run
 from src.runtime.entry import run_stage
-from src.versions.currency import require_current
+from src.versions.current_results import require_current
 
 
 def main() -> None:

@@ -12,15 +12,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from src.runtime.portable_kernels import use_portable_kernels
 from tests.micro import DATA_SETS, GENERATOR, SETTINGS, copy_repository, dvc, keep_data_sets, run, set_parameters
 from tests.once import once
 
 # A loaded machine takes longer than the 200 ms that Hypothesis allows an example; the rest stays as it is, CI's too.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
-
-use_portable_kernels()  # as stages do
 
 SLOW = {"micro", "presets", "place"}  # fixtures: the pipeline, networks of all sorts of generators, real processes
 LIMIT, AGAIN = 300, 30  # seconds for a test and what it sets up, and until it is told again if it goes on all the same

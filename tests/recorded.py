@@ -5,8 +5,9 @@ from pathlib import Path
 import yaml
 
 
-def record(root: Path, *outs: str) -> None:
-    """Have params.yaml and dvc.lock at `root` say that a stage wrote these paths with the parameters there."""
-    (root / "params.yaml").write_text("seed: 0\n")
-    stage = {"params": {"params.yaml": {"seed": 0}}, "outs": [{"path": path} for path in outs]}
+def record(root: Path, *outs: str, **params: object) -> None:
+    """Have dvc.lock at `root` say that a stage wrote these paths with these parameters; params.yaml too, if absent."""
+    if not (root / "params.yaml").exists():
+        (root / "params.yaml").write_text(yaml.safe_dump(params))
+    stage = {"params": {"params.yaml": params}, "outs": [{"path": path} for path in outs]}
     (root / "dvc.lock").write_text(yaml.safe_dump({"stages": {"stage": stage}}))

@@ -20,6 +20,7 @@ from tests.data.pictures import claims, save, text, truncated
 from tests.data.presets import CLASSES
 from tests.generators.miniatures import unclip
 from tests.micro import RESULTS, digests, environment, set_parameters
+from tests.recorded import record
 from tests.small import PARAMS, enter, run, run_all
 
 pytestmark = pytest.mark.slow
@@ -47,6 +48,7 @@ def finished(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         root = enter(base / "finished", "folder", base / "unclip", patch)
         run_all("folder", patch)
+    record(root, "data/merged/guided.csv", "metrics/accuracy.json")
     return root
 
 

@@ -15,7 +15,7 @@ from src.runtime.errors import InputError
 from src.runtime.files import read_bytes, read_json, read_yaml
 from src.settings.arms import ARMS, BASE, BOUND, SYNTHETIC
 from src.studies.study_files import BENCHMARK
-from src.versions.currency import SELECTORS
+from src.versions.current_results import SELECTORS
 
 # A training curve has the name of its classifier's folder, everything else that of the arm.
 CURVES = {Path(arm.classifier).name: name for name, arm in ARMS.items()}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from src.runtime.arithmetic import arithmetic
 from src.runtime.errors import LISTED, InputError, Terminated
 from src.runtime.files import atomic_write
 from src.runtime.processes import is_main
@@ -33,10 +32,6 @@ def run_stage(main: Callable[[], None], shared: bool = False, arguments: bool = 
     """
     if not arguments and len(sys.argv) > 1:
         _leave(f"error: this command takes no arguments, such as {sys.argv[1]}; settings stand in params.yaml", 2)
-    if "torch" in sys.modules and arithmetic() == "pinned":
-        from src.runtime.portable_kernels import use_portable_kernels
-
-        use_portable_kernels()
     try:
         with _terminable():
             if shared or is_main():

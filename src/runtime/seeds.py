@@ -12,6 +12,12 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from src.runtime.arithmetic import arithmetic
+from src.runtime.portable_kernels import use_portable_kernels
+
+if arithmetic() == "pinned":  # here, for whatever computes with torch has its seeds from here
+    use_portable_kernels()
+
 
 def derive(*parts: int | str) -> int:
     """Return a 63-bit integer from the parts, the same on every machine; 1 and "1" are different parts.

@@ -48,7 +48,7 @@ def world(tmp_path, monkeypatch):
     shards = Shards("data/real/train"), Shards("data/synth/guided")
     index = union(*shards)
     write_merged(tmp_path / "data/merged/guided.csv", index)
-    record(tmp_path, "data/merged/guided.csv")
+    record(tmp_path, "data/merged/guided.csv", seed=0)
     return tmp_path
 
 

@@ -54,13 +54,21 @@ def test_native_arithmetic_is_left_as_it_is_and_anything_else_refused() -> None:
 
 def test_operations_of_the_pipeline_give_the_bytes_that_they_gave_on_other_processors() -> None:
     known = json.loads((ROOT / "benchmarks/results/digests.json").read_text())
-    code = (
-        "import json\nfrom benchmarks.digests import digests\n"
-        "from src.runtime.portable_kernels import use_portable_kernels\n"
-        "use_portable_kernels()\nprint(json.dumps(digests()))"
-    )
+    code = "import json\nfrom benchmarks.digests import digests\nprint(json.dumps(digests()))"
     assert len(known) > 1
     for environment in ({}, {"OMP_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Nehalem"}):
         found = json.loads(run(code, **environment).stdout)
         for digests in known.values():
             assert {name: found[name] for name in digests} == digests
+
+
+COMPUTING = [
+    "train_base", "synth_guided", "synth_synaug", "retrain", "eval_fid_density_coverage", "eval_acc", "train_generator"
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", COMPUTING)
+def test_whoever_imports_a_stage_has_its_kernels(stage: str) -> None:
+    code = f"import stages.{stage}\nfrom src.runtime.portable_kernels import _replaced\nprint(len(_replaced))"
+    assert int(run(code).stdout) == 8
+    assert int(run(code, ARITHMETIC="native").stdout) == 0

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from src.runtime import portable_kernels
 
+portable_kernels.use_portable_kernels()
+
 
 def draw(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.micro import RESULTS, ROOT, SETTINGS, keep_data_sets, set_parameters, without_code, write_yaml
+from tests.recorded import record
 
 
 @pytest.fixture(scope="session")
@@ -34,4 +35,5 @@ def workspace(micro, chosen) -> Path:
     """A private copy of what stages read and write in the micro run, as the working directory."""
     for name in (*RESULTS, "prompts"):
         shutil.copytree(micro.root / name, chosen / name)
+    record(chosen, "data/merged/guided.csv", "metrics/accuracy.json")
     return chosen

@@ -52,7 +52,7 @@ DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a quote left open": (replaced("dog", '"dog'), "is not a valid CSV around line"),
     "an empty label": (replaced("dog,sea", ",sea"), "(line 2 has no label); correct these lines"),
     "an empty group": (replaced("dog,sea", "dog,"), "(line 2 has no group); correct these lines"),
-    "an unknown split": (column("split", "train", "valid"), "line 3 has the split 'valid', not one of train, val"),
+    "an unknown split": (column("split", "train", "unseen"), "line 3 has the split 'unseen', not one of train, val"),
     "no path": (replaced("photos/0.png", ""), "line 2 names '.', which is not in data/raw/csv"),
     "an image that is not there": (replaced("photos/0", "photos/9"), "line 2 names 'photos/9.png', which is not in"),
     "a folder for an image": (replaced("photos/0.png", "photos"), "line 2 names 'photos', which is not in"),

@@ -7,7 +7,7 @@ from src.reporting.blocks import Block, Fold, Table, columns_of
 from src.reporting.run_results import Run, Tree, dig, preset
 from src.reporting.wording import MISSING, listed, number, setting
 from src.runtime.files import hash_file
-from src.versions.currency import SELECTORS
+from src.versions.current_results import SELECTORS
 
 COST = {
     "images": ("images", 0),

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from src.runtime.errors import InputError
-from src.versions.currency import require_current
+from src.versions.current_results import require_current
 from src.versions.import_closure import ROOT
 
 PARAMS = {
