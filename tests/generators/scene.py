@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from src.classifiers.models import build
 from src.feedback.classifier_criterion import Value, feedback_value
@@ -73,6 +74,20 @@ def make_scene(generator: DiffusionModel, folder: Path) -> Scene:
     value = feedback_value(feedback_settings(), build("small_cnn", 3, 32, 0), images, labels, torch.device("cpu"))
     assert value is not None
     return Scene(generator, plan, images, labels, value)
+
+
+def smooth_value(scene: Scene) -> Value:
+    """The scene's entropy, of a classifier without kinks, at which rounding alone would turn a gradient."""
+    classifier = build("small_cnn", 3, 32, 0)
+    for parent in list(classifier.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.ReLU):
+                setattr(parent, name, nn.SiLU())
+            elif isinstance(child, nn.MaxPool2d):
+                setattr(parent, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
+    value = feedback_value(feedback_settings(), classifier, scene.images, scene.labels, torch.device("cpu"))
+    assert value is not None
+    return value
 
 
 def change(**what: Any) -> GeneratorSettings:

@@ -20,7 +20,7 @@ from src.synthesis.plan import PlannedImage
 from src.synthesis.synthesiser import Synthesiser
 from tests.feedback.settings import feedback_settings
 from tests.generators.miniatures import SAMPLING
-from tests.generators.scene import GUIDED, SETTINGS, Scene, change
+from tests.generators.scene import GUIDED, SETTINGS, Scene, change, smooth_value
 
 FIELDS = {
     "label",
@@ -53,7 +53,9 @@ def record(generator: DiffusionModel, method: str, monkeypatch: pytest.MonkeyPat
 def test_in_float32_an_image_differs_by_1e_5_at_most_among_other_batch_mates(
     scene: Scene, name: str, rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = scene.synthesiser(change(scheduler=name), feedback_settings(scale=0.1, every=2, rule=rule))
+    made = scene.synthesiser(
+        change(scheduler=name), feedback_settings(scale=0.1, every=2, rule=rule), smooth_value(scene)
+    )
     decoded = record(scene.generator, "decode", monkeypatch)
     made(scene.plan)
     among = decoded[-1][0]  # the last decoding is of the finished latents

@@ -75,7 +75,7 @@ def test_from_text_and_image_sdxl_with_an_ip_adapter_does_what_the_diffusers_pip
         shown = embedding if guidance_scale == 1 else torch.cat([0 * embedding, embedding])
         expected.append(theirs(made, guidance_scale, slice(i, i + 1), ip_adapter_image_embeds=[shown]))
     expected = torch.cat(expected)
-    assert torch.allclose(found, expected, rtol=0, atol=1e-5)
+    assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()  # latents of 40, whose last place is 4e-6
     found = ours(made, told, guidance_scale, image=True)
     other = ours(made, {**told, "embedding": -told["embedding"]}, guidance_scale, image=True)
     assert (found - other).flatten(1).abs().amax(1).min() > 1e-3  # the image is heard

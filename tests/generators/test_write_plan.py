@@ -18,7 +18,7 @@ from src.synthesis.plan import PlannedImage
 from src.synthesis.production import cut, write_plan
 from src.synthesis.shelf import spent
 from src.synthesis.synthesiser import Synthesiser
-from tests.generators.scene import GUIDED, Scene, change, images_of
+from tests.generators.scene import GUIDED, Scene, change, images_of, smooth_value
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +47,7 @@ def test_batches_of_1_16_and_64_within_a_shard_make_the_same_images_up_to_one_gr
     More guided steps amplify the rounding: after four, three grey levels.
     """
     plan = [replace(p, index=8 * k + i, seed=64 * k + i) for k in range(8) for i, p in enumerate(scene.plan[:8])]
-    made = scene.synthesiser(change(steps=2), feedback=GUIDED, plan=plan)
+    made = scene.synthesiser(change(steps=2), feedback=GUIDED, value=smooth_value(scene), plan=plan)
     whole = sampled(made, plan, 64)
     for batch, count in ((16, 64), (1, 12)):
         difference = np.abs(sampled(made, plan[:count], batch) - whole[:count])
