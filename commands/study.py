@@ -5,6 +5,8 @@ metrics/studies/experiments.jsonl and never run twice on the same code and param
 as older and run again. Tables and figures go to metrics/studies/<name>.{md,csv,png} as soon as a study's last
 experiment has ended. What runs says so in .dvc/tmp/studies/<experiment>.log.
 
+--tables makes tables and figures again from what is kept, and runs nothing.
+
 At the papers' scale DVC's queue does the work: --paper prints its commands, --collect makes the tables of what ended.
 """
 
@@ -24,6 +26,7 @@ from src.studies.results import Results
 from src.studies.running import Outcome, quiet, run_all
 from src.studies.study import Study
 from src.studies.study_files import known_studies, parse_seeds, read_study
+from src.studies.study_writer import write_again, write_index
 from src.versions.git import git_text
 
 FIRST = 300.0  # seconds, of an experiment before any has been measured: about two cores' for the digits
@@ -35,6 +38,12 @@ def main() -> None:
     studies = [read_study(name) for name in options.names or known_studies()]
     if options.paper:
         print("\n".join(commands(studies if options.names else [study for study in studies if study.paper])))
+        return
+    if options.tables:
+        with quiet():
+            for study in studies:
+                write_again(study, Results().protocols())
+            write_index()
         return
     if options.collect:
         _collect([study.paper for study in studies if study.paper])
@@ -61,6 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", help="such as 400-402, in place of the study's own, which its table needs")
     parser.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, help="seeds side by side (one per core)")
     parser.add_argument("--dry", action="store_true", help="say what would run and how long it would take")
+    parser.add_argument("--tables", action="store_true", help="make the tables and figures again, without running")
     parser.add_argument("--paper", action="store_true", help="print the study at the papers' scale, with its GPU-hours")
     parser.add_argument("--collect", action="store_true", help="make the tables at the papers' scale of what has ended")
     return parser.parse_args()

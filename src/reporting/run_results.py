@@ -14,7 +14,6 @@ from src.reporting.revision import Revision
 from src.runtime.errors import InputError
 from src.runtime.files import read_bytes, read_json, read_yaml
 from src.settings.arms import ARMS, BASE, BOUND, SYNTHETIC
-from src.studies.study_files import BENCHMARK
 from src.versions.current_results import SELECTORS
 
 # A training curve has the name of its classifier's folder, everything else that of the arm.
@@ -31,7 +30,7 @@ class Run:
     """A run's results.
 
     accuracy, quality, splits: the JSON files. costs, validation: {arm: JSON}. curves, calibration: {arm: rows
-    of numbers}. sheets: contact sheets, {path below metrics without its ending: path}, in the order to show them.
+    of numbers}. sheets: contact sheets, {name: path}, in the order to show them.
     predictions: every arm's answers on the same test images, None if they are missing or of another run.
     """
 
@@ -139,14 +138,9 @@ def _numbers(path: Path) -> Rows:
 
 
 def _sheets(metrics: Path, params: Tree) -> dict[str, Path]:
-    """The run's own first, then those of studies of the same data; the generator's only where it is the one in use."""
+    """The arms' first, then what else is kept; the generator's last, and only where it is the one in use."""
     own = {path.stem: path for path in sorted((metrics / "sheets").glob("*.png"))}
     generator = own.pop(GENERATOR_SHEET, None)
     first = {name: own.pop(name) for name in FIRST_SHEETS if name in own}
-    same = params.get("dataset") == BENCHMARK["dataset"]
-    studies = {
-        f"{path.parent.parent.name}/{path.stem}": path
-        for path in sorted((metrics / "studies").glob("*/sheets/*.png") if same else ())
-    }
     last = {GENERATOR_SHEET: generator} if generator and params.get("generator", "tiny_unclip") == "tiny_unclip" else {}
-    return {**first, **own, **studies, **last}
+    return {**first, **own, **last}

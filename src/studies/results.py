@@ -56,6 +56,10 @@ class Results:
         rows = [row for row in self._rows.values() if settings is None or row["settings"] == dict(settings)]
         return [row["seconds"] for row in rows if row["seconds"] is not None]
 
+    def protocols(self) -> dict[str, int]:
+        """Under which protocol the code of each commit made results, by its short hash."""
+        return {row["commit"][:7]: row.get("protocol", 1) for row in self._rows.values()}
+
     def add(self, outcome: Outcome, inputs: str, code: str) -> None:
         """Keep a finished experiment, at once and sorted by name. InputError if DVC keeps no results of it."""
         experiment, here = outcome.experiment, outcome.seconds is not None

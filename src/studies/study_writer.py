@@ -1,5 +1,7 @@
 """What a study leaves in metrics/studies: its table, its rows, its figures and, where it asks for them, pictures."""
 
+import csv
+import io
 import os
 import re
 import shutil
@@ -11,15 +13,15 @@ from src.runtime.files import atomic_write, read_bytes, write_csv
 from src.runtime.markdown import MARKS, markdown_table, write_between
 from src.shards.contact_sheet import first_rows
 from src.studies.experiments import Experiment
-from src.studies.figures import against_gain, by_variant
+from src.studies.figures import against_gain, by_variant, paired_differences
 from src.studies.origin import UNKNOWN, Origin
 from src.studies.paper import PEAK, SHARE, cost
 from src.studies.results import sheet
 from src.studies.study import Study
 from src.studies.study_files import FOLDER as STUDIES
 from src.studies.study_files import every_study, known_studies, read_study
-from src.studies.summary import Measured, absent, brief
-from src.studies.tables import markdown, older_commits, predictions, read_rows, rows
+from src.studies.summary import Measured, absent, brief, compares
+from src.studies.tables import markdown, older_commits, origin_of, predictions, read_rows, rows
 from src.studies.usefulness import correlations, points
 
 FOLDER, PAGE = Path("metrics/studies"), Path("docs/studies.md")
@@ -37,15 +39,36 @@ def write_study(
     each with the arm that a variant reads. origin: whose code made them.
     """
     clouds = points(finished, study.metrics[0], study.split) if not study.unpredicted else {}
-    predicted = correlations(clouds)
-    atomic_write(folder / f"{study.name}.md", markdown(study, measured, failures, predicted, origin).encode())
+    predicted = predictions(correlations(clouds))
     write_csv(folder / f"{study.name}.csv", rows(study, measured, origin))
-    atomic_write(folder / f"{study.name}.png", by_variant(study, measured))
+    _write_page(study, measured, failures, predicted, origin, folder)
     for ending in (".csv", ".png"):  # of an earlier file of the study
         (folder / f"{study.name}-usefulness{ending}").unlink(missing_ok=True)
     if clouds:
-        write_csv(folder / f"{study.name}-usefulness.csv", predictions(predicted))
+        write_csv(folder / f"{study.name}-usefulness.csv", predicted)
         atomic_write(folder / f"{study.name}-usefulness.png", against_gain(clouds, study.metrics[0]))
+
+
+def write_again(study: Study, protocols: Mapping[str, int], folder: Path = FOLDER) -> None:
+    """Write <name>.md and .png from the CSVs that the study left, if it left any; failures are in none of them.
+
+    protocols: those under which commits made results, by their short hashes.
+    """
+    content, useful = (folder / f"{study.name}{ending}.csv" for ending in ("", "-usefulness"))
+    if not content.exists():
+        return
+    predicted = list(csv.DictReader(io.StringIO(useful.read_text()))) if useful.exists() else []
+    origin = origin_of(read_bytes(content), protocols)
+    _write_page(study, read_rows(read_bytes(content)), {}, predicted, origin, folder)
+
+
+def _write_page(
+    study: Study, measured: Measured, failures: Mapping[str, str], predicted: Sequence[Mapping[str, str]],
+    origin: Origin, folder: Path,
+) -> None:  # fmt: skip
+    atomic_write(folder / f"{study.name}.md", markdown(study, measured, failures, predicted, origin).encode())
+    drawn = paired_differences if compares(study) else by_variant
+    atomic_write(folder / f"{study.name}.png", drawn(study, measured))
 
 
 def write_sheets(study: Study, experiments: Mapping[str, Experiment], folder: Path = FOLDER) -> None:

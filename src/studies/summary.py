@@ -12,6 +12,20 @@ from src.evaluation.paired_tests import holm
 from src.studies.study import ACCURACY, FAIRNESS, Study, Variant
 
 PER_CENT = {*ACCURACY, *FAIRNESS, "agreement"}  # shown in points; the others as they are
+POINTS = "points"  # of differences of them
+NAMES = {
+    "few": "few-shot accuracy",
+    "medium": "medium-shot accuracy",
+    "many": "many-shot accuracy",
+    "overall": "overall accuracy",
+    "macro": "mean accuracy of classes",
+    "worst_group": "worst-group accuracy",
+    "group_mean": "mean accuracy of groups",
+    "weighted_mean": "accuracy weighted by group",
+    "ece": "calibration error",
+    "fid": "FID",
+    "agreement": "class agreement",
+}  # for readers; the others have their own
 DIGITS = {"fid": 1, "density": 2, "coverage": 2, "precision": 2, "recall": 2, "loss": 2, "entropy": 2}
 Measured = Mapping[str, Mapping[int, Mapping[str, float | None]]]  # variant -> seed -> metric -> value
 
@@ -42,10 +56,22 @@ class Difference:
         """The difference with its interval."""
         return plus_minus(self.mean, self.half, digits(self.metric), signed=True)
 
+    @property
+    def words(self) -> str:
+        """The difference in words, such as 'few-shot accuracy higher by 5.5 \u00b1 2.1 points'."""
+        size = plus_minus(abs(self.mean), self.half, digits(self.metric))
+        unit = f" {POINTS}" if self.metric in PER_CENT else ""
+        return f"{name_of(self.metric)} {'higher' if self.mean > 0 else 'lower'} by {size}{unit}"
+
 
 def pairs(study: Study) -> list[tuple[str, str]]:
     """The names of what is compared, each variant with all that it is compared with."""
     return [(variant.name, other) for variant in study.variants for other in variant.against]
+
+
+def compares(study: Study) -> bool:
+    """Whether the study has differences with intervals."""
+    return len(study.seeds) > 1 and bool(pairs(study))
 
 
 def difference(study: Study, measured: Measured, pair: tuple[str, str], metric: str) -> Difference | None:
@@ -70,8 +96,8 @@ def verdict(study: Study, measured: Measured) -> list[str]:
     """A sentence for each pair: what holds, by how much, and what differs by chance alone."""
     sentences = []
     for differences in comparisons(study, measured):
-        held = [f"{'more' if d.mean > 0 else 'less'} {d.metric} ({d.size})" for d in differences if d.holds]
-        rest = [d.metric for d in differences if not d.holds]
+        held = [d.words for d in differences if d.holds]
+        rest = [name_of(d.metric) for d in differences if not d.holds]
         words = [", ".join(held)] if held else []
         words += [f"no difference beyond chance in {', '.join(rest)}"] if rest else []
         sentences.append(f"{differences[0].variant} against {differences[0].against}: {'; '.join(words)}")
@@ -82,7 +108,7 @@ def brief(study: Study, measured: Measured) -> str:
     """The comparisons in a cell of a Markdown table, one below the other; what holds is bold."""
     parts = []
     for differences in comparisons(study, measured):
-        sizes = [f"**{d.size} {d.metric}**" if d.holds else f"{d.size} {d.metric}" for d in differences]
+        sizes = [f"**{text}**" if d.holds else text for d in differences if (text := f"{name_of(d.metric)} {d.size}")]
         parts.append(f"{differences[0].variant} over {differences[0].against}: {', '.join(sizes)}")
     return "<br>".join(parts)
 
@@ -92,6 +118,22 @@ def absent(study: Study, measured: Measured) -> str | None:
     rows = [measured.get(variant.name, {}).get(seed, {}) for variant in study.variants for seed in study.seeds]
     count = sum(all(value is None for value in row.values()) for row in rows)
     return f"{count} of {len(rows)} experiments have no result" if count else None
+
+
+def name_of(metric: str) -> str:
+    """The metric's name in a sentence."""
+    return NAMES.get(metric, metric.replace("_", " "))
+
+
+def heading(metric: str, unit: str = "%") -> str:
+    """The metric's name above a column, with the unit of shares."""
+    return name_of(metric) + (f", {unit}" if metric in PER_CENT else "")
+
+
+def sample(study: Study) -> str:
+    """How many seeds, and which."""
+    first, last = study.seeds[0], study.seeds[-1]
+    return f"seed {first}" if first == last else f"n = {len(study.seeds)} seeds ({first} to {last})"
 
 
 def digits(metric: str) -> int:

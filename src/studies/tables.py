@@ -2,38 +2,46 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.evaluation.intervals import plus_minus
 from src.runtime.markdown import markdown_table
-from src.studies.origin import OLDER, UNKNOWN, Origin
+from src.studies.origin import OLDER, PROTOCOL, UNKNOWN, Origin
 from src.studies.study import VALIDATION, Study, Variant
-from src.studies.summary import Measured, cell, difference, digits, pairs, verdict
+from src.studies.summary import (
+    POINTS,
+    Measured,
+    cell,
+    compares,
+    difference,
+    digits,
+    heading,
+    name_of,
+    pairs,
+    sample,
+    verdict,
+)
 
 
 def markdown(
     study: Study,
     measured: Measured,
     failures: Mapping[str, str],
-    predicted: Mapping[str, tuple[float, float, float]] | None = None,
+    predicted: Sequence[Mapping[str, str]] = (),
     origin: Origin = UNKNOWN,
 ) -> str:
     """The table with differences, what was reported elsewhere, the verdict in the metrics judged, and what failed.
 
-    failures: why failed experiments failed. predicted: for each image metric the rank correlation of its value with the
-    gain, and its 95 % interval. origin: whose code made the rows.
+    failures: why failed experiments failed. predicted: of `predictions`. origin: whose code made the rows.
     """
-    span = f"{study.seeds[0]} to {study.seeds[-1]}" if len(study.seeds) > 1 else str(study.seeds[0])
-    how = f"Mean ± 95 % interval over {len(study.seeds)} seeds" if len(study.seeds) > 1 else "One seed"
-    split = " of the validation split" if study.split == VALIDATION else ""
     text = [
         f"# {study.title}\n",
         f"{origin.sentence}\n" if origin.sentence else "",
         f"{study.question}\n",
         f"Note: {study.note}.\n" if study.note else "",
         f"Before there were studies: [{study.history}](../history/{study.history}).\n" if study.history else "",
-        f"{how} ({span}); accuracies{split} and agreement in per cent.\n",
+        f"{caption(study)}.\n",
         markdown_table([shown(study, measured, variant) for variant in study.variants], columns(study)),
         _differences(study, measured),
         _figure(study, ""),
@@ -49,13 +57,25 @@ def markdown(
     return "\n".join(part for part in text if part)
 
 
+def caption(study: Study) -> str:
+    """What the table's numbers are: of how many seeds, on which split."""
+    split = "validation" if study.split == VALIDATION else "test"
+    how = "Mean ± 95 % interval" if len(study.seeds) > 1 else "Measured"
+    return f"{how}, {sample(study)}; accuracies on the {split} split"
+
+
 def figures(study: Study) -> dict[str, str]:
     """What each figure shows, by the ending of its name before .png."""
-    return {
-        "": f"Mean and 95 % interval of {', '.join(study.metrics)} for each variant",
-        "-usefulness": f"Image metrics of each experiment against what it gained in {study.metrics[0]} accuracy, both "
-        "less the means of its seed",
-    }
+    what = (
+        f"Paired differences in {', '.join(map(name_of, study.judged))} with 95 % intervals, {sample(study)}; filled "
+    )
+    what += "where the difference holds together with the others (Holm)"
+    if not compares(study):
+        what = f"Means of {', '.join(map(name_of, study.metrics))} of each variant, {sample(study)}"
+    gain = (
+        f"Image metrics of each experiment against what it gained in {name_of(study.metrics[0])}, both less the means "
+    )
+    return {"": what, "-usefulness": f"{gain}of its seed, {sample(study)}"}
 
 
 def _figure(study: Study, ending: str) -> str:
@@ -85,26 +105,33 @@ def read_rows(content: bytes) -> dict[str, dict[int, dict[str, float | None]]]:
 
 def older_commits(content: bytes) -> str | None:
     """The commits whose code made the rows of a study's CSV, if that was older code; else None."""
-    labels = {row.get("code") or "" for row in csv.DictReader(io.StringIO(content.decode()))}
-    older = [label.removesuffix(OLDER) for label in labels if label.endswith(OLDER)]
-    return ", ".join(sorted(older)) or None
+    origin = origin_of(content, {})
+    return ", ".join(origin.commits) if origin.older else None
+
+
+def origin_of(content: bytes, protocols: Mapping[str, int]) -> Origin:
+    """Whose code made the rows of a study's CSV. protocols: of commits, by their short hashes."""
+    labels = {row.get("code") or "" for row in csv.DictReader(io.StringIO(content.decode()))} - {""}
+    commits = sorted({commit for label in labels for commit in label.removesuffix(OLDER).split(", ")})
+    protocol = min((protocols.get(commit, PROTOCOL) for commit in commits), default=PROTOCOL)
+    return Origin(tuple(commits), any(label.endswith(OLDER) for label in labels), protocol)
 
 
 def columns(study: Study) -> list[str]:
     """The table's columns, as keys of `shown`."""
-    return ["variant", *study.metrics]
+    return ["variant", *map(heading, study.metrics)]
 
 
 def shown(study: Study, measured: Measured, variant: Variant) -> dict[str, Any]:
     """A variant's row in words; None where a seed is missing."""
     cells = {metric: cell(study, measured, variant, metric) for metric in study.metrics}
-    texts = {name: None if pair is None else plus_minus(*pair, digits(name)) for name, pair in cells.items()}
+    texts = {heading(name): pair and plus_minus(*pair, digits(name)) for name, pair in cells.items()}
     return {"variant": variant.name, **texts}
 
 
 def difference_columns(study: Study) -> list[str]:
     """The columns of the paired differences, as keys of `differences`."""
-    return ["difference", *study.metrics]
+    return ["difference", *(heading(metric, POINTS) for metric in study.metrics)]
 
 
 def differences(study: Study, measured: Measured) -> list[dict[str, Any]]:
@@ -113,8 +140,8 @@ def differences(study: Study, measured: Measured) -> list[dict[str, Any]]:
     for pair in pairs(study):
         found = {metric: difference(study, measured, pair, metric) for metric in study.metrics}
         if any(d is not None for d in found.values()):
-            sizes = {metric: None if d is None else d.size for metric, d in found.items()}
-            table.append({"difference": " - ".join(pair), **sizes})
+            sizes = {heading(metric, POINTS): d and d.size for metric, d in found.items()}
+            table.append({"difference": " less ".join(pair), **sizes})
     return table
 
 
@@ -126,7 +153,7 @@ def _differences(study: Study, measured: Measured) -> str:
 
 def _in_words(study: Study, measured: Measured) -> str:
     lines = verdict(study, measured)
-    lead = "In words; 'more' and 'less' hold together at 95 % (Holm):"
+    lead = "In words; what is higher or lower holds together with the others at 95 % (Holm):"
     return "\n".join([lead, "", *(f"- {_item(line)}" for line in lines)]) + "\n" if lines else ""
 
 
@@ -140,11 +167,11 @@ REPORTED = ["variant", "metric", "reported", "source"]
 
 def reported(study: Study) -> list[dict[str, Any]]:
     """What the literature reports, by the columns REPORTED; a number that could not be read is called unknown."""
+    numbers = ["unknown" if entry["value"] is None else entry["value"] for entry in study.reported]
     return [
-        {"variant": e["variant"], "metric": e["metric"], "reported": "unknown" if e["value"] is None else e["value"],
-         "source": e["source"]}
-        for e in study.reported
-    ]  # fmt: skip
+        {"variant": entry["variant"], "metric": name_of(entry["metric"]), "reported": number, "source": entry["source"]}
+        for entry, number in zip(study.reported, numbers, strict=True)
+    ]
 
 
 def _reported(study: Study) -> str:
@@ -159,13 +186,13 @@ PREDICTED = ["metric", "rank correlation", "95 % interval"]
 def predictions(predicted: Mapping[str, tuple[float, float, float]]) -> list[dict[str, str]]:
     """The rank correlation of each image metric with the gain, in words, by the columns PREDICTED."""
     return [
-        {"metric": name, "rank correlation": f"{rho:+.2f}", "95 % interval": f"{low:+.2f} to {high:+.2f}"}
+        {"metric": name_of(name), "rank correlation": f"{rho:+.2f}", "95 % interval": f"{low:+.2f} to {high:+.2f}"}
         for name, (rho, low, high) in predicted.items()
     ]
 
 
-def _predicted(study: Study, predicted: Mapping[str, tuple[float, float, float]]) -> str:
+def _predicted(study: Study, predicted: Sequence[Mapping[str, str]]) -> str:
     """Whether an image metric orders a seed's experiments as their gain does."""
-    lead = f"Does an image metric predict the gain in {study.metrics[0]} accuracy? Spearman's rho over a seed's "
+    lead = f"Does an image metric predict the gain in {name_of(study.metrics[0])}? Spearman's rho over a seed's "
     lead += "experiments, its mean over seeds with Student's interval; it says nothing of settings that were not run:"
-    return f"{lead}\n\n" + markdown_table(predictions(predicted), PREDICTED)
+    return f"{lead}\n\n" + markdown_table(predicted, PREDICTED)

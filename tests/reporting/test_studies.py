@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from src.reporting.blocks import Fold, Picture, Table
 from src.reporting.report_writer import page
@@ -44,12 +44,13 @@ def test_a_study_with_results_is_told_with_its_table_and_verdict(studied, tmp_pa
     assert isinstance(fold, Fold) and fold.title == "What is told"
     question, table, differences, verdict, reported = fold.blocks
     assert question == "Does the image help?"
-    assert isinstance(table, Table) and "seeds 1 to 2" in table.caption
+    assert isinstance(table, Table) and "n = 2 seeds (1 to 2)" in table.caption
     assert [len(row) for row in table.rows] == [len(table.columns)] * 2
     assert table.rows[1] == ["text + image", "76.5 ± 6.4", "2.5 ± 0.0"]
-    assert differences.rows == [["text + image - text", "+25.0 ± 0.0", "+0.0 ± 0.0"]]
-    assert verdict == "Text + image against text: more few (+25.0 ± 0.0)."
-    assert reported.rows == [["text", "few", "unknown", "a paper"]]
+    assert differences.columns == ["difference", "few-shot accuracy, points", "FID"]
+    assert differences.rows == [["text + image less text", "+25.0 ± 0.0", "+0.0 ± 0.0"]]
+    assert verdict == "Text + image against text: few-shot accuracy higher by 25.0 ± 0.0 points."
+    assert reported.rows == [["text", "few-shot accuracy", "unknown", "a paper"]]
 
 
 def test_a_seed_that_is_missing_is_not_measured(studied, tmp_path):
@@ -82,8 +83,10 @@ def test_a_studys_figures_stand_below_its_table_and_a_damaged_one_is_told(studie
     (studied / "metrics/studies/told-usefulness.png").write_bytes(b"cut")
     (fold,) = studies(made.report_of(studied, tmp_path))
     (picture,) = [block for block in fold.blocks if isinstance(block, Picture)]
-    assert picture.size == (30, 20) and "few, fid" in picture.alt
-    assert fold.blocks[-1] == "The figure told-usefulness.png of this revision is damaged."
+    assert (
+        picture.size == (30, 20) and "differences in few-shot accuracy with 95 % intervals, n = 2 seeds" in picture.alt
+    )
+    assert fold.blocks[-1] == "The picture told-usefulness.png of this revision is damaged."
 
 
 def test_studies_of_other_data_are_not_told(studied, tmp_path):
@@ -95,11 +98,13 @@ def test_without_studies_there_is_no_such_section(healthy, tmp_path):
     assert studies(made.report_of(healthy, tmp_path)) is None
 
 
-def test_a_studys_pictures_are_named_after_its_variants(studied, tmp_path):
-    note = PngImagePlugin.PngInfo()
-    note.add_text("Title", "text + image")
+def test_a_studys_pictures_stand_in_its_section_named_after_its_variants(studied, tmp_path):
     folder = studied / "metrics/studies/told/sheets"
     folder.mkdir(parents=True)
-    Image.new("RGB", (8, 8)).save(folder / "01_text_image.png", pnginfo=note)
-    pictures = next(section for section in made.report_of(studied, tmp_path).sections if section.name == "pictures")
-    assert "Images of told: text + image" in [picture.title for picture in pictures.blocks[0].blocks]
+    for name in ("01_text_image", "gone"):
+        Image.new("RGB", (8, 8)).save(folder / f"{name}.png")
+    report = made.report_of(studied, tmp_path)
+    titles = [block.title for block in studies(report)[0].blocks if isinstance(block, Picture)]
+    assert titles == ["Images of text + image, the rarest classes", "Images of gone, the rarest classes"]
+    (contact_sheets,) = (section for section in report.sections if section.name == "pictures")
+    assert not any("text" in picture.name for picture in contact_sheets.blocks[0].blocks)

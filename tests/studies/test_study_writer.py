@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from src.studies import study_writer
 from src.studies.experiments import experiment_of
 from src.studies.origin import Origin
 from src.studies.results import sheet
-from src.studies.study_writer import index, shown_as_older, write_index, write_sheets, write_study
+from src.studies.study_writer import index, shown_as_older, write_again, write_index, write_sheets, write_study
 from src.versions.import_closure import ROOT
 from tests.reporting.made import commit, git
 from tests.studies.test_study_files import written
@@ -30,8 +31,20 @@ def test_a_study_leaves_its_table_rows_and_figures(tmp_path):
         "x-usefulness.csv", "x-usefulness.png", "x.csv", "x.md", "x.png",
     ]  # fmt: skip
     text = (tmp_path / "x.md").read_text()
-    assert "| fid | -1.00 | -1.00 to -1.00 |" in text
+    assert "| FID | -1.00 | -1.00 to -1.00 |" in text
     assert "](x.png)" in text and "](x-usefulness.png)" in text
+
+
+def test_what_a_study_left_is_written_again_from_its_rows_alone(tmp_path):
+    origin = Origin(("1234567",), older=True, protocol=1)
+    write_study(STUDY, MEASURED, {}, ROWS, origin, tmp_path)
+    left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for name in ("x.md", "x.png"):
+        (tmp_path / name).unlink()
+    write_again(STUDY, {"1234567": 1}, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == left
+    write_again(replace(STUDY, name="never_run"), {}, tmp_path)
+    assert len(list(tmp_path.iterdir())) == len(left)
 
 
 def test_too_few_experiments_make_no_figure_of_usefulness(tmp_path):
@@ -78,10 +91,10 @@ def test_the_index_names_every_study_with_results_and_its_verdict(tmp_path):
     page.write_text("".join(mark.format("studies") for mark in MARKS))
     write_index(tmp_path, tmp_path / "studies", page)
     text = (tmp_path / "README.md").read_text()
-    assert "| [T](first.md) | Q? | b over a: **+25.0 ± 0.0 few** |" in text and text.endswith(
+    assert "| [T](first.md) | Q? | b over a: **few-shot accuracy +25.0 ± 0.0** |" in text and text.endswith(
         "Not run yet: second ([before there were studies](../history/old.md)).\n"
     )
-    assert "| [T](../first.md) | Q? | b over a: **+25.0 ± 0.0 few** |" in page.read_text()
+    assert "| [T](../first.md) | Q? | b over a: **few-shot accuracy +25.0 ± 0.0** |" in page.read_text()
 
 
 def test_the_index_says_what_is_missing_and_leads_to_a_diagnosis(tmp_path):
@@ -113,7 +126,7 @@ def test_the_index_names_the_commits_of_rows_of_older_code(tmp_path):
     measured = {name: {seed: {"few": value} for seed in (1, 2, 3)} for name, value in few.items()}
     for origin, ending in ((Origin(("1234567",), True), "<br>rows of older code: 1234567"), (Origin(("1234567",)), "")):
         write_study(study, measured, {}, [], origin, tmp_path)
-        assert f"**+25.0 ± 0.0 few**{ending} |\n" in index(tmp_path, tmp_path / "studies")
+        assert f"**few-shot accuracy +25.0 ± 0.0**{ending} |\n" in index(tmp_path, tmp_path / "studies")
         assert shown_as_older(study, tmp_path) == origin.older
     assert not shown_as_older(study, tmp_path / "elsewhere")
 

@@ -6,11 +6,11 @@ import pytest
 from scipy import stats
 
 from src.runtime.files import write_csv
-from src.studies.figures import by_variant
+from src.studies.figures import by_variant, paired_differences
 from src.studies.origin import Origin, of_one_code
 from src.studies.study import Study, Variant
 from src.studies.summary import absent, brief, cell, difference, pairs, verdict
-from src.studies.tables import differences, markdown, older_commits, read_rows, rows
+from src.studies.tables import differences, markdown, older_commits, predictions, read_rows, rows
 
 STUDY = Study(
     name="x", title="Title", question="Question?", against="none", seeds=(1, 2, 3), metrics=("few", "fid"),
@@ -40,16 +40,16 @@ def test_a_missing_seed_leaves_the_cell_empty_instead_of_averaging_the_rest():
 
 def test_the_verdict_says_what_cannot_be_told_from_zero():
     noisy = {**MEASURED, "more": {s: {"few": v, "fid": 3.0} for s, v in zip((1, 2, 3), (0.4, 0.7, 0.75), strict=True)}}
-    assert verdict(STUDY, MEASURED) == ["more against none: more few (+11.0 ± 2.5)"]
-    assert verdict(STUDY, noisy) == ["more against none: no difference beyond chance in few"]
+    assert verdict(STUDY, MEASURED) == ["more against none: few-shot accuracy higher by 11.0 ± 2.5 points"]
+    assert verdict(STUDY, noisy) == ["more against none: no difference beyond chance in few-shot accuracy"]
 
 
 def test_in_brief_what_holds_is_bold():
     noisy = {**MEASURED, "more": {1: {"few": 0.30}, 2: {"few": 0.61}, 3: {"few": 0.50}}}
-    assert brief(STUDY, MEASURED) == "more over none: **+11.0 ± 2.5 few**"
+    assert brief(STUDY, MEASURED) == "more over none: **few-shot accuracy +11.0 ± 2.5**"
     assert "**" not in brief(STUDY, noisy)
     both = replace(STUDY, judged=("few", "fid"))
-    assert brief(both, MEASURED) == "more over none: **+11.0 ± 2.5 few**, **+1.0 ± 0.0 fid**"
+    assert brief(both, MEASURED) == "more over none: **few-shot accuracy +11.0 ± 2.5**, **FID +1.0 ± 0.0**"
 
 
 def test_why_a_study_does_not_ask_for_usefulness_is_said():
@@ -65,11 +65,11 @@ def test_experiments_without_any_result_are_counted():
 
 def test_the_table_names_sources_unknown_numbers_and_failures():
     text = markdown(STUDY, MEASURED, {"more, seed 2": "the disk is full"})
-    assert "| more | few | unknown | paper |" in text and "- more, seed 2: the disk is full" in text
+    assert "| more | few-shot accuracy | unknown | paper |" in text and "- more, seed 2: the disk is full" in text
     assert "+11.0 ± 2.5" in text and "seeds (1 to 3)" in text
     assert "rank correlation" not in text
-    text = markdown(STUDY, MEASURED, {}, {"fid": (-0.5, -0.75, 0.125)})
-    assert "gain in few accuracy" in text and "| fid | -0.50 | -0.75 to +0.12 |" in text
+    text = markdown(STUDY, MEASURED, {}, predictions({"fid": (-0.5, -0.75, 0.125)}))
+    assert "gain in few-shot accuracy" in text and "| FID | -0.50 | -0.75 to +0.12 |" in text
     assert rows(STUDY, MEASURED)[4] == {"variant": "more", "seed": 2, "code": "", "few": 0.7, "fid": 3.0}
 
 
@@ -82,18 +82,19 @@ def test_a_study_written_as_rows_is_read_back_as_it_was(tmp_path):
 
 
 def test_the_figure_is_a_png_of_repeatable_bytes():
-    assert by_variant(STUDY, MEASURED)[:4] == b"\x89PNG" and by_variant(STUDY, MEASURED) == by_variant(STUDY, MEASURED)
+    for figure in (by_variant, paired_differences):
+        assert figure(STUDY, MEASURED)[:4] == b"\x89PNG" and figure(STUDY, MEASURED) == figure(STUDY, MEASURED)
 
 
 def test_words_hold_together_over_all_comparisons_of_a_study():
     """What passes for an effect alone may be the luckiest of twenty."""
     gained = {seed: {"few": value["few"] + gain, "fid": 2.0}
               for (seed, value), gain in zip(MEASURED["none"].items(), (0.02, 0.022, 0.025), strict=True)}  # fmt: skip
-    assert ": more few (" in verdict(STUDY, {**MEASURED, "more": gained})[0]
+    assert ": few-shot accuracy higher by " in verdict(STUDY, {**MEASURED, "more": gained})[0]
     names = [f"v{k}" for k in range(20)]
     many = replace(STUDY, variants=(STUDY.variants[0], *(Variant(name, {}, "guided", ("none",)) for name in names)))
     measured = {**dict.fromkeys(("none", *names), MEASURED["none"]), "v0": gained}
-    assert verdict(many, measured)[0].endswith("no difference beyond chance in few")
+    assert verdict(many, measured)[0].endswith("no difference beyond chance in few-shot accuracy")
 
 
 def test_several_metrics_that_a_study_is_judged_by_are_tested_together():
@@ -104,9 +105,9 @@ def test_several_metrics_that_a_study_is_judged_by_are_tested_together():
     measured = {**MEASURED, "more": gained}
     p = difference(STUDY, measured, ("more", "none"), "few").p
     assert 0.0125 < p < 0.025
-    assert "more few" in verdict(replace(STUDY, judged=("few", "fid")), measured)[0]
+    assert "few-shot accuracy higher" in verdict(replace(STUDY, judged=("few", "fid")), measured)[0]
     four = replace(STUDY, variants=(*STUDY.variants, Variant("even", {}, "guided", ("none",))), judged=("few", "fid"))
-    assert verdict(four, {**measured, "even": MEASURED["none"]})[0].endswith("beyond chance in few, fid")
+    assert verdict(four, {**measured, "even": MEASURED["none"]})[0].endswith("beyond chance in few-shot accuracy, FID")
 
 
 def test_a_variant_named_like_a_list_is_no_list(tmp_path):
@@ -117,20 +118,21 @@ def test_a_variant_named_like_a_list_is_no_list(tmp_path):
 
 def test_a_single_seed_has_neither_differences_nor_a_verdict():
     text = markdown(replace(STUDY, seeds=(1,)), MEASURED, {})
-    assert "One seed (1)" in text and "In words" not in text and "Paired" not in text
+    assert "Measured, seed 1" in text and "In words" not in text and "Paired" not in text
 
 
 def test_differences_are_told_for_every_metric_against_each_variants_own():
     chain = (*STUDY.variants, Variant("most", {}, "guided", ("more",)))
     found = differences(replace(STUDY, variants=chain), {**MEASURED, "most": MEASURED["more"]})
-    assert [row["difference"] for row in found] == ["more - none", "most - more"]
-    assert found[0]["fid"] == "+1.0 ± 0.0" and found[1]["few"] == "+0.0 ± 0.0"
+    assert [row["difference"] for row in found] == ["more less none", "most less more"]
+    assert found[0]["FID"] == "+1.0 ± 0.0" and found[1]["few-shot accuracy, points"] == "+0.0 ± 0.0"
 
 
 def test_a_variant_can_be_compared_with_several():
     both = Variant("most", {}, "guided", ("none", "more"))
     study, measured = replace(STUDY, variants=(*STUDY.variants, both)), {**MEASURED, "most": MEASURED["more"]}
-    assert [row["difference"] for row in differences(study, measured)] == ["more - none", "most - none", "most - more"]
+    names = [row["difference"] for row in differences(study, measured)]
+    assert names == ["more less none", "most less none", "most less more"]
     assert [line.partition(":")[0] for line in verdict(study, measured)] == [
         "more against none", "most against none", "most against more",
     ]  # fmt: skip
@@ -139,10 +141,10 @@ def test_a_variant_can_be_compared_with_several():
 def test_rows_of_older_code_say_so_on_the_page_and_in_the_csv(tmp_path):
     older, today = Origin(("1234567",), older=True, protocol=1), Origin(("1234567", "89abcde"))
     assert "# Title\n\nRows of older code, under protocol 1: commit 1234567, not current.\n" in markdown(
-        STUDY, MEASURED, {}, None, older
+        STUDY, MEASURED, {}, (), older
     )
     assert "# Title\n\nMade by the code of commits 1234567, 89abcde, under protocol 2.\n" in markdown(
-        STUDY, MEASURED, {}, None, today
+        STUDY, MEASURED, {}, (), today
     )
     for origin, commits in ((older, "1234567"), (today, None), (Origin(), None)):
         write_csv(tmp_path / "x.csv", rows(STUDY, {"none": MEASURED["none"]}, origin))
@@ -159,5 +161,5 @@ def test_rows_of_one_code_are_todays_or_else_those_of_which_there_are_most():
 
 
 def test_accuracies_of_the_validation_split_are_called_that():
-    assert "; accuracies of the validation split and" in markdown(replace(STUDY, split="val"), MEASURED, {})
-    assert "; accuracies and" in markdown(STUDY, MEASURED, {})
+    assert "; accuracies on the validation split" in markdown(replace(STUDY, split="val"), MEASURED, {})
+    assert "; accuracies on the test split" in markdown(STUDY, MEASURED, {})

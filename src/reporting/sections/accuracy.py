@@ -7,7 +7,16 @@ from src.evaluation.fairness import DIFFERENCES
 from src.reporting.blocks import ArmRows, Block, Figure, Fold, Side, Table, Tile, by_arm, columns_of
 from src.reporting.charts import bars, dots
 from src.reporting.gains import gains, main_arm
-from src.reporting.measures import ADJECTIVE, accuracies, bound_of, label, main_measure, overall_metrics
+from src.reporting.measures import (
+    ADJECTIVE,
+    above_chance,
+    accuracies,
+    bound_of,
+    feature_space,
+    label,
+    main_measure,
+    overall_metrics,
+)
 from src.reporting.run_results import Run, dig
 from src.reporting.wording import MISSING, listed, number, percent, points, title, with_titles
 from src.settings.arms import BASE, BOUND
@@ -30,11 +39,18 @@ def tiles(run: Run) -> list[Tile]:
     if bound is not None:
         numbers.append(Tile(f"{title(BOUND)}, {ADJECTIVE[main]}", percent(bound), "what balancing could reach"))
     fid, rival = (overall_metrics(run.quality, other).get("fid") for other in (arm, "synaug"))
-    if fid is not None:
+    if fid is not None and not _unjudged(run, arm):
         alone = rival is None or arm == "synaug"
         beside = "lower is closer to real" if alone else f"{title('synaug')} {number(rival, 1)}; lower is better"
         numbers.append(Tile(f"{name}, FID", number(fid, 1), beside))
     return numbers
+
+
+def _unjudged(run: Run, arm: str) -> bool:
+    """Whether the features are those of a classifier that knows little itself: no number to see first."""
+    accuracy, classes = dig(run.accuracy, BOUND, "overall"), len(run.train_counts)
+    weak = accuracy is None or classes < 2 or accuracy < above_chance(classes)
+    return weak and feature_space(run.quality, arm) == "reference_classifier"
 
 
 def result(run: Run) -> list[Block]:

@@ -25,6 +25,9 @@ def differences(run: Run, other: Run) -> list[Block]:
             other.accuracy, other.quality, other.curves, other.params, other.validation, improved(other)
         )
     ]
+    results = [(side.accuracy, side.quality, side.curves, side.validation) for side in (run, other)]
+    if results[0] == results[1] and run.params == other.params:
+        return [f"Compared with {there.name}{commit}: nothing changed, in parameters or results."]
     blocks = [
         f"Compared with {there.name}{commit}.",
         different_parameters("Parameters that differ", ("parameter", "here", "there"), run.params, other.params),

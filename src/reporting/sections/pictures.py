@@ -1,4 +1,6 @@
-"""The report's pictures: contact sheets of the real images, of each arm's, and of what else is kept."""
+"""The report's pictures: contact sheets of the real images, of each arm's, and of what else a run keeps."""
+
+from pathlib import Path
 
 from PIL import Image
 
@@ -23,14 +25,15 @@ def _picture(run: Run, name: str) -> Picture:
         "guided": f"guided synthetic images{_conditions(run)}",
         GENERATOR_SHEET: "images of the shipped generator under its conditions, by style",
     }
-    path = run.sheets[name]
-    with Image.open(path, formats=["PNG"]) as image:
-        size, heading = image.size, image.info.get("Title")
-    sheet = f"{name.partition('/')[0]}: {heading}" if heading else name.replace("/", ", ")
-    content = contents.get(name, f"images of {sheet.replace('_', ' ')}")
+    content = contents.get(name, f"images of {name.replace('_', ' ')}")
     rows = "a row for each class shown" if name in FIRST_SHEETS else "each row with its name at the left"
-    alt = f"Contact sheet of {content}, {rows}."
-    return Picture(name.replace("/", "-"), capitalised(content), alt, path, size)
+    return picture(run.sheets[name], name, content, f"Contact sheet of {content}, {rows}.")
+
+
+def picture(path: Path, name: str, title: str, alt: str) -> Picture:
+    """A PNG as it is. OSError for one that cannot be read."""
+    with Image.open(path, formats=["PNG"]) as image:
+        return Picture(name, capitalised(title), alt, path, image.size)
 
 
 def _conditions(run: Run) -> str:

@@ -5,19 +5,26 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from PIL import Image
-
-from src.reporting.blocks import Block, Fold, Picture, Table
+from src.reporting.blocks import Block, Fold, Table
 from src.reporting.run_results import Run, dig
+from src.reporting.sections.pictures import picture
 from src.reporting.wording import MISSING, capitalised
 from src.runtime.errors import InputError
 from src.runtime.files import read_bytes
 from src.studies import tables
 from src.studies.study import Study
 from src.studies.study_files import BENCHMARK, known_studies, read_study
-from src.studies.summary import absent, difference, verdict
+from src.studies.summary import absent, difference, name_of, verdict
 
-EVIDENCE, EVIDENCE_BASE, UNGUIDED = "evidence", "base, cross-entropy", "text + image + dropout"
+EVIDENCE, UNGUIDED = "evidence", "text + image + dropout"
+# What a run's guided images must beat to be worth their cost: the variants of the study, with their names here.
+RIVALS = {
+    "base, cross-entropy": "no synthetic images",
+    "base, balanced softmax": "balanced softmax without any",
+    "SYNAuG": "SYNAuG's",
+    "text": "those from text alone",
+    UNGUIDED: "the same without feedback",
+}
 # The variant of the study of evidence that has the feedback of each name in params.yaml.
 LIKE = {"none": UNGUIDED, "loss": "+ loss feedback", "entropy": "+ entropy feedback", "hardness": "+ hardness feedback"}
 
@@ -35,7 +42,7 @@ def studies(run: Run) -> list[Block]:
 
 
 def over_seeds(run: Run) -> str | None:
-    """What feedback like the run's gains over many seeds, and its own part in it; None for other data or results."""
+    """What images with feedback like the run's gain over many seeds, by rival; None for other data or results."""
     folder, arm = run.revision.folder, LIKE.get(str(dig(run.params, "feedback")))
     try:
         study = read_study(EVIDENCE, folder / "studies")
@@ -45,12 +52,13 @@ def over_seeds(run: Run) -> str | None:
     if arm is None or not _about_this(study, run):
         return None
     few = study.metrics[0]
-    gain, part = (difference(study, measured, (arm, other), few) for other in (EVIDENCE_BASE, UNGUIDED))
-    if gain is None:
+    gains = {name: difference(study, measured, (arm, other), few) for other, name in RIVALS.items() if other != arm}
+    texts = [f"{gain.size} over {name}" for name, gain in gains.items() if gain]
+    if not texts:
         return None
     text = f"Over {len(study.seeds)} other seeds ({study.seeds[0]} to {study.seeds[-1]}), guided images with the "
-    text += f"default's settings and this feedback gain {gain.size} points ({few}-shot)"
-    return text + (f", of which the feedback {part.size}." if part and arm != UNGUIDED else ".")
+    text += "default's settings and this feedback gain, in "
+    return f"{text}points of {name_of(few)}: {', '.join(texts)}."
 
 
 def _about_this(study: Study, run: Run) -> bool:
@@ -69,9 +77,7 @@ def _study(name: str, path: Path, files: Path, paper: bool, run: Run) -> Block |
     if not _about_this(study, run):
         return None
     rows = [tables.shown(study, measured, variant) for variant in study.variants]
-    first, last = study.seeds[0], study.seeds[-1]
-    caption = f"Mean \u00b1 95 % interval, seeds {first} to {last}" if first != last else f"Measured, seed {first}"
-    blocks: list[Block] = [study.question, Table(caption, tables.columns(study), _cells(rows))]
+    blocks: list[Block] = [study.question, Table(tables.caption(study), tables.columns(study), _cells(rows))]
     if missing := absent(study, measured):
         blocks.append(f"{missing}; metrics/studies says of each why.")
     if differences := tables.differences(study, measured):
@@ -81,7 +87,7 @@ def _study(name: str, path: Path, files: Path, paper: bool, run: Run) -> Block |
     if study.reported:
         reported = _cells(tables.reported(study))
         blocks.append(Table("Reported elsewhere, on other data", tables.REPORTED, reported, words=True))
-    return Fold(study.title, [*blocks, *_usefulness(study, path.parent), *_figures(study, path.parent)])
+    return Fold(study.title, [*blocks, *_usefulness(study, path.parent), *_pictures(study, path.parent)])
 
 
 def _usefulness(study: Study, results: Path) -> list[Block]:
@@ -92,24 +98,32 @@ def _usefulness(study: Study, results: Path) -> list[Block]:
     content = csv.DictReader(io.StringIO(read_bytes(file).decode("utf-8", "replace")))
     if list(content.fieldnames or ()) != tables.PREDICTED:
         return [f"What image metrics tell of the gain in the study {study.name} cannot be read."]
-    caption = f"Does an image metric order a seed's experiments as their gain in {study.metrics[0]} accuracy does?"
+    caption = f"Does an image metric order a seed's experiments as their gain in {name_of(study.metrics[0])} does?"
     return [Table(caption, tables.PREDICTED, [[str(cell) for cell in row.values()] for row in content])]
 
 
-def _figures(study: Study, results: Path) -> list[Block]:
-    """The study's PNGs, as far as they are there; their numbers stand in the tables."""
+def _pictures(study: Study, results: Path) -> list[Block]:
+    """The study's figures, whose numbers stand in the tables, and the top of its variants' contact sheets."""
+    sheets = sorted((results / study.name / "sheets").glob("*.png"))
+    shown = [(results / f"{study.name}{ending}.png", title) for ending, title in tables.figures(study).items()]
+    shown += [(path, f"Images of {_variant(study, path)}, the rarest classes") for path in sheets]
     blocks: list[Block] = []
-    for ending, title in tables.figures(study).items():
-        file = results / f"{study.name}{ending}.png"
+    for path, title in shown:
+        alt = f"{title}." if path in sheets else f"{title}; the numbers stand in the tables."
         try:
-            with Image.open(file, formats=["PNG"]) as image:
-                alt = f"{title}; the numbers stand in the tables."
-                blocks.append(Picture(f"study-{study.name}{ending}", title, alt, file, image.size))
+            blocks.append(picture(path, f"study-{study.name}-{path.stem}", title, alt))
         except FileNotFoundError:
             continue
         except OSError:
-            blocks.append(f"The figure {file.name} of this revision is damaged.")
+            blocks.append(f"The picture {path.name} of this revision is damaged.")
     return blocks
+
+
+def _variant(study: Study, sheet: Path) -> str:
+    """Whose contact sheet it is: its name begins with the variant's place."""
+    place = sheet.stem.partition("_")[0]
+    known = place.isdecimal() and int(place) < len(study.variants)
+    return study.variants[int(place)].name if known else sheet.stem
 
 
 def _cells(rows: Sequence[Mapping[str, object]]) -> list[list[str]]:
