@@ -43,8 +43,8 @@ def test_gains_over_seeds_are_told_with_their_intervals(healthy, tmp_path):
     made.write_evidence(healthy)
     words = next(words for words in made.report_of(healthy, tmp_path).about if words.startswith("Over 10 other seeds"))
     assert words.endswith(
-        "feedback gain, in points of few-shot accuracy: +20.1 \u00b1 0.1 over no synthetic images, +10.9 \u00b1 0.2 over "
-        "balanced softmax without any, -4.9 \u00b1 0.1 over the same without feedback."
+        "feedback gain, in points of few-shot accuracy: +20.1 ± 0.1 over no synthetic images, +10.9 ± 0.2 over "
+        "balanced softmax without any, -4.9 ± 0.1 over the same without feedback."
     )
 
 
