@@ -10,6 +10,7 @@ from src.versions.import_closure import ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ACTIVATE = "source .venv/bin/activate"
 OURS = re.compile(r"(^|`|\| )([A-Z_]+=\S+ )*(dvc|python) ", re.MULTILINE)  # commands that the environment has
+INTERVAL = re.compile(r"\d+\.\d+ ± \d+\.\d+")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -25,3 +26,10 @@ def test_an_environment_that_a_listing_makes_is_entered_before_it_is_used(page: 
         _, made, after = listing.partition("make env")
         used = OURS.search(after) if made else None
         assert used is None or ACTIVATE in after[: used.start()], listing
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/studies.md"])
+def test_every_interval_that_a_page_states_stands_in_a_table_that_a_command_made(page: str) -> None:
+    known = {number for table in (ROOT / "metrics").rglob("*.md") for number in INTERVAL.findall(table.read_text())}
+    stated = INTERVAL.findall((ROOT / page).read_text())
+    assert len(stated) > 20 and not set(stated) - known
