@@ -21,10 +21,11 @@ from src.studies.study import Study
 from src.studies.study_files import FOLDER as STUDIES
 from src.studies.study_files import every_study, known_studies, read_study
 from src.studies.summary import Measured, absent, brief, compares
-from src.studies.tables import markdown, older_commits, origin_of, predictions, read_rows, rows
+from src.studies.tables import caption, markdown, numbers, older_commits, origin_of, predictions, read_rows, rows
 from src.studies.usefulness import correlations, points
 
 FOLDER, PAGE = Path("metrics/studies"), Path("docs/studies.md")
+RESULTS = Path("docs/results.md")  # shows a study's tables between marks of its name
 DIAGNOSIS = "diagnosis.md"  # of a study about the diagnosis itself, kept by `benchmarks.planted`
 CLASSES = 4  # of a variant's picture: the rarest ones
 
@@ -69,6 +70,9 @@ def _write_page(
     atomic_write(folder / f"{study.name}.md", markdown(study, measured, failures, predicted, origin).encode())
     drawn = paired_differences if compares(study) else by_variant
     atomic_write(folder / f"{study.name}.png", drawn(study, measured))
+    if RESULTS.exists() and MARKS[0].format(study.name) in RESULTS.read_text():
+        said = f"{origin.sentence} {caption(study)}.\n\n".lstrip()
+        write_between(RESULTS, said + numbers(study, measured), study.name)
 
 
 def write_sheets(study: Study, experiments: Mapping[str, Experiment], folder: Path = FOLDER) -> None:

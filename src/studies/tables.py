@@ -42,8 +42,7 @@ def markdown(
         f"Note: {study.note}.\n" if study.note else "",
         f"Before there were studies: [{study.history}](../history/{study.history}).\n" if study.history else "",
         f"{caption(study)}.\n",
-        markdown_table([shown(study, measured, variant) for variant in study.variants], columns(study)),
-        _differences(study, measured),
+        numbers(study, measured),
         _figure(study, ""),
         _reported(study),
         _in_words(study, measured),
@@ -55,6 +54,14 @@ def markdown(
     if failures:
         text.append("\n".join(["Failed:", *(f"- {name}: {why}" for name, why in sorted(failures.items()))]) + "\n")
     return "\n".join(part for part in text if part)
+
+
+def numbers(study: Study, measured: Measured) -> str:
+    """The table of all variants, and of their differences if there are any."""
+    table = markdown_table([shown(study, measured, variant) for variant in study.variants], columns(study))
+    compared = differences(study, measured)
+    lead = "\nPaired by seed, each interval at 95 % by itself:\n\n"
+    return table + (lead + markdown_table(compared, difference_columns(study)) if compared else "")
 
 
 def caption(study: Study) -> str:
@@ -143,12 +150,6 @@ def differences(study: Study, measured: Measured) -> list[dict[str, Any]]:
             sizes = {heading(metric, POINTS): d and d.size for metric, d in found.items()}
             table.append({"difference": " less ".join(pair), **sizes})
     return table
-
-
-def _differences(study: Study, measured: Measured) -> str:
-    table = differences(study, measured)
-    lead = "Paired by seed, each interval at 95 % by itself:\n\n"
-    return lead + markdown_table(table, difference_columns(study)) if table else ""
 
 
 def _in_words(study: Study, measured: Measured) -> str:
