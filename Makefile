@@ -88,6 +88,7 @@ benchmarks: env ## measure sampling and metrics on this machine (half an hour, l
 	$(BIN)/python -m benchmarks.planning --out benchmarks/results/planning.json
 	$(BIN)/python -m benchmarks.shards --out benchmarks/results/shards.json
 	$(BIN)/python -m benchmarks.counted --out benchmarks/results/counted.json
+	$(BIN)/python -m benchmarks.false_alarms --out benchmarks/results/false_alarms.json
 	$(BIN)/python -m benchmarks.plot
 
 improvement: env ## write metrics/improvement.md: what balancing improved, class by class, and what is beyond noise

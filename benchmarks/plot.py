@@ -1,4 +1,5 @@
-"""The benchmarks' results as pictures: levers, guided against unguided, growth of sampling; metrics beside libraries.
+"""The benchmarks' results as pictures: levers, guided against unguided, growth of sampling; metrics beside
+libraries; false alarms of intervals.
 
 python -m benchmarks.plot
 """
@@ -75,9 +76,26 @@ def metrics(report: dict[str, Any]) -> None:
     _save(figure, report, "Metrics", "metrics.png")
 
 
+def false_alarms(report: dict[str, Any]) -> None:
+    measures = list(dict.fromkeys(row["measure"] for row in report["rows"]))
+    figure, axes = plt.subplots(1, len(measures), figsize=(13, 4), layout="constrained", sharey=True)
+    for axis, measure in zip(axes, measures, strict=True):
+        rows = [row for row in report["rows"] if row["measure"] == measure]
+        names = {f"{row['test images']}, {row['interval']}": 100 * row["false alarms"] for row in rows}
+        _bars(axis, names, f"{measure}: equally good classifiers called different", "% of test sets")
+        axis.axvline(5, color="0.4")
+    _save(
+        figure,
+        report,
+        f"False alarms by test images of each class, {report['tests']} test sets each,",
+        "false_alarms.png",
+    )
+
+
 def main() -> None:
     sampling(read_json(RESULTS / "sampling.json"))
     metrics(read_json(RESULTS / "metrics.json"))
+    false_alarms(read_json(RESULTS / "false_alarms.json"))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.false_alarms import DESIGNS, DRAWS, MEASURES, TESTS, alarms
 from src.evaluation import paired_tests
 from src.evaluation.paired_tests import changes_needed, holm, interval, outcomes, p_value, posterior_interval
 
@@ -94,17 +95,9 @@ def test_an_interval_holds_what_was_observed_and_is_certain_of_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "images", [[12, 4, 2, *[1] * 16], [2] * 20, [60] * 10, [60, 40, 20, 10, 5, 3], [1] * 3], ids=str
-)
-@pytest.mark.parametrize("measure", [lambda a: a.mean(1), lambda a: a.min(1)], ids=["mean", "worst"])
-def test_equally_good_classifiers_differ_beyond_noise_in_at_most_5_per_cent_of_the_draws(images, measure, monkeypatch):
-    monkeypatch.setattr(paired_tests, "DRAWS", 400)  # ends of the interval are a little noisier, and it takes seconds
-    draw, alarms, tests = np.random.default_rng(0), 0, 2000
-    for number in range(tests):
-        right, agree = (0.5, 0.8, 0.3)[number % 3], (0.0, 0.3, 0.6)[number % 3]
-        changed = right * (1 - right) * (1 - agree)  # lost as often as gained
-        table = draw.multinomial(images, [right - changed, changed, changed, 1 - right - changed])
-        low, high = posterior_interval(table, measure, str(number))
-        alarms += low > 0 or high < 0
-    assert alarms / tests <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / tests)
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("design", DESIGNS)
+def test_equally_good_classifiers_differ_beyond_noise_in_at_most_5_per_cent_of_the_draws(design, measure, monkeypatch):
+    monkeypatch.setattr(paired_tests, "DRAWS", DRAWS)
+    found = alarms(DESIGNS[design], MEASURES[measure], posterior_interval)
+    assert found <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / TESTS)
