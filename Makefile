@@ -23,13 +23,14 @@ endef
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-env: .venv/.stamp ## create .venv with the locked requirements
+env: .venv/.stamp ## create .venv with the locked requirements; CPU=<address of PyTorch's index of CPU builds> for a small one
 
 .venv/.stamp: requirements.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 is found; install one, or say" \
 		"make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.txt
+	$(if $(CPU),grep -Ev '^(cuda|nvidia|triton)',cat) requirements.txt >.venv/requirements.txt
+	$(BIN)/pip install --quiet $(if $(CPU),--extra-index-url $(CPU)) --requirement .venv/requirements.txt
 	touch $@
 
 repro: env ## run the whole pipeline, as far as anything has changed
