@@ -19,7 +19,7 @@ from src.runtime.errors import InputError
 from src.runtime.files import parse_yaml, read_json, write_json
 from src.runtime.machine import processor
 from src.runtime.pipeline import read_lock
-from src.studies.fingerprint import code_digest
+from src.studies.fingerprint import code_digest, same_outputs
 from src.studies.origin import of_one_code
 from src.studies.results import Results
 from src.versions.git import file_at
@@ -95,7 +95,8 @@ def stages_that_differ(kept: Outs, here: Outs) -> dict[str, list[str]]:
 
 def spread() -> dict[str, float]:
     """SPREAD standard deviations of each number of the summary over the seeds of default runs in studies' rows."""
-    newest, _ = of_one_code(Results().of({}), code_digest())
+    results = Results()
+    newest, _ = of_one_code(results.of({}), code_digest(), same_outputs(results.codes()))
     arms = {prefix.rstrip("."): arm for arm, prefix in PREFIXES.items()} | {"bound": "all_real"}
     found = {}
     for name in committed(SUMMARY):

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from src.runtime.errors import InputError
 from src.settings.arms import SYNTHETIC
 from src.studies.experiments import Experiment, experiment_of
-from src.studies.fingerprint import code_digest, inputs_digest, made_by
+from src.studies.fingerprint import code_digest, inputs_digest, made_by, same_outputs
 from src.studies.origin import of_one_code
 from src.studies.results import Results, recorded
 from src.studies.running import Outcome
@@ -35,11 +35,12 @@ class Campaign:
         every = tqdm(self.experiments.values(), "what is there already", unit="experiment", delay=2, leave=False)
         self._inputs = {experiment.name: inputs_digest(experiment) for experiment in every}
         self._code = code_digest()
+        self._same = same_outputs(results.codes())
         self.failures: dict[str, str] = {}
         self._written: set[str] = set()
 
     def missing(self) -> list[Experiment]:
-        """The experiments that have no results from today's code and parameters, in the studies' order."""
+        """The experiments without results from these parameters and today's code, or of `same_outputs`."""
         return [experiment for experiment in self.experiments.values() if not self._finished(experiment)]
 
     def older(self) -> list[Experiment]:
@@ -102,7 +103,7 @@ class Campaign:
 
     def _finished(self, experiment: Experiment) -> bool:
         row = self._row(experiment)
-        return row is not None and row["code"] == self._code
+        return row is not None and row["code"] in {self._code, *self._same}
 
     def _rows(self, study: Study) -> dict[tuple[str, int], Mapping[str, Any]]:
         """The rows of the study's experiments, of whatever code, by variant and seed."""
@@ -117,13 +118,13 @@ class Campaign:
         return self._has_its_seeds(study) and all(e.name in self.failures or self._finished(e) for e in experiments)
 
     def _outdated(self, study: Study) -> bool:
-        _, origin = of_one_code(self._rows(study), self._code)
+        _, origin = of_one_code(self._rows(study), self._code, self._same)
         return self._has_its_seeds(study) and origin.older and not shown_as_older(study)
 
     def _write(self, study: Study) -> None:
         wanted = self.wanted[study.name]
         variants = {variant.name: variant for variant in study.variants}
-        rows, origin = of_one_code(self._rows(study), self._code)
+        rows, origin = of_one_code(self._rows(study), self._code, self._same)
         measured: dict[str, dict[int, dict[str, float | None]]] = {name: {} for name in variants}
         for (name, seed), row in rows.items():
             measured[name][seed] = values_of(row, variants[name].arm, study.split)

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from src.runtime.files import hash_tree, read_bytes, read_yaml
+from src.runtime.files import hash_tree, parse_yaml, read_bytes, read_yaml
 from src.runtime.pipeline import declared
 from src.settings.arms import ARMS
 from src.studies.experiments import Experiment, parameters_of, value_of, yaml_of
@@ -45,6 +45,19 @@ def inputs_digest(experiment: Experiment, root: Path = Path(".")) -> str:
 def code_digest(root: Path = Path(".")) -> str:
     """Names what the code of the stages does, as the work tree has it."""
     return _code_digest(lambda path: read_bytes(root / path), yaml_of(root / "dvc.yaml"))
+
+
+def same_outputs(commits: Mapping[str, str], root: Path = Path(".")) -> set[str]:
+    """Those of the codes of which the default run has the outputs that it has here, as `dvc.lock` says.
+
+    commits: one of each code, by its digest. None of them where `dvc.lock` is not of the code beside it.
+    """
+    if not commits:
+        return set()
+    pipeline = yaml_of(root / "dvc.yaml")
+    here = _default_outputs(lambda path: read_bytes(root / path) if (root / path).exists() else None, pipeline)
+    found = {code: _default_outputs(partial(file_at, root, commit), pipeline) for code, commit in commits.items()}
+    return {code for code, outputs in found.items() if outputs == here is not None}
 
 
 def made_by(experiment: Experiment, commit: str, code: str, root: Path = Path(".")) -> bool:
@@ -104,6 +117,19 @@ def _code_digest(read: Callable[[str], bytes | None], pipeline: Mapping[str, Any
     files = {path for stage in stages for path in stage["deps"] if path.endswith(".py")}
     meanings = {_meaning(content) for path in files if (content := read(path)) is not None}
     return _digest(sorted(meanings))
+
+
+def _default_outputs(read: Callable[[str], bytes | None], pipeline: Mapping[str, Any]) -> str | None:
+    """Names the outputs in dvc.lock; None if there is none, or the code that it names is not the code that is read."""
+    stages, outputs = deciding_stages(pipeline), dict[str, dict[str, str]]()
+    lock = parse_yaml(read("dvc.lock") or b"{}", "dvc.lock")
+    for name, entry in lock.get("stages", {}).items():
+        if name.partition("@")[0] in stages:
+            code = {dep["path"]: dep.get("md5") for dep in entry["deps"] if dep["path"].endswith(".py")}
+            if any(hashlib.md5(read(path) or b"").hexdigest() != md5 for path, md5 in code.items()):
+                return None
+            outputs[name] = {out["path"]: out.get("md5") for out in entry["outs"]}
+    return _digest(outputs) if outputs else None
 
 
 @cache

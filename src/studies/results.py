@@ -60,6 +60,10 @@ class Results:
         """Under which protocol the code of each commit made results, by its short hash."""
         return {row["commit"][:7]: row.get("protocol", 1) for row in self._rows.values()}
 
+    def codes(self) -> dict[str, str]:
+        """A commit of each code that made results under today's protocol, by the code's digest."""
+        return {row["code"]: row["commit"] for row in self._rows.values() if row.get("protocol", 1) == PROTOCOL}
+
     def add(self, outcome: Outcome, inputs: str, code: str) -> None:
         """Keep a finished experiment, at once and sorted by name. InputError if DVC keeps no results of it."""
         experiment, here = outcome.experiment, outcome.seconds is not None

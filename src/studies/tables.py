@@ -7,7 +7,7 @@ from typing import Any
 
 from src.evaluation.intervals import plus_minus
 from src.runtime.markdown import markdown_table
-from src.studies.origin import OLDER, PROTOCOL, UNKNOWN, Origin
+from src.studies.origin import CHANGED, OLDER, PROTOCOL, UNKNOWN, Origin
 from src.studies.study import VALIDATION, Study, Variant
 from src.studies.summary import (
     POINTS,
@@ -119,9 +119,11 @@ def older_commits(content: bytes) -> str | None:
 def origin_of(content: bytes, protocols: Mapping[str, int]) -> Origin:
     """Whose code made the rows of a study's CSV. protocols: of commits, by their short hashes."""
     labels = {row.get("code") or "" for row in csv.DictReader(io.StringIO(content.decode()))} - {""}
-    commits = sorted({commit for label in labels for commit in label.removesuffix(OLDER).split(", ")})
+    names = [label.removesuffix(OLDER).removesuffix(CHANGED) for label in labels]
+    commits = sorted({commit for name in names for commit in name.split(", ")})
     protocol = min((protocols.get(commit, PROTOCOL) for commit in commits), default=PROTOCOL)
-    return Origin(tuple(commits), any(label.endswith(OLDER) for label in labels), protocol)
+    older, changed = (any(label.endswith(mark) for label in labels) for mark in (OLDER, CHANGED))
+    return Origin(tuple(commits), older, protocol, changed)
 
 
 def columns(study: Study) -> list[str]:

@@ -1,12 +1,21 @@
 """What decides an experiment's numbers, and what does not: inputs and code, each told apart from all else."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from src.studies.experiments import Experiment
-from src.studies.fingerprint import MEASURES, code_digest, deciding_stages, inputs_digest, made_by, meaning
+from src.studies.fingerprint import (
+    MEASURES,
+    code_digest,
+    deciding_stages,
+    inputs_digest,
+    made_by,
+    meaning,
+    same_outputs,
+)
 from src.versions.import_closure import ROOT
 from tests.reporting.made import commit, git
 
@@ -162,3 +171,23 @@ def test_an_experiment_on_other_prompts_is_another(root):
     made = experimented(root)
     (root / "prompts/digits.yaml").write_text("another")
     assert not made_by(ONE, made, code_digest(root), root)
+
+
+def locked(root: Path, output: str) -> None:
+    """Write dvc.lock as DVC would after a run of the code that is there, with the contents of one output."""
+    deps = [{"path": name, "md5": hashlib.md5((root / name).read_bytes()).hexdigest()} for name in ("src/b.py",)]
+    entry = {"deps": deps, "outs": [{"path": "data/trained/guided", "md5": output}]}
+    (root / "dvc.lock").write_text(yaml.safe_dump({"stages": {"train@guided": entry}}))
+
+
+def test_code_of_which_the_default_run_has_the_same_outputs_stands_for_todays(root):
+    locked(root, "a" * 32)
+    before = commit(root, "a run")
+    (root / "src/b.py").write_text("this = 'the same, written otherwise'")
+    assert same_outputs({"old": before}, root) == set()  # dvc.lock is not of this code
+    locked(root, "a" * 32)
+    assert same_outputs({"old": before, "gone": "0" * 40}, root) == {"old"}
+    locked(root, "b" * 32)
+    assert same_outputs({"old": before}, root) == set()
+    (root / "dvc.lock").unlink()
+    assert same_outputs({"old": before}, root) == set()

@@ -10,7 +10,7 @@ from src.studies.figures import by_variant, paired_differences
 from src.studies.origin import Origin, of_one_code
 from src.studies.study import Study, Variant
 from src.studies.summary import absent, brief, cell, difference, pairs, verdict
-from src.studies.tables import differences, markdown, older_commits, predictions, read_rows, rows
+from src.studies.tables import differences, markdown, older_commits, origin_of, predictions, read_rows, rows
 
 STUDY = Study(
     name="x", title="Title", question="Question?", against="none", seeds=(1, 2, 3), metrics=("few", "fid"),
@@ -146,10 +146,13 @@ def test_rows_of_older_code_say_so_on_the_page_and_in_the_csv(tmp_path):
     assert "# Title\n\nMade by the code of commits 1234567, 89abcde, under protocol 2.\n" in markdown(
         STUDY, MEASURED, {}, (), today
     )
-    for origin, commits in ((older, "1234567"), (today, None), (Origin(), None)):
+    changed = Origin(("1234567",), changed=True)
+    assert "it has changed since, the default run's outputs have not.\n" in markdown(STUDY, MEASURED, {}, (), changed)
+    for origin, commits in ((older, "1234567"), (today, None), (changed, None), (Origin(), None)):
         write_csv(tmp_path / "x.csv", rows(STUDY, {"none": MEASURED["none"]}, origin))
         content = (tmp_path / "x.csv").read_bytes()
-        assert older_commits(content) == commits and read_rows(content)["none"] == MEASURED["none"]
+        assert older_commits(content) == commits and origin_of(content, {"1234567": origin.protocol}) == origin
+        assert read_rows(content)["none"] == MEASURED["none"]
 
 
 def test_rows_of_one_code_are_todays_or_else_those_of_which_there_are_most():
@@ -158,6 +161,8 @@ def test_rows_of_one_code_are_todays_or_else_those_of_which_there_are_most():
     assert of_one_code(table, "c") == ({3: table[3]}, Origin(("c000000",)))
     assert of_one_code(table, "d") == ({1: table[1], 2: table[2]}, Origin(("b000000",), older=True))
     assert of_one_code({}, "d") == ({}, Origin())
+    together = {0: table[0], 1: {**table[1], "code": "b"}}
+    assert of_one_code(together, "a", {"b"}) == (together, Origin(("a000000", "b000000"), changed=True))
 
 
 def test_accuracies_of_the_validation_split_are_called_that():
