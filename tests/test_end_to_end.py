@@ -30,6 +30,7 @@ from tests.micro import (
     dvc,
     outputs,
     results,
+    run,
     set_parameters,
 )
 
@@ -53,11 +54,25 @@ def lock(repository: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def reproduced(micro, tmp_path_factory) -> Path:
-    """A clone in which `dvc repro` ran once from scratch, with the micro run's models in git. Tests leave it so."""
-    root = copy_repository(tmp_path_factory.mktemp("clone") / "repository", without=("dvc.lock", "metrics", *MODELS))
+    """A clone in which `dvc repro` ran once from scratch, with the micro run's models in git. Tests leave it so.
+
+    On a hostile machine: spaces and an emoji in the path, locale C, files for the user alone, no home to write to.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LC_ALL", "C")
+        patch.setenv("HOME", "/proc/home")
+        umask = os.umask(0o077)
+        try:
+            return _reproduced(micro.root, tmp_path_factory.mktemp("clone") / "my \N{BALLOON} clone")
+        finally:
+            os.umask(umask)
+
+
+def _reproduced(models: Path, target: Path) -> Path:
+    root = copy_repository(target, without=("dvc.lock", "metrics", *MODELS))
     set_parameters(root, SETTINGS)
     for model in MODELS:
-        shutil.copytree(micro.root / model, root / model)
+        shutil.copytree(models / model, root / model)
     dvc(root, "commit", "--force", "train_generator", "train_tiny_decoder")
     commit(root)
     said = dvc(root, "repro", fresh=True)
@@ -135,6 +150,33 @@ def test_another_feedback_reruns_what_it_must_and_the_way_back_costs_nothing(rep
     said = dvc(reproduced, "repro")
     assert (ran(said), from_run_cache(said)) == (OBSERVERS, AFTER_SYNTH_GUIDED)
     assert lock(reproduced) == first
+
+
+def test_two_branches_that_each_ran_an_experiment_merge_as_docs_troubleshooting_says(reproduced, tmp_path):
+    root = tmp_path / "both"
+    shutil.copytree(reproduced, root, symlinks=True)
+    start = run(root, "git", "rev-parse", "HEAD").strip()
+    for feedback in ("loss", "none"):
+        run(root, "git", "checkout", "--quiet", "-b", f"with_{feedback}", start)
+        set_parameters(root, {"feedback": feedback})
+        dvc(root, "repro")
+        commit(root)
+    assert "CONFLICT (content): Merge conflict in dvc.lock" in run(root, "git", "merge", "with_loss", fails=True)
+    run(root, "git", "checkout", "--ours", ".")
+    assert not {"prepare_lt", "train_base"} & set(ran(dvc(root, "repro")))
+    run(root, "git", "commit", "--quiet", "--all", "--message", "merged")
+    assert "up to date" in dvc(root, "status")
+    assert (root / "dvc.lock").read_text() == run(root, "git", "show", "with_none:dvc.lock")
+
+
+def test_a_shallow_clone_has_its_data_back_and_can_be_reported(reproduced, tmp_path):
+    root = tmp_path / "shallow"
+    run(tmp_path, "git", "clone", "--quiet", "--depth", "1", reproduced.as_uri(), str(root))
+    dvc(root, "cache", "dir", "--local", str(reproduced / ".dvc/cache"))
+    dvc(root, "checkout")
+    assert "up to date" in dvc(root, "status")
+    run(root, sys.executable, "-m", "commands.report")
+    assert (root / "report/index.html").stat().st_size > 10_000
 
 
 def test_a_wrong_setting_stops_dvc_with_a_sentence_and_the_way_back_costs_nothing(reproduced):
