@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.datasets import prepare
+from src.data.datasets import PUBLISHED, prepare
+from src.data.leaks import leaks
 from src.data.locations import raw_state
 from src.data.names import NAMES, write_names
 from src.data.split_writer import fingerprint, write_splits
@@ -15,6 +16,8 @@ from src.runtime.scratch import shared
 from src.settings.params import load
 from src.settings.provenance import unmoved
 from src.settings.work_key import work_key
+from src.shards.lazy_images import ShardImages
+from src.shards.store import Shards
 from src.synthesis.preflight import checked
 
 OUT = Path("data/real")
@@ -32,6 +35,11 @@ def main() -> None:
         write_names(scratch.path, data.names)
         tested = np.bincount(data.splits["test"].labels, minlength=len(data.counts)).tolist()
         notes = [*data.notes, *weak_tests(tested, data.counts)]
+        if params.data.kind in PUBLISHED:
+            judging = ("pool", "val", "test")
+            notes += leaks(
+                {name: (ShardImages(Shards(scratch.path / name)), data.splits[name].ids) for name in judging}
+            )
         write_json("data/results/splits.json", {**data.record(hashes), **({"notes": notes} if notes else {})})
         scratch.publish([*data.splits, NAMES], OUT)
         for note in notes:

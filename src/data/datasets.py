@@ -30,6 +30,7 @@ DATASETS: dict[str, Callable[[Any, int], PreparedData]] = {
     "folder": load_folder,
     "csv": load_csv,
 }
+PUBLISHED = {kind for kind, load in DATASETS.items() if load.__module__.startswith("src.data.published.")}
 
 
 def prepare(settings: DatasetSettings, seed: int) -> PreparedData:
