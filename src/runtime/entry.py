@@ -69,9 +69,9 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
-def tell(sentence: str) -> None:
-    """Say what the user should know, from the first process, and go on."""
-    if is_main():
+def tell(sentence: str, every: bool = False) -> None:
+    """Say what the user should know, from the first process or from `every` one, and go on."""
+    if every or is_main():
         sys.stderr.write(_printable(f"note: {sentence}") + "\n")
 
 

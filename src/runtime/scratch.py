@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from src.runtime.claims import Claims, Gone
+from src.runtime.entry import tell
 from src.runtime.errors import InputError
 from src.runtime.files import atomic_write
 from src.runtime.folders import all_linked, link_copy, put_away, remove, stats_of
@@ -49,7 +50,10 @@ class Scratch:
         self.mains: Claims | None = None
         self.done = self.path.with_name(f"{self.path.name}.done")
         if make:
+            unfinished = self.path.exists()
             self._look_back(stage)
+            if unfinished:
+                tell(f"{stage} takes up what an earlier run of the same parameters left unfinished")
             self.path.mkdir(parents=True, exist_ok=True)
             atomic_write(self.path / "key.json", text.encode())
 
@@ -117,6 +121,7 @@ class Scratch:
             files = stats_of(self.done, note["names"])
             if not all_linked(files) and not _in_lock(note["out"], files) and not self.path.exists():
                 os.rename(self.done, self.path)
+                tell(f"{stage} was finished by a run that DVC did not see the end of; its work is there and is used")
         except (OSError, ValueError, TypeError, LookupError):
             pass
         put_away(self.done)
@@ -155,6 +160,7 @@ def _join(scratch: Scratch, stage: str, out: Path, wait: float) -> Scratch | Non
     end = time.monotonic() + wait
     while not scratch.path.is_dir():
         if scratch.is_published(out):
+            tell(f"{stage} is finished already; nothing is left to do", every=True)
             return None
         if time.monotonic() >= end:
             raise InputError(

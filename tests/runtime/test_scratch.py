@@ -18,10 +18,14 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_same_key_finds_the_same_work_and_another_key_does_not():
+def test_the_same_key_finds_the_same_work_and_says_so_and_another_key_does_not(capsys):
     first = Scratch("synth", {"seed": 1, "scale": 0.5})
     (first.path / "half").write_text("done")
+    assert capsys.readouterr().err == ""
     assert (Scratch("synth", {"scale": 0.5, "seed": 1}).path / "half").read_text() == "done"
+    assert (
+        capsys.readouterr().err == "note: synth takes up what an earlier run of the same parameters left unfinished\n"
+    )
     assert not (Scratch("synth", {"seed": 2, "scale": 0.5}).path / "half").exists()
     assert json.loads((first.path / "key.json").read_text()) == {"seed": 1, "scale": 0.5}
 
@@ -140,11 +144,13 @@ def published(root, stage="synth"):
     return scratch
 
 
-def test_what_was_published_is_found_again_if_dvc_was_killed_before_it_knew(root):
+def test_what_was_published_is_found_again_if_dvc_was_killed_before_it_knew(root, capsys):
     scratch = published(root)
     shutil.rmtree(root / "out")  # as DVC does before it runs a stage again
     assert (Scratch("synth", {"seed": 1}).path / "shards" / "a").read_text() == "made"
     assert not scratch.done.exists()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("note: synth was finished by a run that DVC did not see the end of")
 
 
 def locked(root, **changes):
@@ -219,7 +225,7 @@ def test_a_worker_waits_for_the_main_process_and_says_so_when_it_does_not_come(r
     assert list(root.iterdir()) == []
 
 
-def test_a_worker_joins_an_open_scratch_and_leaves_a_published_one(root, worker):
+def test_a_worker_joins_an_open_scratch_and_leaves_a_published_one(root, worker, capsys):
     out, main_now = root / "out", worker
     main_now()
     with shared("synth", {}, out) as scratch:
@@ -230,6 +236,7 @@ def test_a_worker_joins_an_open_scratch_and_leaves_a_published_one(root, worker)
         scratch.publish("shards", out)
         with shared("synth", {}, out, wait=0) as joined:
             assert joined is None
+        assert capsys.readouterr().err == "note: synth is finished already; nothing is left to do\n"
         # Under other settings, or when the output was removed to be made again, there is work to wait for.
         out.rmdir()
         for key in ({}, {"seed": 2}):
