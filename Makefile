@@ -34,7 +34,7 @@ env: .venv/.stamp ## create .venv with the locked requirements; CPU=<address of 
 	touch $@
 
 repro: env ## run the whole pipeline, as far as anything has changed
-	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "error: this copy has no git history, by which DVC tells results" \
+	@git rev-parse --git-dir >/dev/null || { echo "error: this copy has no git history, by which DVC tells results" \
 		"apart; clone it, or make one: git init && git add --all && git commit --message start"; exit 2; }
 	$(BIN)/dvc repro
 

@@ -1,6 +1,7 @@
 """What all tests share: signals as a terminal gives them, an end for what hangs, and one micro run of all stages."""
 
 import json
+import os
 import shutil
 import signal
 import sys
@@ -18,6 +19,10 @@ from tests.once import once
 # A loaded machine takes longer than the 200 ms that Hypothesis allows an example; the rest stays as it is, CI's too.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# A hook of git that runs tests says by these which repository is meant, whatever folder a test's own git runs in.
+for name in [name for name in os.environ if name.startswith("GIT_")]:
+    del os.environ[name]
 
 SLOW = {"micro", "presets", "place"}  # fixtures: the pipeline, networks of all sorts of generators, real processes
 LIMIT, AGAIN = 300, 30  # seconds for a test and what it sets up, and until it is told again if it goes on all the same

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def load_pretrained(model: Any, weights: str) -> None:
     for key, value in read.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             raise InputError(f"the weights '{weights}' hold more than tensors by name, such as {key!r}; get other ones")
-        key = key.removeprefix("module.")  # of DataParallel
+        key = key.removeprefix("module.").removeprefix("_orig_mod.").removeprefix("module.")  # DataParallel, compile
         ours = key.startswith(("backbone.", "head."))
         place = f"head.{key.removeprefix(final)}" if key.startswith(final) else f"backbone.{key}"
         tensors[key if ours else place] = value
@@ -80,6 +81,11 @@ def _from_file(path: Path) -> dict[str, torch.Tensor]:
             raise  # of the machine, not of the file, whose damaged offsets are invalid arguments
         if isinstance(error, MemoryError):
             raise InputError(f"{path} asks for more memory than there is; get the file again") from error
+        if code := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
+            raise InputError(
+                f"{path} holds no intact weights alone, but also a {code[1]}, which would run code; save its weights "
+                "alone, with torch.save(model.state_dict(), ...) or as .safetensors"
+            ) from error
         raise InputError(f"{path} holds no intact weights; get the file again") from error
 
 

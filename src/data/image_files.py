@@ -80,7 +80,9 @@ def read_image(relative: str | Path, root: Path) -> np.ndarray:
                 claim = f"{image.width * image.height // 10**6} megapixels in {data.getbuffer().nbytes} bytes"
                 raise InputError(f"{name} claims {claim}, as no photograph does; take it out")
             image.load()
-            return np.array(_rgb(_upright(image), name))
+            negative = getattr(image, "tag_v2", {}).get(262) == 0 and image.mode.startswith("I;16")  # white is 0
+            pixels = np.array(_rgb(_upright(image), name))
+            return 255 - pixels if negative else pixels  # Pillow does so itself at 8 bits
     except (InputError, MemoryError):
         raise
     except Image.DecompressionBombError:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from src.runtime.errors import InputError
 from src.runtime.files import read_json, write_json
@@ -24,7 +25,7 @@ class Names:
 
     def __post_init__(self) -> None:
         for kind, names in (("class", self.classes), ("context", self.contexts or ())):
-            if twice := [name for name, times in Counter(names).items() if times > 1]:
+            if twice := [name for name, times in Counter(normalize("NFC", n) for n in names).items() if times > 1]:
                 raise InputError(f"the {kind} name '{twice[0]}' stands for two of them; give each its own")
             if unsafe := [name for name in names if _UNSAFE.search(name)]:
                 raise InputError(f"the {kind} name {unsafe[0]!a} holds control characters, '</' or '<!--'; rename it")

@@ -63,6 +63,11 @@ class Feedback:
         def predict(z: Tensor, step: Step) -> tuple[Tensor, Tensor]:
             if not self.settings.guides(step.number):
                 return denoiser(z, step)
+            if step.noise.a == 0 and (
+                self.settings.rule == "score" or self.settings.stop_gradient
+            ):  # both divide by it
+                trace.skipped = trace.skipped + 1
+                return denoiser(z, step)
             conditional, g, value = self._gradient(denoiser, z, step, labels, micro_batch)
             direction, usable = unit(g)
             trace.note(value, usable)

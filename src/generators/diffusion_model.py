@@ -45,6 +45,8 @@ class DiffusionModel:
                 f"the generator preset's image_size={image_size} must be a multiple of {multiple}, "
                 "the coarsest grid of its model"
             )
+        if getattr(pipeline.vae.config, "latents_mean", None) is not None:
+            raise InputError("the autoencoder's latents_mean is not heeded here, and images would be wrong without it")
         for name in self.parts:
             check_finite(f"generator's {name}", getattr(pipeline, name))
             freeze(getattr(pipeline, name).to(device))

@@ -89,6 +89,11 @@ def scheduler(name: str, config: Any) -> Scheduler:
         raise InputError(f"scheduler '{name}' cannot be combined with feedback: {REFUSED[name]}; use ddim or dpmpp_2m.")
     if name not in SCHEDULERS:
         raise InputError(f"scheduler '{name}' is unknown; choose one of {', '.join(SCHEDULERS)}.")
+    if "beta_schedule" not in config:
+        raise InputError(
+            f"the generator's own {config.get('_class_name', 'scheduler')} has no betas (EDM or flow matching), "
+            "which every scheduler here needs; choose another generator"
+        )
     chosen = SCHEDULERS[name].from_config(config, **SETTINGS[name])
     check_prediction_type(chosen.config.prediction_type)
     return chosen
@@ -108,6 +113,11 @@ def set_steps(schedule: Scheduler, steps: int) -> None:
             f"would begin far below full noise; set steps to {near}, the nearest number that does"
         )
     schedule.set_timesteps(steps)
+    if schedule.config.prediction_type == "epsilon" and schedule.alphas_cumprod[schedule.timesteps[0]] == 0:
+        raise InputError(
+            "scheduler 'ddim' would begin at pure noise (rescale_betas_zero_snr) with a model that predicts the noise, "
+            "which says nothing of the image there; use dpmpp_2m, or another generator"
+        )
 
 
 def _divides(schedule: Scheduler, steps: int) -> bool:
@@ -118,7 +128,7 @@ def _divides(schedule: Scheduler, steps: int) -> bool:
     schedule.set_timesteps(steps)
     first, *others = schedule.timesteps.tolist()
     size = first - others[0] if others else whole
-    return first < whole and whole - first <= size + ROUNDING * whole and len(set(others)) == len(others)
+    return first < whole and whole - first <= size + ROUNDING * whole and len({first, *others}) == 1 + len(others)
 
 
 def steps_of(schedule: Scheduler) -> Iterator[Step]:

@@ -144,7 +144,8 @@ def hash_tree(path: Path | str) -> str:
     path = Path(path)
     if not path.is_dir():
         return hash_file(path)
-    names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    found = (Path(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names)
+    names = sorted(file.relative_to(path).as_posix() for file in found if file.is_file())
     lines = [f"{hash_file(path / name)}  {name}\n" for name in names]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

@@ -72,4 +72,4 @@ def override(name: str, value: Any) -> str:
     """The text that `dvc exp run -S` reads as this value."""
     if isinstance(value, float):  # YAML takes 1e-09 for text
         return f"{name}={np.format_float_positional(value, trim='0')}"
-    return f"{name}={'null' if value is None else json.dumps(value)}"
+    return f"{name}={'null' if value is None else json.dumps(value, ensure_ascii=False)}"

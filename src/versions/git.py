@@ -16,6 +16,11 @@ def git(root: Path, *arguments: str) -> bytes | None:
         process = subprocess.run(["git", "-c", "core.quotepath=off", *arguments], cwd=root, capture_output=True)
     except FileNotFoundError:
         raise InputError("git is not installed; the history of results is read with it") from None
+    if b"safe.directory" in process.stderr:  # in whatever language it is said
+        raise InputError(
+            f"git refuses {root.resolve()}, which belongs to another user; say "
+            f"`git config --global --add safe.directory {root.resolve()}`"
+        )
     return process.stdout if process.returncode == 0 else None
 
 

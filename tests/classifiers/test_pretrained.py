@@ -1,5 +1,6 @@
 """Weights to start from: files and names, a final layer that is dropped when it does not fit, and what is refused."""
 
+import argparse
 import hashlib
 import pickle
 from types import SimpleNamespace
@@ -136,3 +137,16 @@ def test_a_transformer_of_another_image_size_keeps_its_weights_and_its_positions
     resized = F.interpolate(grid, (6, 6), mode="bicubic", align_corners=True)[0]
     assert torch.allclose(after[1:].T.reshape(8, 6, 6), resized, atol=1e-6)
     assert torch.allclose(after[[1, 6, 31, 36]], before[[1, 4, 13, 16]], atol=1e-6)  # corners stay
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "_orig_mod.module.", "module._orig_mod."])
+def test_weights_of_a_compiled_model_are_taken(tmp_path, published, prefix: str) -> None:
+    torch.save({f"{prefix}{key}": value for key, value in published.items()}, tmp_path / "w.pth")
+    model = build("resnet18", 2, 96, seed=0, weights=str(tmp_path / "w.pth"))
+    assert torch.equal(model.backbone.conv1.weight, published["conv1.weight"])
+
+
+def test_an_intact_file_with_more_than_weights_is_not_called_damaged(tmp_path, published) -> None:
+    torch.save({"model": published, "args": argparse.Namespace(lr=0.1)}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"also a argparse\.Namespace.*save its weights alone"):
+        build("resnet18", 2, 96, seed=0, weights=str(tmp_path / "w.pth"))

@@ -1,6 +1,8 @@
 """Whatever people call an image comes in as a viewer shows it, or is refused by name."""
 
 import os
+import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,3 +213,17 @@ def test_a_forbidden_file_keeps_its_own_error(tmp_path):
     save(tmp_path / "secret.png", noise()).chmod(0)
     with pytest.raises(PermissionError):
         read_image("secret.png", tmp_path)
+
+
+@pytest.mark.parametrize(("bits", "white"), [(8, 0), (8, 1), (16, 0), (16, 1)])
+def test_a_tiff_whose_white_is_zero_is_no_negative(tmp_path: Path, bits: int, white: int) -> None:
+    """white: tag 262; with 0 the smallest number is white. Pillow inverts those of 8 bits alone."""
+    top, kind = 2**bits - 1, "<u2" if bits == 16 else "u1"
+    data = np.array([[0, top]], kind).tobytes()
+    tags = {256: 2, 257: 1, 258: bits, 259: 1, 262: white, 273: 8, 277: 1, 278: 1, 279: len(data)}
+    entries = b"".join(struct.pack("<HHII", tag, 4 if tag in (273, 279) else 3, 1, v) for tag, v in tags.items())
+    start = 8 + len(data)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    (tmp_path / "x.tif").write_bytes(b"II*\0" + struct.pack("<I", start) + data + directory)
+    seen = read_image("x.tif", tmp_path)[0, :, 0].tolist()
+    assert seen == ([0, 255] if white else [255, 0])

@@ -48,3 +48,9 @@ def test_a_name_for_two_classes_is_refused():
         Names(("crane", "heron", "crane"))
     with pytest.raises(InputError, match="context name 'x' stands for two"):
         Names(("crane", "heron"), ("x", "x"))
+
+
+def test_a_name_in_two_unicode_forms_is_one_name() -> None:
+    """Archives made on a Mac spell e + accent where others have one letter; both look the same."""
+    with pytest.raises(InputError, match="stands for two of them"):
+        Names(("caf\u00e9", "cafe\u0301", "tea"))

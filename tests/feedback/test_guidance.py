@@ -15,7 +15,7 @@ from src.feedback.criteria import criterion
 from src.feedback.guidance import classifier_feedback
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.prediction import PREDICTION_TYPES, Noise, x0_hat
-from src.generators.sampler import SCHEDULERS
+from src.generators.sampler import SCHEDULERS, ClassifierFreeGuidance, Step
 from src.runtime.errors import InputError
 from tests.feedback import fakes
 from tests.feedback.fakes import Listener, guide, scheduled
@@ -149,3 +149,15 @@ def test_an_unknown_rule_lists_the_known_ones_and_no_criterion_is_no_feedback(fr
         polite = replace(none, criterion=criterion_name, rule="polite")
         with pytest.raises(InputError, match="rule 'polite' is unknown; choose one of latent, score"):
             classifier_feedback(polite, classifier, frozen, images, labels)
+
+
+@pytest.mark.parametrize(("rule", "stop_gradient"), [("latent", True), ("score", False), ("score", True)])
+def test_pure_noise_is_not_guided(rule: str, stop_gradient: bool) -> None:
+    """At zero terminal SNR a is 0, and what is divided by it has no value."""
+    listens = fakes.feedback(0.03, rule, stop_gradient=stop_gradient)
+    denoiser = ClassifierFreeGuidance(lambda z, t, condition: z.tanh(), "v_prediction", {}, {}, 1.0)
+    z, labels = (fakes.batch(2)[name] for name in ("z", "labels"))
+    predict = listens.wrap(denoiser, labels)
+    output, moved = predict(z, Step(0, 999, Noise(0.0, 1.0)))
+    assert torch.equal(output, z.tanh()) and torch.equal(moved, z)
+    assert (listens.trace.updates, listens.trace.skipped) == (0, 1)

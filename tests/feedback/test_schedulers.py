@@ -5,6 +5,8 @@ import copy
 import pytest
 import torch
 from diffusers import (
+    EDMDPMSolverMultistepScheduler,
+    FlowMatchEulerDiscreteScheduler,
     PNDMScheduler,
     SchedulerMixin,
     UniPCMultistepScheduler,
@@ -132,3 +134,29 @@ def test_other_numbers_of_steps_are_refused_with_the_nearest_that_is_sound(name:
         set_steps(schedule, steps)
     set_steps(schedule, nearest)
     assert torch.isfinite(sample(lambda z, step: (z, z), schedule, torch.zeros(1, 1, 1, 1))).all()
+
+
+ZERO_SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+
+
+@pytest.mark.parametrize("made", [EDMDPMSolverMultistepScheduler(), FlowMatchEulerDiscreteScheduler()])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_checkpoint_without_betas_is_not_sampled_with_the_default_ones(name: str, made: SchedulerMixin) -> None:
+    """Such as Playground v2.5, whose pipeline is that of SDXL."""
+    named = type(made).__name__
+    with pytest.raises(InputError, match=f"{named} has no betas"):
+        scheduler(name, {**made.config, "_class_name": named})  # as in its file
+
+
+def test_noise_is_not_predicted_where_there_is_nothing_else() -> None:
+    with pytest.raises(InputError, match="would begin at pure noise"):
+        set_steps(scheduler("ddim", {**SHIPPED, **ZERO_SNR, "prediction_type": "epsilon"}), STEPS)
+    for name, kind in (("ddim", "v_prediction"), ("dpmpp_2m", "epsilon")):
+        set_steps(scheduler(name, {**SHIPPED, **ZERO_SNR, "prediction_type": kind}), STEPS)
+
+
+def test_a_first_timestep_that_comes_twice_is_refused() -> None:
+    """As Karras' sigmas make it under a cosine schedule; the scheduler then runs beyond its last step."""
+    karras = {**SHIPPED, "beta_schedule": "squaredcos_cap_v2", "use_karras_sigmas": True}
+    with pytest.raises(InputError, match="steps=4 do not divide"):
+        set_steps(scheduler("dpmpp_2m", karras), 4)

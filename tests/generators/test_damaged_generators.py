@@ -39,6 +39,11 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
         lambda f: (f / VAE).write_bytes(b"\x02\0\0\0\0\0\0\0{]" + bytes(99)),
         "truncated or no safetensors",
     ),
+    "shifted latents": (
+        "sdxl",
+        lambda f: edit(f / "vae/config.json", lambda c: c.update(latents_mean=[0.1] * 4, latents_std=[2.0] * 4)),
+        "latents_mean is not heeded",
+    ),
     "lost in the unet": ("sd15", lose(UNET, "conv_in.bias"), "unet lacks 'conv_in.bias'"),
     "lost in the vae": ("sdxl", lose(VAE, "decoder.conv_in.bias"), "vae lacks 'decoder.conv_in.bias'"),
     "lost in the text encoder": (

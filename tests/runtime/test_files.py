@@ -129,3 +129,14 @@ def test_a_number_that_dvc_writes_is_read_as_one(tmp_path, text):
     """YAML 1.1 takes these for text, YAML 1.2 and DVC do not: `-S recipes.digits.lr=1e-5` ends up as the first."""
     (tmp_path / "a.yaml").write_text(f"a: {text}\nb: '{text}'\nc: {text}x\n")
     assert files.read_yaml(tmp_path / "a.yaml") == {"a": float(text), "b": text, "c": f"{text}x"}
+
+
+def test_a_trees_hash_has_what_lies_behind_a_linked_folder(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/unet").symlink_to("../elsewhere")
+    hashes = set()
+    for content in ("one", "two"):
+        (tmp_path / "elsewhere/weights").write_text(content)
+        hashes.add(files.hash_tree(tmp_path / "tree"))
+    assert len(hashes) == 2

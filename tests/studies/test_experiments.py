@@ -1,7 +1,10 @@
 """Experiments: named by what they are, and told to DVC in its own words."""
 
+from pathlib import Path
+
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from src.runtime.errors import InputError
 from src.runtime.files import read_yaml
@@ -26,3 +29,10 @@ def test_dvc_reads_an_override_as_the_value_that_was_meant(value, tmp_path):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"a": {"b": "before"}}))
     apply_overrides(tmp_path / "params.yaml", [override("a.b", value)])
     assert read_yaml(tmp_path / "params.yaml") == {"a": {"b": value}}
+
+
+@pytest.mark.parametrize("value", ["/data/mod\u00e8les", ["\u00e9"]])
+def test_dvc_reads_letters_beyond_ascii_as_they_are(tmp_path: Path, value: object) -> None:
+    (tmp_path / "params.yaml").write_text("x: 0\n")
+    apply_overrides(tmp_path / "params.yaml", [override("x", value)])
+    assert read_yaml(tmp_path / "params.yaml") == {"x": value}
