@@ -18,7 +18,7 @@ EXTENSIONS = {
 }  # fmt: skip
 
 
-SYSTEM = (".DS_Store", "Thumbs.db", "desktop.ini")
+SYSTEM = ("SOURCE.md", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def load_folder(settings: FolderSettings, seed: int) -> PreparedData:

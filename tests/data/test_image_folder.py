@@ -254,7 +254,7 @@ def test_one_class_is_not_enough(tmp_path):
 
 def test_what_is_left_out_as_no_image_is_told(root):
     assert load(root).notes == ()
-    for name in ("cat/a.txt", "cat/b.txt", "dog/README", ".old/cat/lost.png", "dog/.DS_Store"):
+    for name in ("cat/a.txt", "cat/b.txt", "dog/README", ".old/cat/lost.png", "dog/.DS_Store", "SOURCE.md"):
         text(root / name)
     save(root / "cat/photo", noise(seed=99), format="PNG")
     data = load(root)
