@@ -5,6 +5,7 @@ A line is `<path> <label>`. The validation images are training images of the ori
 the test images are its validation images, in class folders or, as ImageNet is first unpacked, flat in val/.
 """
 
+import lzma
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from src.runtime.errors import InputError
 from src.runtime.files import read_bytes
 from src.settings.dataset_settings import ListSettings
 
+SHIPPED = Path(__file__).parent / "shipped"  # lists that may be redistributed, compressed; LICENSE is theirs
 SUFFIXES = (".JPEG", ".jpeg", ".jpg", ".JPG")
 ClassNamer = Callable[[Sequence[str], Path], list[str]]
 
@@ -54,7 +56,8 @@ def read_list(path: Path) -> list[Line]:
     """The lines of a list file. InputError with file and line number for one without a label, with a label that is no
     number from 0 up, or with a path that is absolute or leaves the image folder."""
     try:
-        text = read_bytes(path).decode("utf-8-sig")
+        content = read_bytes(path)
+        text = (lzma.decompress(content) if path.suffix == ".xz" else content).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path} is not text; download the list again") from None
     lines = []
@@ -105,13 +108,15 @@ def _load(settings: ListSettings, lists: Mapping[str, Sequence[str]], name_class
 
 def _list_files(root: Path, lists: Mapping[str, Sequence[str]], settings: ListSettings) -> dict[str, Path]:
     present = {path.name.lower(): path for path in sorted(root.glob("*.txt"), reverse=True)}
+    if not {name.lower() for names in lists.values() for name in names} & present.keys():  # none of the user's own
+        present = {path.stem.lower(): path for path in SHIPPED.glob("*.txt.xz")}
     paths = {
         split: next((present[name.lower()] for name in names if name.lower() in present), None)
         for split, names in lists.items()
     }
     if absent := [" or ".join(lists[split]) for split, path in paths.items() if path is None]:
         raise missing_data(root, absent, settings)
-    return {split: below(root, path.name) for split, path in paths.items() if path is not None}
+    return {split: path if path.parent == SHIPPED else below(root, path.name) for split, path in paths.items() if path}
 
 
 def _classes(lines: Mapping[str, Sequence[Line]], paths: Mapping[str, Path]) -> list[str]:

@@ -1,5 +1,8 @@
 """ImageNet-LT, Places-LT and ImageNet100-LT from their lists, with the quirks in which these are found."""
 
+import hashlib
+import lzma
+import re
 import shutil
 from pathlib import Path
 
@@ -12,9 +15,10 @@ from torchvision.models import ResNet50_Weights
 from src.data.imbalance import shots
 from src.data.published.class_names import imagenet_names, unique
 from src.data.published.file_splits import require_disjoint
-from src.data.published.lists import class_folder, read_list
+from src.data.published.lists import SHIPPED, class_folder, read_list
 from src.runtime.errors import InputError
 from src.synthesis import plan
+from src.versions.import_closure import ROOT
 from tests.data.loading import load
 from tests.data.published import miniatures
 from tests.synthesis.plans import synthesis_plan
@@ -210,3 +214,26 @@ def test_imagenet_lt_filled_to_1300_is_1_184_154_images_to_make(monkeypatch):
     assert len(planned) == 1_184_154
     made = np.bincount([image.label for image in planned], minlength=1000)
     assert (made + counts == 1300).all()
+
+
+def test_the_lists_of_places_ship_as_they_are_published_and_own_ones_come_first(tmp_path):
+    known = re.findall(
+        r"\| (Places_LT_\w+.txt) \| [\d,]+ \| (\w{64}) \|", (ROOT / "data/raw/places_lt/SOURCE.md").read_text()
+    )
+    content = {name: lzma.decompress((SHIPPED / f"{name}.xz").read_bytes()) for name, _ in known}
+    assert {name: hashlib.sha256(text).hexdigest() for name, text in content.items()} == dict(known) and len(known) == 3
+    lines = {name: read_list(SHIPPED / f"{name}.xz") for name in content}
+    assert {name: len(part) for name, part in lines.items()} == {
+        "Places_LT_train.txt": 62_500, "Places_LT_val.txt": 7_300, "Places_LT_test.txt": 36_500,
+    }  # fmt: skip
+    counts = np.bincount([line.label for line in lines["Places_LT_train.txt"]])
+    assert {shot: len(classes) for shot, classes in shots(counts.tolist()).items()} == {
+        "many": 131, "medium": 163, "few": 71,
+    }  # fmt: skip
+    settings = miniatures.places_lt(tmp_path)
+    own = load(settings)
+    for name in content:
+        (tmp_path / name).unlink()
+    with pytest.raises(InputError, match=r"lacks train/airfield/00004851.jpg.*or set datasets\.places_lt\.images"):
+        load(settings)
+    assert total(own)["train"] == 42
