@@ -8,7 +8,7 @@ from tqdm import tqdm
 from src.runtime.errors import InputError
 from src.settings.arms import SYNTHETIC
 from src.studies.experiments import Experiment, experiment_of
-from src.studies.fingerprint import code_digest, inputs_digest, made_by, same_outputs
+from src.studies.fingerprint import code_digest, inputs_digest, made_by, same_inputs, same_outputs
 from src.studies.origin import of_one_code
 from src.studies.results import Results, recorded
 from src.studies.running import Outcome
@@ -99,7 +99,10 @@ class Campaign:
             write_index()
 
     def _row(self, experiment: Experiment) -> dict[str, Any] | None:
-        return self.results.get(experiment.name, self._inputs[experiment.name])
+        row = self.results.get(experiment.name)
+        if row is None or row["inputs"] == self._inputs[experiment.name]:
+            return row
+        return row if row["code"] in self._same and same_inputs(experiment, row["commit"]) else None
 
     def _finished(self, experiment: Experiment) -> bool:
         row = self._row(experiment)

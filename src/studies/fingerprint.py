@@ -60,6 +60,23 @@ def same_outputs(commits: Mapping[str, str], root: Path = Path(".")) -> set[str]
     return {code for code, outputs in found.items() if outputs == here is not None}
 
 
+def same_inputs(experiment: Experiment, commit: str, root: Path = Path(".")) -> bool:
+    """Whether the experiment had its parameters, prompts and generator at that commit, but for parameters that are new.
+
+    With `same_outputs` of the code, what a new parameter's default does is what was done before there was one.
+    """
+    pipeline, params = yaml_of(root / "dvc.yaml"), parameters_of(experiment, root)
+    names = {name for stage in deciding_stages(pipeline) for name in declared(stage, pipeline)}
+    then = {**_params_at(root, commit), "seed": experiment.seed}
+    files = [path for path in _tracked(pipeline, params) if not path.endswith(".py")]
+    if git(root, "diff", "--quiet", commit, "--", *files) is None:
+        return False
+    if any(_at(then, name) is _ABSENT for name in experiment.settings):
+        return False
+    chosen = {_chosen(name, params) for name in names}
+    return all(_as_before(_at(then, name), _at(params, name), name, experiment.settings) for name in chosen)
+
+
 def made_by(experiment: Experiment, commit: str, code: str, root: Path = Path(".")) -> bool:
     """Whether an experiment's commit has its parameters, the prompts and generator that are here, and this code."""
     pipeline, params = yaml_of(root / "dvc.yaml"), parameters_of(experiment, root)
@@ -161,6 +178,30 @@ def _leaves(name: str, node: Any) -> Iterator[tuple[str, Any]]:
             yield from _leaves(f"{name}.{key}", value)
     elif node is not None:
         yield name, node
+
+
+_ABSENT = object()
+
+
+def _at(node: Any, name: str) -> Any:
+    """What stands under a dotted name; _ABSENT if nothing does."""
+    for part in name.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return _ABSENT
+        node = node[part]
+    return node
+
+
+def _as_before(before: Any, now: Any, name: str, settings: Mapping[str, Any]) -> bool:
+    """Whether all that was there is there still, with its value, but for what the settings give another."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        return all(_as_before(before[key], now.get(key, _ABSENT), f"{name}.{key}", settings) for key in before)
+    return before is _ABSENT or before == now or name in settings
+
+
+@cache
+def _params_at(root: Path, commit: str) -> Mapping[str, Any]:
+    return parse_yaml(file_at(root, commit, "params.yaml") or b"{}", "params.yaml")
 
 
 def _digest(content: Any) -> str:

@@ -42,10 +42,9 @@ class Results:
             except (ValueError, TypeError):
                 raise InputError(f"{path} is damaged; restore it with git") from None
 
-    def get(self, name: str, inputs: str) -> dict[str, Any] | None:
-        """The experiment's results from these parameters, prompts and generator, by whatever code; None without any."""
-        row = self._rows.get(name)
-        return row if row is not None and row["inputs"] == inputs else None
+    def get(self, name: str) -> dict[str, Any] | None:
+        """The experiment's results, from whatever inputs and by whatever code; None without any."""
+        return self._rows.get(name)
 
     def of(self, settings: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
         """The results of these settings by seed, by whatever code and from whatever inputs."""

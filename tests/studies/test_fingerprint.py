@@ -14,6 +14,7 @@ from src.studies.fingerprint import (
     inputs_digest,
     made_by,
     meaning,
+    same_inputs,
     same_outputs,
 )
 from src.versions.import_closure import ROOT
@@ -191,3 +192,23 @@ def test_code_of_which_the_default_run_has_the_same_outputs_stands_for_todays(ro
     assert same_outputs({"old": before}, root) == set()
     (root / "dvc.lock").unlink()
     assert same_outputs({"old": before}, root) == set()
+
+
+def test_inputs_to_which_a_parameter_was_added_are_the_same_and_any_other_change_makes_others(root):
+    before = git(root, "rev-parse", "HEAD")
+    assert same_inputs(ONE, before, root)
+    write(root, {**PARAMS, "retrain": {**PARAMS["retrain"], "new": 1}, "seed": 9})
+    assert same_inputs(ONE, before, root)
+    for changes in (
+        {"retrain": {"loss": None, "share": 0.75}}, {"retrain": {"loss": "focal", "share": 0.5}},
+        {"retrain": {"share": 0.5}}, {"synaug": {"mixing": "none"}},
+    ):  # fmt: skip
+        write(root, {**PARAMS, **changes})
+        assert not same_inputs(ONE, before, root)
+    write(root, PARAMS)
+    assert same_inputs(Experiment({"retrain.share": 0.25}, 3), before, root)
+    (root / "prompts/digits.yaml").write_text("another")
+    assert not same_inputs(ONE, before, root)
+    git(root, "checkout", "--quiet", ".")
+    write(root, {**PARAMS, "retrain": {**PARAMS["retrain"], "new": 1}})
+    assert not same_inputs(Experiment({"retrain.new": 2}, 3), before, root)  # what it asks for was not there

@@ -56,10 +56,10 @@ def test_a_row_says_by_whose_code_on_which_processor_and_how_fast(kept, tmp_path
     (row,) = map(json.loads, (tmp_path / "rows.jsonl").read_text().splitlines())
     assert (row["commit"], row["inputs"], row["code"]) == ("5" * 40, "inputs", "code")
     assert (row["processor"], row["seconds"], row["arithmetic"]) == (processor(), 12.3, "pinned")
-    assert row["name"] == EXPERIMENT.name and results.get(EXPERIMENT.name, "inputs") == row
-    assert results.get(EXPERIMENT.name, "others") is None
+    assert row["name"] == EXPERIMENT.name and results.get(EXPERIMENT.name) == row
+    assert results.get("another") is None
     results.add(Outcome(EXPERIMENT, None, None), "inputs", "code")
-    assert results.get(EXPERIMENT.name, "inputs")["processor"] is None
+    assert results.get(EXPERIMENT.name)["processor"] is None
 
 
 def test_an_experiment_that_dvc_does_not_keep_is_named(kept):
