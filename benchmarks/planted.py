@@ -48,7 +48,8 @@ def run_of(experiment: Experiment, kept: dict[str, Any] | None, results: Results
     try:
         return measured(experiment.name)
     except InputError:
-        row = results.get(experiment.name, inputs_digest(experiment)) if kept else None
+        row = results.get(experiment.name) if kept else None
+        row = row if row is not None and row["inputs"] == inputs_digest(experiment) else None
         if not kept or not row or _overall(kept["accuracy"]) != _overall(row["arms"]):
             raise
         return kept
