@@ -8,11 +8,15 @@ the hours and gigabytes that it would take. What a stage would refuse is refused
 """
 
 import argparse
+import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
 
+from src.classifiers.models import build
 from src.data.datasets import prepare
 from src.data.prepared_data import PreparedData
 from src.evaluation.power import weak_tests
@@ -20,14 +24,18 @@ from src.runtime.entry import run_stage, tell
 from src.runtime.files import read_json
 from src.runtime.markdown import markdown_table
 from src.runtime.pipeline import read_mapping
+from src.runtime.processes import device
 from src.settings.params import resolve
 from src.settings.sections import Params
 from src.studies.paper import PEAK, SHARE, guided_hours, text_hours
 from src.synthesis.plan import synthesis_plan
 from src.synthesis.preflight import check_all
 from src.synthesis.prompts import Prompts
+from src.training.arms import image_size
 
 SHOWN = 30  # classes in the table
+TIMED = 16  # images of the step that is timed
+PATIENCE = 30  # minutes, beyond which a smaller classifier is named
 
 
 def main() -> None:
@@ -46,6 +54,8 @@ def main() -> None:
     images = {arm: sum(counts.values()) for arm, counts in made.items()}
     print(f"{images['guided']:,} images to make in the guided arm, {images['synaug']:,} in SYNAuG's")
     print(cost(everything["generator"], images))
+    base, retrain = resolve("train_base", pipeline, everything), resolve("retrain", pipeline, everything, "guided")
+    print(training(base, retrain, data, params.data.image_size, images))
     stored = sum(len(source) for source in data.splits.values()) + sum(images.values())
     gigabytes = stored * 3 * params.data.image_size**2 / 1e9
     print(f"at most {gigabytes:.2g} GB of images under data/, without the generator's weights")
@@ -93,6 +103,27 @@ def cost(generator: str, images: dict[str, int]) -> str:
     chosen = {"generator": generator}
     hours = guided_hours(chosen, images["guided"]) + text_hours(chosen, images["synaug"])
     return f"about {hours:.2g} hours of sampling at {SHARE * PEAK:.0f} TFLOP/s, as a large GPU of today reaches"
+
+
+def training(base: Params, retrain: Params, data: PreparedData, stored: int, images: dict[str, int]) -> str:
+    """How long the four classifiers would take, from a step of a few images of `stored` pixels on this machine."""
+    recipe, classes = base.recipe, len(data.counts)
+    model = build(recipe.model, classes, image_size(recipe, stored), 0).to(device()).train()
+    count = min(recipe.batch, TIMED)
+    x = torch.zeros(count, 3, *[int(model.config["image_size"])] * 2, device=device())
+    times = []
+    for _ in range(2):  # the first one prepares
+        start = time.perf_counter()
+        cross_entropy(model(x), torch.zeros(count, dtype=torch.int64, device=device())).backward()
+        times.append(time.perf_counter() - start)
+    real = len(data.splits["train"])
+    longer = recipe.longer(retrain.retrain.length)
+    steps = recipe.steps_for(real) + recipe.steps_for(len(data.splits["pool"]))
+    steps += sum(longer.steps_for(real + made) for made in images.values())
+    minutes = steps * times[-1] * recipe.batch / count / 60
+    text = f"about {minutes:,.0f} minutes of training four times {recipe.model} on this machine, {steps:,} steps in all"
+    slow = device().type == "cpu" and minutes > PATIENCE and recipe.model != "small_cnn"
+    return text + (f"; without a GPU recipes.{recipe.name}.model=small_cnn takes a fraction of that" if slow else "")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def test_it_tells_counts_copies_power_and_cost(root, monkeypatch, capsys) -> Non
     assert [row[0] for row in rows[2:]] == ["emu", "fox", "dog", "cat"]
     assert sum(int(row[k]) for row in rows[2:] for k in (1, 2, 3)) == 45
     assert "images to make in the guided arm" in out and "minutes of sampling" in out and "GB of images" in out
+    assert "minutes of training four times resnet18 on this machine" in out
     assert "1 images are copies of others" in err and "few-shot classes, so that one run tells no" in err
     assert out.endswith("nothing here would be refused: `dvc repro` can begin\n")
     assert sorted(path.name for path in Path("data").iterdir()) == ["raw"]
