@@ -31,13 +31,17 @@ FOLDER = Path("metrics/studies/planted")
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kept", action="store_true", help="diagnose what was kept of earlier runs once more")
+    options = parser.parse_args()
     study = read_study("planted")
     (seed,) = study.seeds
     file, results = FOLDER / "runs.json", Results()
     kept = read_json(file) if file.exists() else {}
-    runs = {v.name: run_of(experiment_of(v.settings, seed), kept.get(v.name), results) for v in study.variants}
-    write_json(file, runs)
+    runs = kept
+    if not options.kept:
+        runs = {v.name: run_of(experiment_of(v.settings, seed), kept.get(v.name), results) for v in study.variants}
+        write_json(file, runs)
     table = diagnoses(runs)
     atomic_write(FOLDER / "diagnosis.md", table.encode())
     print(table, end="")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from src.evaluation.improvement import SHOTS
 from src.reporting.findings import NO_EFFECT, NO_GAIN, NOTE, TOO_FEW, WEAK_BASE, WEAK_JUDGE, Finding
 from src.reporting.image_signs import image_signs
-from src.reporting.measures import above_chance, accuracies, bound_of, main_measure, overall_metrics
+from src.reporting.measures import ADJECTIVE, above_chance, accuracies, bound_of, main_measure, overall_metrics
 from src.reporting.run_results import Rows, Tree, dig
 from src.reporting.wording import listed, number, percent, points
 from src.settings.arms import BASE, BOUND, SYNTHETIC
@@ -53,7 +53,9 @@ def weak_base(accuracy: Tree, curve: Rows) -> Iterator[Finding]:
     losses = [row["loss"] for row in curve if "loss" in row]
     if reached >= bar and not (losses and losses[-1] > UNTRAINED * guess):
         return
-    numbers = f"{shot} accuracy {percent(reached)}, where less than {percent(bar)} is little more than chance"
+    numbers = (
+        f"{ADJECTIVE[shot]} accuracy {percent(reached)}, where less than {percent(bar)} is little more than chance"
+    )
     if losses:
         numbers += f"; last training loss {number(losses[-1])}, guessing costs {number(guess)}"
     advice = "Train the base classifier longer, or at another learning rate (`recipes`): feedback follows it, and the "
@@ -88,7 +90,7 @@ def no_gain(accuracy: Tree, arm: str, improved: bool | None = None) -> Iterator[
     above = retrained - base > 2 * noise if improved is None else improved
     if above or (1.0 if bound is None else bound) - base <= 2 * noise:
         return
-    numbers = f"{measure} accuracy {percent(base)} in the base, {percent(retrained)} with synthetic images "
+    numbers = f"{ADJECTIVE[measure]} accuracy {percent(base)} in the base, {percent(retrained)} with synthetic images "
     numbers += f"({points(retrained - base)} points, standard error {100 * noise:.1f}, {number(images)} test images)"
     numbers += "" if bound is None else f"; all real images give {percent(bound)}"
     advice = "What the images teach does not show. See to the other findings first; then try another criterion, more "
@@ -123,7 +125,7 @@ def too_few(accuracy: Tree, quality: Tree) -> Iterator[Finding]:
     measure = main_measure(accuracy.get(BASE))
     images = images_behind(accuracy.get(BASE) or {}, measure)
     if 0 < images < TEST_IMAGES:
-        numbers = f"{number(images)} test images behind the {measure} accuracy; {TEST_IMAGES} would do"
+        numbers = f"{number(images)} test images behind the {ADJECTIVE[measure]} accuracy; {TEST_IMAGES} would do"
         advice = "Repeat over seeds, or collect more test images, before you believe a difference."
         yield Finding(TOO_FEW, BASE, numbers, advice)
     for arm in JUDGED:

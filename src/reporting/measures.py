@@ -6,7 +6,13 @@ from src.settings.arms import BOUND
 
 SUBSETS = ("overall", *SHOTS)  # of the test images: all of them, those of classes with many, medium and few images
 METRICS = {"fid": "FID", "density": "density", "coverage": "coverage", "agreement": "class agreement"}
-ADJECTIVE = {"worst group": "worst-group", "few": "few-shot", "overall": "overall"}
+ADJECTIVE = {
+    "worst group": "worst-group",
+    "few": "few-shot",
+    "medium": "medium-shot",
+    "many": "many-shot",
+    "overall": "overall",
+}
 
 WEAK = 0.25  # of the way from chance to perfect, below which a classifier tells little; the default's base has .97
 

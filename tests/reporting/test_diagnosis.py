@@ -195,7 +195,7 @@ def test_groups_are_judged_by_the_worst():
         report |= copy.deepcopy(made.groups())
         report["groups"]["worst"] = {"base": 0.1, "synaug": 0.6, "guided": 0.1, "all_real": 0.8}[arm]
     [finding] = diagnose(**metrics)
-    assert finding.name == NO_GAIN and "worst group accuracy" in finding.numbers and "50 test images" in finding.numbers
+    assert finding.name == NO_GAIN and "worst-group accuracy" in finding.numbers and "50 test images" in finding.numbers
 
 
 def test_the_committed_default_has_no_warning():
