@@ -25,10 +25,11 @@ Measure = Callable[[np.ndarray], np.ndarray]
 
 SHOTS = {"many": "many (> 100 training images)", "medium": "medium (20 to 100)", "few": "few (< 20)"}
 ABOUT = """\
-Accuracy in per cent of the test images; differences to the base in points, with 95 % intervals, in bold where they are
-beyond noise: for a class by McNemar's exact test, corrected for the number of classes (Holm), for the rest where the
-interval excludes zero, a paired credible one that every class with few test images widens. All this is about the draw
-of the test images alone: another seed trains another classifier, so repeat what matters with other seeds.
+Accuracy in per cent: of a class's test images, of a shot's the mean over its classes. Differences to the base in
+points, with 95 % intervals, in bold where they are beyond noise: for a class by McNemar's exact test, corrected for the
+number of classes (Holm), for the rest where the interval excludes zero, a paired credible one that every class with few
+test images widens. All this is about the draw of the test images alone: another seed trains another classifier, so
+repeat what matters with other seeds.
 """
 
 

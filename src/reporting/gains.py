@@ -75,8 +75,8 @@ def headline(run: Run) -> str:
     images = f"{'Guided' if arm == 'guided' else name} synthetic images"
     if gain.clear is False or gain.value == 0:
         return (
-            f"{images} make no difference beyond noise: {what} is {after} with and {before} without them, a "
-            f"difference of {gain.text} points."
+            f"Whether {'guided' if arm == 'guided' else name} synthetic images help cannot be told from this run: "
+            f"{what} is {after} with and {before} without them, a difference of {gain.text} points."
         )
     if gain.clear is None:
         return (

@@ -43,7 +43,7 @@ def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: boo
         advice += "better, and check the feedback's first and last step."
         yield Finding(INERT, arm, numbers, advice)
     elif damaged and (far_up or (step is not None and step >= HUGE_STEP)):
-        advice = "Feedback was strong, and the images no longer look real or show their class. Lower its scale; "
+        advice = "Feedback was strong, and the images do not look real, or do not show their class. Lower its scale; "
         advice += "`-S feedback=none` shows how much of this is its doing."
         yield Finding(DESTRUCTIVE, arm, numbers, advice)
     elif (fell and not damaged) or (step is not None and step <= TINY_STEP):

@@ -22,6 +22,7 @@ FID_TIMES = 3  # the other arm's: with real images to follow, the default has a 
 LOW_VARIETY = 0.5
 # Arms that help keep 80 to 95 % of the judge's own accuracy above chance; text alone, in the wrong style, 40 %.
 KEPT_LABELS = 2 / 3
+NEVER_SEEN = 0.25  # of the same, below which in both arms the generator is to blame, whatever guides it
 KEPT_CLASS = 0.5  # of one class, which a few dozen images tell: half is beyond their noise
 CLASS_IMAGES = 10  # synthetic images of a class, below which its agreement says little
 
@@ -31,7 +32,8 @@ def image_signs(accuracy: Tree, quality: Tree, arm: str, settings: Tree) -> list
     reports = (accuracy.get(BOUND), accuracy.get(BASE), dig(quality, arm, "class_agreement"))
     classes = next((len(names) for report in reports if (names := dig(report, "per_class"))), 0)
     damage = [*distance(quality, arm, settings), *labels(accuracy, quality, arm, classes)]
-    return [*variety(quality, arm), *damage, *guidance(quality, arm, settings, classes, damaged=bool(damage))]
+    astray = bool(damage) and not _in_neither(accuracy, quality, classes)  # else whatever guides is not to blame
+    return [*variety(quality, arm), *damage, *guidance(quality, arm, settings, classes, damaged=astray)]
 
 
 def variety(quality: Tree, arm: str) -> Iterator[Finding]:
@@ -46,8 +48,8 @@ def variety(quality: Tree, arm: str) -> Iterator[Finding]:
                 f"precision {number(precision)}"
             )
     if thin:
-        advice = "The images are good but alike: raise `synth.image_dropout`, lower the feedback scale and the "
-        advice += "generator's guidance scale, and see how many real images each class is conditioned on."
+        advice = "The images lie among real ones but are alike: raise `synth.image_dropout`, lower the feedback scale "
+        advice += "and the generator's guidance scale, and see how many real images each class is conditioned on."
         yield Finding(LOW, arm, "; ".join(thin), advice)
 
 
@@ -93,14 +95,28 @@ def labels(accuracy: Tree, quality: Tree, arm: str, classes: int) -> Iterator[Fi
                 wrong[name] = rate
     if overall - chance >= KEPT_LABELS * (judge - chance) and not wrong:
         return
-    numbers = f"{percent(overall)} of the images show their class; the judge is right on {percent(judge)} of real "
+    numbers = (
+        f"{percent(overall)} of the images show their class to the judge, which is right on {percent(judge)} of real "
+    )
     numbers += f"images, chance is {percent(chance)}"
     if wrong:
         worst = [f"{name} ({percent(rate)})" for name, rate in sorted(wrong.items(), key=itemgetter(1))]
-        numbers += f"; lowest: {listed(worst)}"
+        numbers += f"; lowest of the classes that the judge knows: {listed(worst)}"
     advice = "Look at these classes' pictures and prompts (homonyms, mixed-up names); "
-    if arm == "guided":
+    if _in_neither(accuracy, quality, classes):
+        advice += "text alone shows them no more, so names are mixed up, or the generator does not know these classes: "
+        advice += "then choose one that does (`generator`), and do not train on these images."
+    elif arm == "guided":
         advice += "then at the feedback scale, since feedback away from a class costs labels."
     else:
         advice += "a style that the judge has never seen costs labels too."
     yield Finding(LABELS, arm, numbers, advice)
+
+
+def _in_neither(accuracy: Tree, quality: Tree, classes: int) -> bool:
+    """Whether images of text alone and guided ones both hardly show their classes to a judge that knows them."""
+    shares = [dig(quality, arm, "class_agreement", "overall") for arm in SYNTHETIC]
+    judge = dig(accuracy, BOUND, "overall")
+    if None in (judge, *shares) or classes < 2:
+        return False
+    return max(shares) - 1 / classes < NEVER_SEEN * (judge - 1 / classes)

@@ -62,8 +62,9 @@ class Run:
 
     @property
     def arms(self) -> list[str]:
-        """The arms whose accuracy was measured, the base first, the bound last."""
-        return in_order([arm for arm, measured in self.accuracy.items() if isinstance(measured, Mapping)])
+        """The arms whose accuracy was measured, the base first, the bound last, if it bounds anything."""
+        measured = [arm for arm, report in self.accuracy.items() if isinstance(report, Mapping)]
+        return in_order([arm for arm in measured if arm != BOUND or dig(self.accuracy, BOUND, "bound") is not False])
 
 
 def read_run(revision: Revision) -> Run:
@@ -142,5 +143,7 @@ def _sheets(metrics: Path, params: Tree) -> dict[str, Path]:
     own = {path.stem: path for path in sorted((metrics / "sheets").glob("*.png"))}
     generator = own.pop(GENERATOR_SHEET, None)
     first = {name: own.pop(name) for name in FIRST_SHEETS if name in own}
-    last = {GENERATOR_SHEET: generator} if generator and params.get("generator", "tiny_unclip") == "tiny_unclip" else {}
+    own_classes = str(params.get("dataset", "digits")).startswith("digits")  # which the generator's sheet shows
+    shipped = own_classes and params.get("generator", "tiny_unclip") == "tiny_unclip"
+    last = {GENERATOR_SHEET: generator} if generator and shipped else {}
     return {**first, **own, **last}

@@ -62,7 +62,7 @@ def test_a_difference_within_noise_is_called_one(healthy, tmp_path):
     base = healthy / "metrics/confusion/base.csv"
     (healthy / "metrics/confusion/guided.csv").write_bytes(base.read_bytes())
     document = made.report_of(healthy, tmp_path)
-    assert "no difference beyond noise" in document.headline
+    assert "cannot be told from this run" in document.headline
     assert any("classifier not improving (guided)" in words for words in document.about)
 
 

@@ -13,6 +13,14 @@ from src.reporting.wording import MISSING, number, percent, signed, title
 
 COLUMNS = {"fid": "FID", "density": "density", "coverage": "coverage", "precision": "precision", "recall": "recall"}
 BARS = {**METRICS, "fid": "FID, lower is better"}
+SPACES = {
+    "shipped": "the network that ships for them, which was not guided by",
+    "clip": "CLIP",
+    "dinov2": "DINOv2",
+    "inception": "Inception",
+    "openai_clip": "OpenAI's CLIP",
+    "reference_classifier": "the classifier of all real images",
+}
 LOOKS = {"before": "first look", "after": "finished image"}
 
 
@@ -63,7 +71,7 @@ def _in_space(run: Run, arms: Sequence[str], space: str) -> Table:
                 images = f"{number(dig(part, 'real_images'))} / {number(dig(part, 'synthetic_images'))}"
                 metrics = (number(dig(part, name)) for name in COLUMNS)
                 rows.append([f"{title(arm)}, {label(subset)}", *metrics, images])
-    caption = f"In the features of {space.replace('_', ' ')}"
+    caption = f"In the features of {SPACES.get(space, space)}"
     return Table(caption, ["", *COLUMNS.values(), "real / synthetic"], rows)
 
 
@@ -80,7 +88,7 @@ def _overall(run: Run, arms: Sequence[str]) -> Figure:
         full = max(known, default=1) if name == "fid" else max([1, *known])
         groups.append((heading, full, [(arm, values[arm].get(name), words[arm][name]) for arm in arms]))
     space = (feature_space(run.quality, arms[0]) or "no feature space").replace("_", " ")
-    caption = f"Synthetic images against real ones, features of {space}"
+    caption = f"Synthetic images against real ones, features of {SPACES.get(space, space)}"
     measured = [
         f"{title(arm)}: {', '.join(f'{METRICS[name]} {text}' for name, text in row.items())}"
         for arm, row in words.items()
