@@ -11,8 +11,10 @@ from typing import Any
 from src.data.export import TABLE, Entry, export, merged_entries, shard_entries
 from src.data.merged_index import read_merged
 from src.data.names import read_names
+from src.reporting.run_results import dig
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
+from src.runtime.files import read_json
 from src.runtime.pipeline import read_mapping
 from src.settings.arms import ARMS
 from src.shards.store import Shards
@@ -37,7 +39,15 @@ def _settings(what: str) -> dict[str, Any]:
     generator = params.get("generator")
     path = ((params.get("generators") or {}).get(generator) or {}).get("path")
     told = {**{name: params.get(name) for name in ("dataset", "generator", "feedback", "seed")}, "weights": path}
+    if (share := _agreement(what)) is not None:
+        told["shown classes"] = f"{share:.1%} of the images show their class to the classifier of all real images"
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _agreement(what: str) -> float | None:
+    """The share of the arm's images that show the class asked for; None where that was not measured."""
+    quality = Path("metrics/fid_density_coverage.json")
+    return dig(read_json(quality), what, "class_agreement", "overall") if quality.exists() else None
 
 
 def _entries(what: str, real: Shards) -> list[Entry]:

@@ -3,6 +3,7 @@
 import csv
 import shutil
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from src.data.merge import union
 from src.data.merged_index import write_merged
 from src.data.names import Names, write_names
 from src.runtime.errors import InputError
-from src.runtime.files import atomic_write
+from src.runtime.files import atomic_write, write_json
 from src.shards.store import Shards, write_all
 from tests.recorded import record
 
@@ -268,3 +269,11 @@ def test_any_names_become_unique_folders_inside_the_export(names):
         assert name and not set(name) & set('/\\:*?"<>|\0\n') and not name.startswith((".", "-"))
         assert name not in ("images.csv", "export.json") and len(name.encode()) <= 120
         assert name == name.strip(" ") and not name.endswith(".")
+
+
+def test_the_card_says_how_many_of_the_images_show_their_class(world, monkeypatch):
+    quality = {"guided": {"class_agreement": {"overall": 0.092}}}
+    write_json("metrics/fid_density_coverage.json", quality)
+    monkeypatch.setattr("sys.argv", ["export", "guided"])
+    commands.export.main()
+    assert "9.2% of the images show their class" in Path("export/guided/README.md").read_text()

@@ -116,6 +116,20 @@ def test_the_comparison_names_what_differs(healthy, tmp_path):
     checked(page(document))
 
 
+def test_arms_that_were_trained_for_longer_are_named(healthy, tmp_path):
+    def training(folder):
+        report = made.report_of(healthy, folder)
+        return [block for section in report.sections if section.name == "training" for block in section.blocks]
+
+    assert not any(isinstance(block, str) for block in training(tmp_path / "alike"))
+    curve = healthy / "metrics/curves/guided.csv"
+    curve.write_text("".join(curve.read_text().splitlines(keepends=True)[:-1]))
+    (words,) = (block for block in training(tmp_path / "unlike") if isinstance(block, str))
+    assert words.startswith(
+        "Not all were trained equally long (base 400 steps, guided 300 steps and all real 400 steps)"
+    )
+
+
 def test_the_same_run_again_is_said_to_have_changed_nothing(healthy, tmp_path):
     document = made.report_of(healthy, tmp_path, compare="HEAD")
     (comparison,) = (section for section in document.sections if section.name == "comparison")

@@ -7,7 +7,7 @@ import numpy as np
 from src.reporting.blocks import Block, Figure, Side, Table, columns_of
 from src.reporting.charts import confusion, curves, reliability
 from src.reporting.run_results import Run, dig, in_order
-from src.reporting.wording import MISSING, number, percent, title, with_titles
+from src.reporting.wording import MISSING, listed, number, percent, title, with_titles
 
 DRAWN = 25  # classes up to which a confusion matrix can be read
 NAMED = 5  # confusions
@@ -36,7 +36,16 @@ def errors(run: Run) -> list[Block]:
 def training(run: Run) -> list[Block]:
     """Loss and validation accuracy over the steps."""
     figures = [figure for column in COLUMNS if (figure := curve(run, column))]
-    return [Side(figures)] if figures else [f"Training curves: {MISSING}."]
+    ends = {arm: run.curves[arm][-1].get("step") for arm in in_order(run.curves) if run.curves[arm]}
+    steps = {arm: int(end) for arm, end in ends.items() if end is not None}
+    blocks: list[Block] = [Side(figures)] if figures else []
+    if len(set(steps.values())) > 1:
+        told = listed(with_titles(steps, lambda count: f"{number(count)} steps"))
+        blocks.append(
+            f"Not all were trained equally long ({told}), for the recipe counts epochs: part of a difference may be "
+            "that. `recipes.<data set>.steps` in place of `epochs` makes them equal."
+        )
+    return blocks or [f"Training curves: {MISSING}."]
 
 
 def curve(run: Run, column: str, suffix: str = "") -> Figure | None:
