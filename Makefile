@@ -41,7 +41,7 @@ repro: env ## run the whole pipeline, as far as anything has changed
 test: env ## check style and types, run all tests
 	$(CHECKED)
 
-quick: env ## the same without the slow tests: a minute
+quick: env ## the same without the slow tests: a few minutes
 	$(CHECKED) -m "not slow"
 
 format: env ## format the code and apply safe fixes

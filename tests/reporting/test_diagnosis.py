@@ -182,6 +182,16 @@ def test_a_judge_that_knows_nothing_is_named_and_accuses_nobody():
     assert (finding.name, finding.severity) == (WEAK_JUDGE, NOTE)
 
 
+def test_classes_that_text_alone_shows_no_more_are_laid_to_prompts_and_generator_and_not_to_feedback():
+    metrics = run()
+    agreement(metrics, 0.27)
+    feedback(metrics, before=0.5, after=0.9)
+    assert DESTRUCTIVE in warnings(diagnose(**metrics))
+    metrics["quality"]["synaug"]["class_agreement"]["overall"] = 0.26
+    found = {finding.name: finding for finding in diagnose(**metrics) if finding.arm == "guided"}
+    assert DESTRUCTIVE not in found and "the generator does not know these classes" in found[LABELS].advice
+
+
 def test_entropy_that_was_high_from_the_start_is_not_laid_to_feedback():
     metrics = run()
     strange(metrics)

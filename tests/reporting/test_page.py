@@ -211,9 +211,18 @@ def test_this_repositorys_own_report_shows_every_picture_below_5_mb(tmp_path):
     assert "would grow beyond" not in html and len(html.encode()) < 5e6
 
 
-def test_another_generators_report_does_not_show_the_shipped_one(healthy, tmp_path):
+def test_a_bound_that_bounds_nothing_is_no_arm_of_the_report(healthy, tmp_path):
+    assert "all real" in str(made.report_of(healthy, tmp_path / "before").sections[0].blocks[0].columns[-1])
+    made.change(healthy / "metrics/accuracy.json", "all_real", "bound", value=False)
+    table, note = made.report_of(healthy, tmp_path / "after").sections[0].blocks
+    assert not any("all real" in str(column) for column in table.columns) and "All real is no bound here" in note
+
+
+@pytest.mark.parametrize("change", ["dataset: digits", "generator: tiny_unclip"])
+def test_what_the_shipped_generator_makes_is_shown_beside_its_own_digits_alone(healthy, tmp_path, change):
     settings = (healthy / "params.yaml").read_text()
-    (healthy / "params.yaml").write_text(settings.replace("generator: tiny_unclip", "generator: sd21"))
+    assert change in settings
+    (healthy / "params.yaml").write_text(settings.replace(change, f"{change.partition(':')[0]}: other"))
     assert len(Page(page(made.report_of(healthy, tmp_path))).all("img")) == 3
 
 

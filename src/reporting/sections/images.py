@@ -14,7 +14,7 @@ from src.reporting.wording import MISSING, number, percent, signed, title
 COLUMNS = {"fid": "FID", "density": "density", "coverage": "coverage", "precision": "precision", "recall": "recall"}
 BARS = {**METRICS, "fid": "FID, lower is better"}
 SPACES = {
-    "shipped": "the network that ships for them, which was not guided by",
+    "shipped": "the network that ships with the generator and guides nothing",
     "clip": "CLIP",
     "dinov2": "DINOv2",
     "inception": "Inception",
