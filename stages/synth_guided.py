@@ -24,13 +24,13 @@ def synthesiser(params: Params) -> Synthesiser:
     prompts, images = Prompts(f"prompts/{params.dataset}.yaml", names.classes, names.contexts), real.images()
     plan = synthesis_plan(
         params.budget, real.labels, real.contexts, names, params.seed, prompts,
-        conditioned=synth.conditioning != "text", modified=False,
+        conditioned=synth.conditioning != "text", modified=False, mixed=synth.embedding_mix is not None,
     )  # fmt: skip
     generator = load_generator(params.generator, device())
     feedback = classifier_feedback(params.feedback, base_classifier(names), generator, images, real.labels)
     conditioning = Conditioning(
         generator, plan, synth.conditioning, synth.image_dropout, synth.dropout_form, params.generator.noise_level,
-        images,
+        images, synth.embedding_mix,
     )  # fmt: skip
     return Synthesiser(
         generator, params.generator, plan, conditioning, feedback, images.shape[1], params.feedback.candidates

@@ -101,17 +101,20 @@ class Budget(Section):
 @dataclass(frozen=True, kw_only=True)
 class SynthSettings(Section):
     """What the guided arm's generator is told, and how images are stored. image_dropout: share in [0, 1);
-    dropout_form: one of DROPOUT_FORMS of src.synthesis.conditioning."""
+    dropout_form: one of DROPOUT_FORMS of src.synthesis.conditioning. embedding_mix: see `Conditioning` there."""
 
     conditioning: str
     image_dropout: float
     dropout_form: str
     shard_size: Count
     image_format: str
+    embedding_mix: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.image_dropout < 1:
             raise InputError(f"synth.image_dropout={self.image_dropout} must lie in [0, 1).")
+        if self.embedding_mix is not None and self.embedding_mix <= 0:
+            raise InputError(f"synth.embedding_mix={self.embedding_mix} must be positive, or empty for no mixing")
 
 
 @dataclass(frozen=True, kw_only=True)

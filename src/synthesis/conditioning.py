@@ -11,7 +11,7 @@ from torch import Tensor
 from src.generators.diffusion_model import Condition, DiffusionModel, rows
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
-from src.runtime.seeds import torch_generator
+from src.runtime.seeds import numpy_generator, torch_generator
 from src.shards.lazy_images import Images
 from src.synthesis.plan import PlannedImage
 
@@ -55,11 +55,12 @@ class Conditioning:
 
     def __init__(
         self, generator: DiffusionModel, plan: Sequence[PlannedImage], kind: str = "text", image_dropout: float = 0.0,
-        dropout_form: str = "mean", noise_level: int = 0, real: Images | None = None,
+        dropout_form: str = "mean", noise_level: int = 0, real: Images | None = None, mix: float | None = None,
     ) -> None:  # fmt: skip
         """kind: one of CONDITIONING. image_dropout: share of the embedding's dimensions, dropped in one of
         DROPOUT_FORMS. noise_level: of 1000, to which the embedding is noised. real: training images uint8
-        (N, H, W, 3), which the plan's sources number.
+        (N, H, W, 3), which the plan's sources and partners number. mix: a of Beta(a, a), from which each image draws
+        the weight of its source's embedding beside its partner's (arXiv 2502.04475); None mixes none.
 
         InputError for an unknown kind, for one that the generator cannot take, and without images to condition on.
         """
@@ -71,7 +72,7 @@ class Conditioning:
                 "set it to text, or choose another generator"
             )
         self.generator, self.image_dropout, self.noise_level = generator, image_dropout, noise_level
-        self.dropout_form = dropout_form
+        self.dropout_form, self.mix = dropout_form, mix
         choose("synth.dropout_form", DROPOUT_FORMS, dropout_form)
         self.has_text, self.has_image = kind != "image", kind != "text"
         prompts = sorted({self.prompt(p) for p in plan})
@@ -117,6 +118,11 @@ class Conditioning:
         if self._embeddings is None or self._mean is None:
             return self.generator.no_image(len(part))
         embeddings = self._embeddings[[p.source or 0 for p in part]]
+        if self.mix is not None:
+            partners = self._embeddings[[(p.source if p.partner is None else p.partner) or 0 for p in part]]
+            weights = [numpy_generator("embedding mix", p.seed).beta(self.mix, self.mix) for p in part]
+            weight = torch.tensor(weights, dtype=embeddings.dtype, device=embeddings.device)[:, None]
+            embeddings = weight * embeddings + (1 - weight) * partners
         generators = [torch_generator("condition", p.seed) for p in part]
         dropped = embedding_dropout(embeddings, self.image_dropout, self.dropout_form, self._mean, generators)
         noise = torch.stack([torch.randn(embeddings.shape[1], generator=g) for g in generators])

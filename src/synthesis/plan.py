@@ -34,16 +34,19 @@ class PlannedImage:
     """Position of the conditioning image among the real training images, or None for text alone."""
     context: int | None = None
     """What the image is meant to show: its group's; else the context that its prompt names or its source has."""
+    partner: int | None = None
+    """Position of a second real image of the class or group, whose embedding is mixed with that of the first."""
 
 
 def synthesis_plan(
     budget: Budget, labels: np.ndarray, contexts: np.ndarray | None, names: Names, seed: int, prompts: Prompts, *,
-    conditioned: bool, modified: bool,
+    conditioned: bool, modified: bool, mixed: bool = False,
 ) -> list[PlannedImage]:  # fmt: skip
     """Return the plan that a budget asks for, indices outermost, so that every prefix is as balanced as it can be.
 
     labels, contexts: of the real training images (N,). conditioned: on real images of the class or group; otherwise on
-    text alone, and the real ones only tell the groups. modified: draw a modifier for each prompt (SYNAuG).
+    text alone, and the real ones only tell the groups. modified: draw a modifier for each prompt (SYNAuG). mixed: draw
+    a second real image for each conditioned one.
 
     With balance="group" per_class is that of every (class, context), and the conditioning image is one of the group. An
     empty group has none: its images are conditioned on one of its class from another context (empty_group="class"),
@@ -75,9 +78,10 @@ def synthesis_plan(
 
     def planned(label: int, context: int | None, index: int) -> PlannedImage:
         place = (seed, label, index) if context is None else (seed, label, context, index)
-        source = None
+        source = partner = None
         if drawn and (pool := real.of(label, context) or (real.of(label) if budget.empty_group == "class" else [])):
             source = pool[numpy_generator("source", *place).integers(len(pool))]
+            partner = pool[numpy_generator("partner", *place).integers(len(pool))] if mixed else None
         if context is None and source is not None and contexts is not None:
             context = int(contexts[source])
         named = context if budget.name_context else None
@@ -86,7 +90,8 @@ def synthesis_plan(
         else:
             prompt = prompts.plain(label, named)
         prompt = sys.intern(prompt)  # prompts are few and images many: equal ones are one string
-        return PlannedImage(label, index, derive("image", *place), prompt, source if conditioned else None, context)
+        seed_here, shown = derive("image", *place), source if conditioned else None
+        return PlannedImage(label, index, seed_here, prompt, shown, context, partner if conditioned else None)
 
     numbered = list(enumerate(groups))
     return [planned(*group, index) for index in range(max(needed)) for k, group in numbered if index < needed[k]]

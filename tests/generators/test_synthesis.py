@@ -306,3 +306,20 @@ def test_the_best_candidate_by_the_criterion_is_kept(scene: Scene) -> None:
 def test_candidates_need_a_criterion_to_choose_by(scene: Scene) -> None:
     with pytest.raises(InputError, match="candidates=2 need a criterion"):
         scene.synthesiser(candidates=2)
+
+
+def test_mixed_embeddings_lie_between_those_of_two_real_images(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = [replace(p, source=0, partner=partner) for p, partner in zip(scene.plan, [0, 3, 6, 9, None], strict=False)]
+    told = record(scene.generator, "image", monkeypatch)
+    for mix in (None, 1.0):
+        Conditioning(scene.generator, plan, "text_image", 0.0, "mean", 0, scene.images, mix)(plan)
+    (alone, _, noise), (mixed, _, same_noise) = told
+    assert torch.equal(noise, same_noise)
+    embeddings = scene.generator.image_embeddings(scene.images)
+    assert torch.equal(alone, embeddings[[0] * 5])
+    torch.testing.assert_close(mixed[[0, 4]], alone[[0, 4]])  # an image with itself, and one without a partner
+    for i, partner in ((1, 3), (2, 6), (3, 9)):
+        way, done = embeddings[partner] - embeddings[0], mixed[i] - embeddings[0]
+        share = float(done @ way / (way @ way))
+        assert 0 < share < 1
+        torch.testing.assert_close(done, share * way, rtol=1e-4, atol=1e-5)

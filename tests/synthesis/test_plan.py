@@ -1,6 +1,7 @@
 """The plan fills classes to the asked counts, and an image never depends on the others."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -196,3 +197,11 @@ def test_a_plan_of_groups_that_cannot_be_met_is_refused(naming, changes, problem
 def test_prompts_without_a_word_for_contexts_are_refused(prompts):
     with pytest.raises(InputError, match="the prompts know 0 contexts, the data has 2"):
         grouped(prompts, 5, name_context=True)
+
+
+def test_partners_are_real_images_of_the_class_and_change_no_other_draw(prompts):
+    plain, mixed = (synthesis_plan(COUNTS, 20, "add", 0, prompts, labels=LABELS, mixed=m) for m in (False, True))
+    assert [replace(image, partner=None) for image in mixed] == plain
+    assert all(LABELS[image.partner] == image.label for image in mixed)
+    assert len({image.partner for image in mixed}) > len(COUNTS)
+    assert any(image.partner != image.source for image in mixed)
