@@ -190,12 +190,21 @@ class DfrSettings(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FinetuneSettings(Section):
+    """The whole network on real images. length: a share of the first stage's steps; lr: times the recipe's; above 0."""
+
+    length: Annotated[float, Range(1e-4)]
+    lr: Annotated[float, Range(1e-9)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecondStages(Section):
     """The settings of each second stage that has any."""
 
     crt: HeadSettings
     lws: HeadSettings
     dfr: DfrSettings
+    finetune: FinetuneSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
-"""Second stages: the head of a trained classifier is made again or rescaled for balance, the backbone stays.
+"""Second stages: the head of a trained classifier is made again or rescaled for balance, and the backbone stays.
 
 cRT, LWS and tau-normalisation: Kang et al. (ICLR 2020). DFR: Kirichenko et al. (ICLR 2023). All work on
-features that are computed once, from images as they are; published cRT and LWS augment these images.
+features that are computed once, from images as they are; published cRT and LWS augment these images. Fine-tuning
+alone trains the whole network.
 """
 
 import copy
@@ -22,6 +23,7 @@ from src.runtime.seeds import derive, torch_seeded
 from src.settings.recipe import Recipe
 from src.settings.sections import HeadSettings, SecondStages
 from src.shards.lazy_images import Images
+from src.training.finetune import finetune_real
 from src.training.last_layer import train_on_features
 
 TAUS = np.arange(41) / 20  # 0 to 2, twice as fine as the published search
@@ -46,8 +48,8 @@ class Task:
 def second_stage(name: str, model: Classifier, task: Task) -> Classifier:
     """Change `model.head` in place by the stage called `name`, and return the model in evaluation mode.
 
-    The backbone, batch-normalisation statistics included, does not change. InputError for an unknown name, or LWS and
-    tau-normalisation of a cosine head.
+    Except by fine-tuning the backbone, batch-normalisation statistics included, does not change. InputError for an
+    unknown name, or LWS and tau-normalisation of a cosine head.
     """
     check_second_stage(name, str(model.config.get("head", "linear")))
     SECOND_STAGES[name](model, replace(task, seed=derive(name, task.seed)))
@@ -112,15 +114,21 @@ def dfr(model: Classifier, task: Task) -> None:
     _set_head(model, *layer)
 
 
+def finetune(model: Classifier, task: Task) -> None:
+    """The whole network on the real images; see `src.training.finetune`."""
+    finetune_real(model, task.real, task.validation, task.recipe, task.settings.finetune, task.seed)
+
+
 SECOND_STAGES: dict[str, Callable[[Classifier, Task], None]] = {
     "none": none,
     "crt": crt,
     "lws": lws,
     "tau_norm": tau_norm,
     "dfr": dfr,
+    "finetune": finetune,
 }
 NEED_LINEAR = frozenset({"lws", "tau_norm"})
-BY_LABELS = frozenset({"crt", "lws"})  # trained on the labels of the images that the first stage was trained on
+BY_LABELS = frozenset({"crt", "lws", "finetune"})  # trained on the labels of the first stage's images
 
 
 def _train(

@@ -17,7 +17,7 @@ from src.runtime.errors import InputError
 from src.runtime.seeds import derive
 from src.settings.recipe import Recipe
 from src.settings.schema import build as build_section
-from src.settings.sections import DfrSettings, HeadSettings, SecondStages
+from src.settings.sections import DfrSettings, FinetuneSettings, HeadSettings, SecondStages
 from src.training import second_stage as second_stage_module
 from src.training.dfr import reweight
 from src.training.samplers import Sampler, class_uniform
@@ -29,6 +29,7 @@ SETTINGS = SecondStages(
     crt=HeadSettings(length=0.5, least_steps=0, lr=None),
     lws=HeadSettings(length=0.5, least_steps=0, lr=0.05),
     dfr=DfrSettings(strengths=(1.0, 0.1), fits=2),
+    finetune=FinetuneSettings(length=0.5, lr=0.1),
 )
 CHANGING = [name for name in SECOND_STAGES if name != "none"]
 
@@ -67,7 +68,7 @@ def features(model: Classifier, images: np.ndarray) -> np.ndarray:
     return extract(classifier_features(model), images)
 
 
-@pytest.mark.parametrize("name", SECOND_STAGES)
+@pytest.mark.parametrize("name", [name for name in SECOND_STAGES if name != "finetune"])
 def test_the_head_alone_changes(name: str) -> None:
     model = build("small_cnn", 4, 16, seed=0).train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -88,9 +89,20 @@ def test_classes_that_the_first_stage_misses_are_recognised(name: str) -> None:
     images, labels = corners(80, seed=2)
     assert class_accuracies(predict(first_stage(), images), labels).tolist() == [1, 1, 0, 0]
     longer = HeadSettings(length=10, least_steps=0, lr=0.5)
-    settings = replace(SETTINGS, crt=longer, lws=longer)
+    settings = replace(SETTINGS, crt=longer, lws=longer, finetune=FinetuneSettings(length=10, lr=5.0))
     model = run(name, first_stage(), replace(SGD, weight_decay=0.0), settings=settings)
     assert class_accuracies(predict(model, images), labels).min() > 0.9
+
+
+def test_fine_tuning_trains_every_layer_on_real_images_from_where_the_first_stage_ended() -> None:
+    model = build("small_cnn", 4, 16, seed=0)
+    before = {key: value.clone() for key, value in model.named_parameters()}
+    run("finetune", model, settings=replace(SETTINGS, finetune=FinetuneSettings(length=1.0, lr=1.0)))
+    assert not any(torch.equal(value, before[key]) for key, value in model.named_parameters())
+    slow = build("small_cnn", 4, 16, seed=0)
+    run("finetune", slow, settings=replace(SETTINGS, finetune=FinetuneSettings(length=1e-4, lr=1e-9)))
+    for key, value in slow.named_parameters():
+        torch.testing.assert_close(value, before[key], rtol=0, atol=1e-6)
 
 
 def softmax(z: np.ndarray) -> np.ndarray:

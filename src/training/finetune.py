@@ -1,0 +1,35 @@
+"""Synthetic, then real: a trained network goes on, all of it, on real images (arXiv 2308.04553 and 2306.07200)."""
+
+from dataclasses import replace
+
+import torch
+
+from src.classifiers.models import Classifier
+from src.data.labelled_images import LabelledImages
+from src.runtime.seeds import derive
+from src.settings.recipe import Recipe
+from src.settings.sections import FinetuneSettings
+from src.training.loader import Batches
+from src.training.loop import fit
+from src.training.losses import cross_entropy
+from src.training.objective import Objective
+from src.training.samplers import class_uniform
+
+
+def finetune_real(
+    model: Classifier, real: LabelledImages, validation: LabelledImages, recipe: Recipe, settings: FinetuneSettings,
+    seed: int,
+) -> Classifier:  # fmt: skip
+    """Train `model` in place on class-uniform batches, at a rate of its own that decays to 0; the best on validation.
+
+    recipe: the first stage's. settings: its length is a share of that stage's steps on these images.
+    """
+    count, classes = len(real.labels), int(model.config["classes"])
+    steps = max(1, round(settings.length * recipe.steps_for(count)))
+    lr = recipe.lr * settings.lr
+    recipe = replace(recipe, epochs=None, steps=steps, lr=lr, schedule="cosine", warmup=0, milestones=(), factors=())
+    sampler = class_uniform(real.labels, recipe.batch, derive("batches", seed))
+    size, device = int(model.config["image_size"]), next(model.parameters()).device
+    batches = Batches(real, classes, size, sampler, recipe, derive("steps", seed), device)
+    tuned, _ = fit(model, batches, validation, Objective(cross_entropy, torch.zeros(classes)), None, "finetune")
+    return tuned
