@@ -1,5 +1,7 @@
 """Stage synth_guided: sample the generator on text and real images under the base classifier's feedback."""
 
+from pathlib import Path
+
 from src.classifiers.models import Classifier
 from src.classifiers.models import load as load_classifier
 from src.data.names import Names, read_names
@@ -27,7 +29,8 @@ def synthesiser(params: Params) -> Synthesiser:
         conditioned=synth.conditioning != "text", modified=False, mixed=synth.embedding_mix is not None,
     )  # fmt: skip
     generator = load_generator(params.generator, device())
-    feedback = classifier_feedback(params.feedback, base_classifier(names), generator, images, real.labels)
+    base, *members = base_classifiers(names)
+    feedback = classifier_feedback(params.feedback, base, generator, images, real.labels, members)
     conditioning = Conditioning(
         generator, plan, synth.conditioning, synth.image_dropout, synth.dropout_form, params.generator.noise_level,
         images, synth.embedding_mix,
@@ -37,14 +40,17 @@ def synthesiser(params: Params) -> Synthesiser:
     )
 
 
-def base_classifier(names: Names) -> Classifier:
-    classifier = load_classifier("data/base")
-    if classifier.config["classes"] != len(names.classes):
-        raise InputError(
-            f"data/base tells {classifier.config['classes']} classes apart, the data has {len(names.classes)}; "
-            "run `dvc repro train_base` to train it on this data"
-        )
-    return classifier
+def base_classifiers(names: Names) -> list[Classifier]:
+    """The base classifier and, after it, the other members of its committee."""
+    members = sorted(Path("data/base/members").glob("*"), key=lambda path: int(path.name))
+    classifiers = [load_classifier(folder) for folder in (Path("data/base"), *members)]
+    for classifier in classifiers:
+        if classifier.config["classes"] != len(names.classes):
+            raise InputError(
+                f"data/base tells {classifier.config['classes']} classes apart, the data has {len(names.classes)}; "
+                "run `dvc repro train_base` to train it on this data"
+            )
+    return classifiers
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """The classifier's side of feedback: decoded images in, a criterion's value per image out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -24,30 +24,36 @@ def rescaled(images: Tensor) -> Tensor:
 
 
 def criterion_value(
-    model: Classifier, measure: Criterion, rescale: bool = False, stored_size: int | None = None
-) -> Value:
+    model: Classifier, measure: Criterion, rescale: bool = False, stored_size: int | None = None,
+    others: Sequence[Classifier] = (),
+) -> Value:  # fmt: skip
     """`value(images (B, 3, H, W), labels (B,)) -> (B,)` of the images as they would be stored, and then seen.
 
     But for rounding, whose jumps would make an image depend on the batch it is made in. The clamp's gradient is passed
     straight through. rescale: stretch every image to span [-1, 1]
     first. stored_size: pixels, None for what the model sees; of a larger image it sees the centre, as it does where it
-    is judged.
+    is judged. others: classifiers whose logits the measure gets too, stacked after the model's.
     """
     edge = stored_size or int(model.config["image_size"])
 
     def value(images: Tensor, labels: Tensor) -> Tensor:
-        features = model.features(resized(rescaled(images) if rescale else images, edge, rounded=False))
-        return measure(model.head(features), features, labels)
+        seen = resized(rescaled(images) if rescale else images, edge, rounded=False)
+        features = model.features(seen)
+        logits = model.head(features)
+        if others:
+            logits = torch.stack([logits, *(other.head(other.features(seen)) for other in others)])
+        return measure(logits, features, labels)
 
     return value
 
 
 def feedback_value(
-    feedback: FeedbackSettings, model: Classifier, images: Images, labels: np.ndarray, device: torch.device
-) -> Value | None:
+    feedback: FeedbackSettings, model: Classifier, images: Images, labels: np.ndarray, device: torch.device,
+    others: Sequence[Classifier] = (),
+) -> Value | None:  # fmt: skip
     """The criterion of a feedback preset under the frozen `model`; None for "none". `hardness` fits its Gaussians
-    to the real training images uint8 (N, H, W, 3) and labels (N,)."""
-    model = model.to(device).eval().requires_grad_(False)
+    to the real training images uint8 (N, H, W, 3) and labels (N,). others: of whom `disagreement` asks too."""
+    model, *others = (one.to(device).eval().requires_grad_(False) for one in (model, *others))
     gaussians = None
     if "hardness" in feedback.criterion:
         with torch.no_grad():
@@ -56,7 +62,7 @@ def feedback_value(
         classes = int(model.config["classes"])
         fitted = fit_gaussians(features.double().numpy(), labels, classes, feedback.shrinkage)
         gaussians = fitted.to(device, features.dtype)
-    measure = criterion(feedback.criterion, gaussians)
+    measure = criterion(feedback.criterion, gaussians, 1 + len(others))
     if measure is None:
         return None
-    return criterion_value(model, measure, feedback.rescale, images.shape[1])
+    return criterion_value(model, measure, feedback.rescale, images.shape[1], others)

@@ -6,7 +6,7 @@ gradient flows through the conditional half of classifier-free guidance, whose f
 split at x0_hat so that decoder and classifier run in micro-batches; both are exact.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,14 +154,15 @@ def loss_scale(dtype: torch.dtype) -> float:
 
 
 def classifier_feedback(
-    settings: FeedbackSettings, classifier: Classifier, generator: DiffusionModel, images: Images, labels: np.ndarray
-) -> Feedback | None:
-    """The feedback of a classifier on what the generator makes; None for the criterion "none".
+    settings: FeedbackSettings, classifier: Classifier, generator: DiffusionModel, images: Images, labels: np.ndarray,
+    others: Sequence[Classifier] = (),
+) -> Feedback | None:  # fmt: skip
+    """The feedback of a classifier, and others beside it, on what the generator makes; None for the criterion "none".
 
     images, labels: the real training images uint8 (N, H, W, 3) and their classes (N,). InputError for an unknown
     criterion, rule or decoder.
     """
-    value = feedback_value(settings, classifier, images, labels, generator.device)
+    value = feedback_value(settings, classifier, images, labels, generator.device, others)
     if settings.rule not in RULES:
         raise InputError(f"feedback rule '{settings.rule}' is unknown; choose one of {', '.join(RULES)}.")
     decode = generator.decoder(settings.decoder)

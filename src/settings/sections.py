@@ -138,7 +138,8 @@ def _check_alpha(section: str, alpha: float) -> None:
 class MethodSettings(Section):
     """`train` of params.yaml: how the imbalance is met, and the parameters of the choices.
 
-    mixing_alpha: above 0. balance_beta: in [0, 1). drw_from: a share of training.
+    mixing_alpha: above 0. balance_beta: in [0, 1). drw_from: a share of training. members: base classifiers, of which
+    the criterion `disagreement` needs several.
     """
 
     loss: str
@@ -154,6 +155,7 @@ class MethodSettings(Section):
     drw_from: Share
     group_dro_step: NotNegative
     group_dro_adjustment: NotNegative
+    members: Count = 1
 
     def __post_init__(self) -> None:
         _check_alpha("train", self.mixing_alpha)

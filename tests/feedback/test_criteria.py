@@ -1,10 +1,13 @@
 """Criteria against plain numpy, sums of them, and names that are not known."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from src.feedback.class_gaussians import ClassGaussians
 from src.feedback.criteria import NAMES, criterion
@@ -76,3 +79,30 @@ def test_a_weight_must_be_a_finite_number(name: str) -> None:
 def test_hardness_needs_gaussians() -> None:
     with pytest.raises(InputError, match="needs the class Gaussians of real features"):
         criterion("hardness")
+
+
+def test_disagreement_is_the_entropy_that_a_committee_has_and_its_members_have_not() -> None:
+    logits = torch.randn(4, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    measure, features, labels = (
+        criterion("disagreement", members=4),
+        torch.zeros(5, 2),
+        torch.zeros(5, dtype=torch.int64),
+    )
+    p = logits.softmax(2).numpy()
+    by_hand = stats.entropy(p.mean(0), axis=1) - stats.entropy(p, axis=2).mean(0)
+    assert measure is not None and np.allclose(measure(logits, features, labels), by_hand, atol=1e-12)
+    alike = logits[:1].repeat(4, 1, 1)
+    assert torch.allclose(measure(alike, features, labels), torch.zeros(5, dtype=torch.float64), atol=1e-12)
+    certain = torch.tensor([[[50.0, 0]], [[0, 50.0]]])  # each sure of another class: all that two can disagree
+    assert measure(certain, features, labels).item() == pytest.approx(math.log(2))
+
+
+def test_of_a_committee_other_criteria_ask_the_first_and_one_classifier_cannot_disagree() -> None:
+    logits = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0))
+    features, labels = torch.zeros(5, 2), torch.arange(5) % 4
+    both = criterion("disagreement + 2*entropy", members=3)
+    expected = criterion("disagreement", members=3)(logits, features, labels)
+    expected = expected + 2 * criterion("entropy")(logits[0], features, labels)
+    assert torch.allclose(both(logits, features, labels), expected)
+    with pytest.raises(InputError, match=r"needs several base classifiers; set train\.members to 4"):
+        criterion("disagreement")
