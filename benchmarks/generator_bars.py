@@ -27,9 +27,7 @@ from src.generators.diffusion_model import DiffusionModel
 from src.generators.loading import load as load_generator
 from src.generators.tiny.build import FEATURE_SPACE
 from src.generators.tiny.corpus import CLASSES, STYLES, render
-from src.runtime.checkpoint_file import load_checkpoint
 from src.runtime.entry import run_stage
-from src.runtime.errors import InputError
 from src.runtime.files import write_json
 from src.runtime.pipeline import read_mapping
 from src.runtime.seeds import numpy_generator
@@ -55,16 +53,9 @@ CPU = torch.device("cpu")
 
 
 @torch.no_grad()
-def zero_shot(generator: DiffusionModel, folder: Path, images: np.ndarray) -> np.ndarray:
+def zero_shot(generator: DiffusionModel, images: np.ndarray) -> np.ndarray:
     """Classes (N,) that CLIP reads in images: the nearest "a photo of a {class}" by cosine."""
-    saved = load_checkpoint(folder / "zero_shot" / "text_projection.safetensors")
-    if saved is None:
-        raise InputError(f"{folder} has no zero_shot/text_projection.safetensors; run `make generator` to write it")
-    words = generator.pipeline.tokenizer
-    prompts = [f"a photo of a {name}" for name in CLASS_NAMES]
-    tokens = words(prompts, padding="max_length", max_length=words.model_max_length, return_tensors="pt")
-    pooled = generator.pipeline.text_encoder(tokens.input_ids).pooler_output.float()
-    texts = F.normalize(pooled @ saved[0]["weight"].float().T, dim=1)
+    texts = F.normalize(generator.text_embeddings([f"a photo of a {name}" for name in CLASS_NAMES]), dim=1)
     return (F.normalize(generator.image_embeddings(images), dim=1) @ texts.T).argmax(1).numpy()
 
 
@@ -147,7 +138,7 @@ def main() -> None:
         reference = classifier(params_of("train_base", seed, budget), splits["pool"], splits["val"], counts, "pool")
         for split in ("pool", "val"):
             real = splits[split]
-            read += (zero_shot(generator, folder, np.asarray(real.images)) == real.labels).tolist()
+            read += (zero_shot(generator, np.asarray(real.images)) == real.labels).tolist()
         chosen = first_of_each(splits["pool"].labels, np.full(len(CLASS_NAMES), each))
         kinds = {"real": splits["pool"].images[chosen]}
         kinds["real_blurred"] = blurred(kinds["real"])

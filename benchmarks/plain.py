@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from src.feedback.guidance import per_sample
+from src.feedback.update_rules import per_sample
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.prediction import x0_hat
 from src.generators.sampler import Condition, Step, scheduler, steps_of

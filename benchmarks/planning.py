@@ -40,8 +40,8 @@ from src.runtime.pipeline import read_mapping
 from src.settings.params import Params, resolve
 from src.shards.store import Shards
 from src.synthesis.plan import synthesis_plan
-from src.synthesis.production import cut
 from src.synthesis.prompts import Prompts
+from src.synthesis.synthesiser import cut
 from src.training.samplers import balanced_minibatches, class_uniform, instance_uniform
 
 CLASSES, REAL, LARGEST, SMALLEST, POWER = 1000, 115_846, 1280, 5, 6  # Liu et al., CVPR 2019

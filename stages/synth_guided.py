@@ -5,7 +5,7 @@ from pathlib import Path
 from src.classifiers.models import Classifier
 from src.classifiers.models import load as load_classifier
 from src.data.names import Names, read_names
-from src.feedback.guidance import classifier_feedback
+from src.feedback.guidance import feedback_on
 from src.generators.loading import load as load_generator
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
@@ -27,10 +27,11 @@ def synthesiser(params: Params) -> Synthesiser:
     plan = synthesis_plan(
         params.budget, real.labels, real.contexts, names, params.seed, prompts,
         conditioned=synth.conditioning != "text", modified=False, mixed=synth.embedding_mix is not None,
+        cohort=params.feedback.cohort,
     )  # fmt: skip
     generator = load_generator(params.generator, device())
-    base, *members = base_classifiers(names)
-    feedback = classifier_feedback(params.feedback, base, generator, images, real.labels, members)
+    plain = [prompts.plain(label) for label in range(len(names.classes))]
+    feedback = feedback_on(generator, params.feedback, base_classifiers(names), images, real.labels, plain)
     conditioning = Conditioning(
         generator, plan, synth.conditioning, synth.image_dropout, synth.dropout_form, params.generator.noise_level,
         images, synth.embedding_mix,

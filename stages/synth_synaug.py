@@ -12,18 +12,24 @@ from src.synthesis.plan import synthesis_plan
 from src.synthesis.production import synthesise
 from src.synthesis.prompts import Prompts
 from src.synthesis.synthesiser import Synthesiser
+from src.synthesis.translation import Translation
 
 
 def synthesiser(params: Params) -> Synthesiser:
-    """Text alone, "a photo of a {modifier} {class}"; real images only tell how many of each class there are."""
+    """Text alone, "a photo of a {modifier} {class}"; real images tell how many of each class there are, or where to
+    begin."""
     names, real = read_names("data/real"), Shards("data/real/train")
     prompts = Prompts(f"prompts/{params.dataset}.yaml", names.classes, names.contexts)
+    kind, size = params.synaug.translation, min(real.image(0).shape[:2])
     plan = synthesis_plan(
-        params.budget, real.labels, real.contexts, names, params.seed, prompts, conditioned=False, modified=True
-    )
+        params.budget, real.labels, real.contexts, names, params.seed, prompts, conditioned=False, modified=True,
+        translation=kind,
+    )  # fmt: skip
     generator = load_generator(params.generator, device())
-    conditioning = Conditioning(generator, plan, "text")
-    return Synthesiser(generator, params.generator, plan, conditioning, size=min(real.image(0).shape[:2]))
+    translation = None if kind == "none" else Translation(generator, real.images(), params.synaug.strength)
+    return Synthesiser(
+        generator, params.generator, plan, Conditioning(generator, plan, "text"), size=size, translation=translation
+    )
 
 
 def main() -> None:

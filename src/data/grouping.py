@@ -1,5 +1,7 @@
 """What may be balanced, classes or groups (a class in one context), and which images belong to each."""
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 
 from src.data.names import Names
@@ -25,6 +27,29 @@ def first_of_each(groups: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     order, sizes = np.argsort(groups, kind="stable"), np.bincount(groups, minlength=len(wanted))
     rank = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # within its group, in sorted order
     return np.sort(order[rank < np.repeat(wanted, sizes)])
+
+
+def whole_runs(count: int, size: int, keys: Sequence[Hashable] | None = None) -> list[slice]:
+    """Consecutive slices of at most `size` of `count` things that cut no run of equal keys; None: all keys differ.
+
+    InputError for a run that is longer.
+    """
+    if keys is None:
+        return [slice(first, min(first + size, count)) for first in range(0, count, size)]
+    slices, first, run = [], 0, 0
+    for i in range(1, count + 1):
+        if i < count and keys[i] == keys[run]:
+            continue
+        if i - run > size:
+            raise InputError(
+                f"{i - run} images are made together, and {size} fit at once; lower the feedback preset's cohort, or "
+                "raise synth.shard_size if that is smaller"
+            )
+        if i - first > size:
+            slices.append(slice(first, run))
+            first = run
+        run = i
+    return [*slices, slice(first, count)] if count else []
 
 
 def group_ids(labels: np.ndarray, contexts: np.ndarray | None, names: Names) -> np.ndarray | None:

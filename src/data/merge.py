@@ -86,18 +86,28 @@ def kept_images(labels: np.ndarray, settings: MergeSettings) -> np.ndarray:
     return kept
 
 
-def within_budget(synthetic: Shards, per_class: int | None) -> np.ndarray | None:
+def within_budget(
+    synthetic: Shards, per_class: int | None, passed: np.ndarray | None = None, balance: str = "class"
+) -> np.ndarray | None:
     """Which synthetic images (M,) are among the first `per_class` of their class, or group, as the plan numbered them.
 
-    A smaller budget's images are among a larger one's, so that budgets can be compared without new synthesis. None for
-    all. Raises InputError for images without a number.
+    A smaller budget's images are among a larger one's, so that budgets can be compared without new synthesis. passed:
+    bool (M,), which of them count at all; the next ones take the others' places. None for all. Raises InputError for
+    images without a number.
     """
     if per_class is None:
-        return None
+        return passed
     numbers = [synthetic.meta(i).get("index") for i in range(len(synthetic))]
     if not all(type(number) is int for number in numbers):
         raise InputError(f"{synthetic.folder} has images without an index, which merge.per_class needs; leave it empty")
-    return np.array(numbers) < per_class
+    if passed is None:
+        return np.array(numbers) < per_class
+    units = _units(synthetic, synthetic, balance).synthetic
+    order = np.argsort(np.array(numbers), kind="stable")
+    order = order[passed[order]]
+    left = np.zeros(len(units), bool)
+    left[order[first_of_each(units[order], np.full(units.max() + 1, per_class))]] = True
+    return left
 
 
 class _Units(NamedTuple):

@@ -5,27 +5,22 @@ normalisation, and whose they are. All take images in [-1, 1] and load safetenso
 or at a pinned revision; none runs remote code.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from src.classifiers.architectures import STATISTICS
 from src.classifiers.features import Extractor, classifier_features
 from src.classifiers.models import Classifier, load
+from src.classifiers.published_network import CLIP_MEAN, CLIP_STD, prepared, published_network
 from src.evaluation.inception import inception
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.settings.sections import EvaluationSettings, WeightsSettings
-from src.shards.pixels import resized
 
-# Per channel, for images in [0, 1], of the published CLIP models (Radford et al., ICML 2021).
-CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 SHIPPED = "feature_space"  # folder beside the generator's weights
 DINOV2_SIDE = 224  # 16 x 16 patches; also the size at which Stein et al. compare
 
@@ -102,7 +97,7 @@ def _openai_clip(sources: Sources) -> Extractor:
 
     model = _pretrained(CLIPVisionModelWithProjection, "openai_clip", "clip", sources)
     side = int(model.config.image_size)
-    return lambda x: model(pixel_values=_prepared(x, model.device, side, CLIP_MEAN, CLIP_STD)).image_embeds
+    return lambda x: model(pixel_values=prepared(x, model.device, side, CLIP_MEAN, CLIP_STD)).image_embeds
 
 
 def _dinov2(sources: Sources) -> Extractor:
@@ -115,7 +110,7 @@ def _dinov2(sources: Sources) -> Extractor:
 
     model = _pretrained(AutoModel, "dinov2", "dinov2", sources)
     mean, std = STATISTICS["imagenet"]
-    return lambda x: model(pixel_values=_prepared(x, model.device, DINOV2_SIDE, mean, std)).last_hidden_state[:, 0]
+    return lambda x: model(pixel_values=prepared(x, model.device, DINOV2_SIDE, mean, std)).last_hidden_state[:, 0]
 
 
 def _inception(sources: Sources) -> Extractor:
@@ -132,13 +127,6 @@ EXTRACTORS: dict[str, Callable[[Sources], Extractor]] = {
 }
 
 
-def _prepared(x: Tensor, device: torch.device, side: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """x (B, 3, H, W) in [-1, 1], resized to a square as Pillow does and normalised."""
-    x = resized(x.to(device), side)
-    centre, spread = (torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std))
-    return ((x + 1) / 2 - centre) / spread
-
-
 def _weights(sources: Sources, name: str) -> tuple[str, str | None]:
     """The path under `evaluation.<name>`, and its revision if that says one."""
     weights: WeightsSettings | None = getattr(sources.settings, name)
@@ -148,24 +136,5 @@ def _weights(sources: Sources, name: str) -> tuple[str, str | None]:
 
 
 def _pretrained(kind: Any, name: str, model_type: str, sources: Sources) -> Any:
-    """A model of transformers from a folder or a hub: safetensors, float32, all weights there."""
-    path, revision = _weights(sources, name)
-    cure = f"download its files and set evaluation.{name}.path to their folder"
-    folder = Path(path).expanduser()
-    if path.startswith((".", "/", "~")) and not folder.is_dir():
-        raise InputError(f"the {name} model's folder {path} is missing; {cure}")
-    try:
-        model, info = kind.from_pretrained(
-            str(folder) if folder.is_dir() else path,
-            revision=revision, dtype=torch.float32, use_safetensors=True, trust_remote_code=False,
-            output_loading_info=True,
-        )  # fmt: skip
-    except Exception as error:  # the library raises many kinds, for a missing hub, file, key or shape
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        reason = shorten(re.sub(r"'?\w+://[^\s']*'?", "its hub", first).rstrip("."), 160, placeholder=" ...")
-        raise InputError(f"the {name} model '{path}' cannot be loaded ({reason}); {cure}") from error
-    if not str(model.config.model_type).startswith(model_type):
-        raise InputError(f"'{path}' holds a {model.config.model_type}, not a {model_type}; {cure}")
-    if info["missing_keys"]:
-        raise InputError(f"'{path}' lacks the weight '{min(info['missing_keys'])}'; {cure}")
-    return model.eval().to(sources.device)
+    """The network of transformers that `evaluation.<name>` names, for inference."""
+    return published_network(kind, f"evaluation.{name}", model_type, *_weights(sources, name), sources.device)

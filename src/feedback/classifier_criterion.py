@@ -9,11 +9,12 @@ from torch import Tensor
 from src.classifiers.models import Classifier
 from src.feedback.class_gaussians import fit_gaussians
 from src.feedback.criteria import Criterion, criterion
+from src.runtime.errors import InputError
 from src.settings.sections import FeedbackSettings
 from src.shards.lazy_images import Images
 from src.shards.pixels import resized, to_tensor
 
-Value = Callable[[Tensor, Tensor], Tensor]
+Value = Callable[..., Tensor]
 
 
 def rescaled(images: Tensor) -> Tensor:
@@ -25,14 +26,16 @@ def rescaled(images: Tensor) -> Tensor:
 
 def criterion_value(
     model: Classifier, measure: Criterion, rescale: bool = False, stored_size: int | None = None,
-    others: Sequence[Classifier] = (),
+    others: Sequence[Classifier] = (), reference: Callable[[Tensor], Tensor] | None = None,
+    reference_weight: float = 0.0,
 ) -> Value:  # fmt: skip
     """`value(images (B, 3, H, W), labels (B,)) -> (B,)` of the images as they would be stored, and then seen.
 
     But for rounding, whose jumps would make an image depend on the batch it is made in. The clamp's gradient is passed
     straight through. rescale: stretch every image to span [-1, 1]
     first. stored_size: pixels, None for what the model sees; of a larger image it sees the centre, as it does where it
-    is judged. others: classifiers whose logits the measure gets too, stacked after the model's.
+    is judged. others: classifiers whose logits the measure gets too, stacked after the model's. reference: images to
+    logits of one whose criterion, times `reference_weight`, is taken off: learnability (arXiv 2604.00519).
     """
     edge = stored_size or int(model.config["image_size"])
 
@@ -42,17 +45,21 @@ def criterion_value(
         logits = model.head(features)
         if others:
             logits = torch.stack([logits, *(other.head(other.features(seen)) for other in others)])
-        return measure(logits, features, labels)
+        measured = measure(logits, features, labels)
+        if reference is None:
+            return measured
+        return measured - reference_weight * measure(reference(seen), features, labels)
 
     return value
 
 
 def feedback_value(
     feedback: FeedbackSettings, model: Classifier, images: Images, labels: np.ndarray, device: torch.device,
-    others: Sequence[Classifier] = (),
+    others: Sequence[Classifier] = (), reference: Callable[[Tensor], Tensor] | None = None,
 ) -> Value | None:  # fmt: skip
     """The criterion of a feedback preset under the frozen `model`; None for "none". `hardness` fits its Gaussians
-    to the real training images uint8 (N, H, W, 3) and labels (N,). others: of whom `disagreement` asks too."""
+    to the real training images uint8 (N, H, W, 3) and labels (N,). others: of whom `disagreement` asks too.
+    reference: as in `criterion_value`; of a criterion of probabilities alone, and one classifier's."""
     model, *others = (one.to(device).eval().requires_grad_(False) for one in (model, *others))
     gaussians = None
     if "hardness" in feedback.criterion:
@@ -65,4 +72,11 @@ def feedback_value(
     measure = criterion(feedback.criterion, gaussians, 1 + len(others))
     if measure is None:
         return None
-    return criterion_value(model, measure, feedback.rescale, images.shape[1], others)
+    if reference is not None and (others or gaussians is not None):
+        raise InputError(
+            f"reference_weight takes off what CLIP thinks of the same criterion, and '{feedback.criterion}' asks for "
+            "more than one classifier's probabilities; set it to loss, entropy or margin, or reference_weight to 0"
+        )
+    return criterion_value(
+        model, measure, feedback.rescale, images.shape[1], others, reference, feedback.reference_weight
+    )

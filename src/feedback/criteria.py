@@ -45,7 +45,7 @@ def disagreement(logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
 CRITERIA: dict[str, Criterion] = {"loss": loss, "entropy": entropy, "margin": margin}
 COMMITTEE = {"disagreement": disagreement}  # of which each asks several classifiers
 TERMS = re.compile(r"(?<![0-9.][eE])\+")  # not the plus of 1e+1
-NAMES = ("none", *CRITERIA, "hardness", *COMMITTEE)
+NAMES = ("none", *CRITERIA, "hardness", *COMMITTEE, "chamfer")
 
 
 def criterion(name: str, gaussians: ClassGaussians | None = None, members: int = 1) -> Criterion | None:

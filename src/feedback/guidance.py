@@ -1,28 +1,33 @@
 """A denoiser that listens to a classifier: feedback wraps, the sampler does not know it (arXiv 2310.00158, sec. 3).
 
 At a guided step: predict x0_hat from z_t, decode it, show it to the classifier, and take the criterion's
-gradient g with respect to z_t. Rule `latent` moves z_t, rule `score` the model output. Everything is per sample. The
-gradient flows through the conditional half of classifier-free guidance, whose forward is reused for the output, and is
-split at x0_hat so that decoder and classifier run in micro-batches; both are exact.
+gradient g with respect to z_t. Rule `latent` moves z_t, rule `score` the model output. Everything is per sample, or per
+cohort. The gradient flows through the conditional half of classifier-free guidance, whose forward is reused for the
+output, and is split at x0_hat so that decoder and classifier run in micro-batches; both are exact. Rule `x0` moves
+x0_hat itself and needs no gradient of the model.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from src.classifiers.models import Classifier
+from src.data.grouping import whole_runs
+from src.feedback.chamfer import ChamferCriterion
 from src.feedback.classifier_criterion import Value, feedback_value
+from src.feedback.update_rules import RULES, latent_update, per_sample, score_update, unit
+from src.feedback.zero_shot import Clip, PublishedClip, zero_shot_logits
 from src.generators.diffusion_model import DiffusionModel
-from src.generators.prediction import Noise, x0_hat
+from src.generators.prediction import output_for, x0_hat
 from src.generators.sampler import ClassifierFreeGuidance, Predict, Step
 from src.runtime.errors import InputError
+from src.runtime.seeds import torch_generator
 from src.settings.sections import FeedbackSettings
 from src.shards.lazy_images import Images
-
-RULES = ("latent", "score")
 
 
 @dataclass
@@ -43,8 +48,9 @@ class Trace:
 class Feedback:
     """`value(images (b, 3, H, W) in [-1, 1], labels (b,)) -> (b,)` uphill, at the settings' steps by their rule.
 
-    decode: latents to the images that the classifier sees. loss_scale: keeps float16 gradients from underflowing; a
-    power of two, so that it changes no digit.
+    Of cohorts it is value(images, labels, cohorts) with the number of each image's. decode: latents to the images that
+    the classifier sees. loss_scale: keeps float16 gradients from underflowing; a power of two, so that it changes no
+    digit.
     """
 
     value: Value
@@ -52,35 +58,72 @@ class Feedback:
     decode: Callable[[Tensor], Tensor]
     loss_scale: float = 1.0
 
-    def wrap(self, denoiser: ClassifierFreeGuidance, labels: Tensor, micro_batch: int = 64) -> tuple[Predict, Trace]:
+    @property
+    def cohort(self) -> int:
+        """How many images of a class are made together."""
+        return self.settings.cohort
+
+    def wrap(
+        self, denoiser: ClassifierFreeGuidance, labels: Tensor, micro_batch: int = 64, seeds: Sequence[int] = (),
+        cohorts: Sequence[int] | None = None,
+    ) -> tuple[Predict, Trace]:  # fmt: skip
         """The denoiser under this feedback for images of these labels (B,), and what the feedback will have done.
 
-        micro_batch: images per pass of decoder and classifier. A sample whose gradient is zero or not finite stays
-        unguided and is counted.
+        micro_batch: images per pass of decoder and classifier. seeds: of each image, for rule `x0` with smoothing.
+        cohorts: of each image, equal ones beside each other, where they are judged together. A sample whose gradient is
+        zero or not finite stays unguided and is counted.
         """
-        trace = Trace()
+        trace, settings = Trace(), self.settings
+        judge = _Judge(self.value, self.decode, labels, micro_batch, cohorts, self.loss_scale)
 
         def predict(z: Tensor, step: Step) -> tuple[Tensor, Tensor]:
-            if not self.settings.guides(step.number):
+            if not settings.guides(step.number):
                 return denoiser(z, step)
-            if step.noise.a == 0 and (
-                self.settings.rule == "score" or self.settings.stop_gradient
-            ):  # both divide by it
+            divides = settings.rule != "latent" or settings.stop_gradient
+            if (step.noise.a == 0 and divides) or (step.noise.s == 0 and settings.rule == "x0"):
                 trace.skipped = trace.skipped + 1
                 return denoiser(z, step)
-            conditional, g, value = self._gradient(denoiser, z, step, labels, micro_batch)
+            if settings.rule == "x0":
+                return self._moved_x0(denoiser, z, step, judge, seeds, trace), z
+            conditional, g, value = self._gradient(denoiser, z, step, judge)
             direction, usable = unit(g)
             trace.note(value, usable)
             output = denoiser.combined(z, step, conditional)
-            if self.settings.rule == "latent":
-                return output, latent_update(z, direction, usable, self.settings.scale)
-            w_g = self.settings.scale / self.loss_scale * torch.where(per_sample(usable, g), g, 0)
+            if settings.rule == "latent":
+                return output, latent_update(z, direction, usable, settings.scale)
+            w_g = settings.scale / self.loss_scale * torch.where(per_sample(usable, g), g, 0)
             return score_update(denoiser.prediction_type, output, w_g, step.noise), z
 
         return predict, trace
 
+    def _moved_x0(
+        self, denoiser: ClassifierFreeGuidance, z: Tensor, step: Step, judge: "_Judge", seeds: Sequence[int],
+        trace: Trace,
+    ) -> Tensor:  # fmt: skip
+        """Rule `x0`: the output whose x0_hat has gone uphill in `inner_steps` steps, scale |x0_hat| long in all.
+
+        As the mean guidance of Ye et al. (NeurIPS 2024): the criterion of x0_hat under noise, renewed at each step.
+        """
+        settings, kind = self.settings, denoiser.prediction_type
+        output, _ = denoiser(z, step)
+        x0 = x0_hat(kind, z, output, step.noise)
+        moved = torch.zeros(len(z), dtype=torch.bool, device=z.device)
+        length = settings.scale / settings.inner_steps * x0.flatten(1).norm(dim=1)
+        for k in range(settings.inner_steps):
+            seen = step.noise.s * x0 + (1 - step.noise.s) * z if settings.mix else x0
+            if settings.smoothing:
+                draws = [torch_generator("x0", seed, step.number, k) for seed in seeds]
+                noise = torch.stack([torch.randn(z.shape[1:], generator=g) for g in draws])
+                seen = seen + settings.smoothing * noise.to(seen)
+            g, value = judge(seen)
+            direction, usable = unit(g)
+            if k == 0:
+                trace.note(value, usable)
+            x0, moved = x0 + per_sample(torch.where(usable, length, 0), x0) * direction, moved | usable
+        return torch.where(per_sample(moved, z), output_for(kind, z, x0, step.noise), output)
+
     def _gradient(
-        self, denoiser: ClassifierFreeGuidance, z: Tensor, step: Step, labels: Tensor, micro_batch: int
+        self, denoiser: ClassifierFreeGuidance, z: Tensor, step: Step, judge: "_Judge"
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The conditional output, the criterion's gradient at z times loss_scale, and the criterion (B,)."""
         stopped, mix, (a, s) = self.settings.stop_gradient, self.settings.mix, (step.noise.a, step.noise.s)
@@ -89,63 +132,41 @@ class Feedback:
             conditional = denoiser.conditional(leaf, step)
             x0 = x0_hat(denoiser.prediction_type, leaf, conditional, step.noise)
             seen = s * x0 + (1 - s) * leaf if mix else x0
-            at_seen, value = self._gradient_at(seen, labels, micro_batch)
+            at_seen, value = judge(seen)
             if stopped:  # d x0_hat / d z = 1 / a
                 g = at_seen * (s / a + (1 - s) if mix else 1 / a)
             else:
                 g = torch.autograd.grad(seen, leaf, grad_outputs=at_seen)[0]
         return conditional.detach(), g, value
 
-    def _gradient_at(self, seen: Tensor, labels: Tensor, micro_batch: int) -> tuple[Tensor, Tensor]:
+    def judged(self, images: Tensor, labels: Tensor, cohorts: Sequence[int] | None = None) -> Tensor:
+        """The criterion (B,) of finished images (B, 3, H, W); the other arguments as for `wrap`."""
+        return self.value(images, labels) if cohorts is None else self.value(images, labels, cohorts)
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Decoder and criterion of a batch's images, in micro-batches that cut no cohort."""
+
+    value: Value
+    decode: Callable[[Tensor], Tensor]
+    labels: Tensor
+    micro_batch: int
+    cohorts: Sequence[int] | None
+    loss_scale: float
+
+    def __call__(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Gradient of the summed criterion at the latents seen (B, C, h, w), times loss_scale; the criterion (B,)."""
         gradients, values = [], []
-        for part, y in zip(seen.detach().split(micro_batch), labels.split(micro_batch), strict=True):
+        for places in whole_runs(len(seen), self.micro_batch, self.cohorts):
+            more = () if self.cohorts is None else (self.cohorts[places],)
+            part = seen[places].detach()
             with torch.enable_grad():
                 part.requires_grad_()
-                value = self.value(self.decode(part), y)
+                value = self.value(self.decode(part), self.labels[places], *more)
                 gradients.append(torch.autograd.grad(value.sum() * self.loss_scale, part)[0])
             values.append(value.detach())
         return torch.cat(gradients), torch.cat(values)
-
-
-def latent_update(z: Tensor, direction: Tensor, usable: Tensor, scale: float) -> Tensor:
-    """Rule `latent` of the released code: z + w ||z|| g / ||g||.
-
-    direction: g / ||g|| of each sample, and usable (B,) which samples have one, as from `unit`. scale: w.
-    """
-    length = scale * z.flatten(1).norm(dim=1)
-    return z + per_sample(torch.where(usable, length, 0), z) * direction
-
-
-def score_update(prediction_type: str, output: Tensor, w_g: Tensor, noise: Noise) -> Tensor:
-    """Rule `score`: the model output after eps_hat <- eps_hat - s w g (arXiv 2502.15588, eq. 7).
-
-    output, w_g: (B, C, h, w), the second the scaled gradient w g.
-    """
-    a, s = noise.a, noise.s
-    if prediction_type == "epsilon":
-        return output - s * w_g
-    if prediction_type == "v_prediction":
-        return output - (s / a) * w_g
-    return output + (s**2 / a) * w_g
-
-
-def per_sample(vector: Tensor, like: Tensor) -> Tensor:
-    """(B,) shaped to multiply (B, ...)."""
-    return vector.reshape(-1, *[1] * (like.dim() - 1))
-
-
-def unit(gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Each sample's gradient at norm 1, and which samples have one (B,): zero and non-finite ones are 0.
-
-    Scaled by the largest entry first, so that the smallest normal numbers keep their direction too.
-    """
-    flat = gradient.flatten(1)
-    peak = flat.abs().amax(1)
-    usable = torch.isfinite(flat).all(1) & (peak > 0)
-    scaled = torch.where(usable[:, None], flat / torch.where(usable, peak, 1)[:, None], 0)
-    norm = torch.where(usable, scaled.norm(dim=1), 1)
-    return (scaled / norm[:, None]).view_as(gradient), usable
 
 
 def loss_scale(dtype: torch.dtype) -> float:
@@ -153,17 +174,31 @@ def loss_scale(dtype: torch.dtype) -> float:
     return 1024.0 if dtype == torch.float16 else 1.0
 
 
-def classifier_feedback(
-    settings: FeedbackSettings, classifier: Classifier, generator: DiffusionModel, images: Images, labels: np.ndarray,
-    others: Sequence[Classifier] = (),
+def feedback_on(
+    generator: DiffusionModel, settings: FeedbackSettings, classifiers: Sequence[Classifier], images: Images,
+    labels: np.ndarray, prompts: Sequence[str],
 ) -> Feedback | None:  # fmt: skip
-    """The feedback of a classifier, and others beside it, on what the generator makes; None for the criterion "none".
+    """The feedback of a preset on what the generator makes; None for the criterion "none".
 
-    images, labels: the real training images uint8 (N, H, W, 3) and their classes (N,). InputError for an unknown
-    criterion, rule or decoder.
+    classifiers: the base classifier and the other members of its committee. images, labels: the real training images
+    uint8 (N, H, W, 3) and their classes (N,). prompts: of each class, for zero-shot CLIP. InputError for an unknown
+    criterion, rule or decoder, and for what the generator cannot be asked.
     """
-    value = feedback_value(settings, classifier, images, labels, generator.device, others)
     if settings.rule not in RULES:
         raise InputError(f"feedback rule '{settings.rule}' is unknown; choose one of {', '.join(RULES)}.")
     decode = generator.decoder(settings.decoder)
+    value: Value | None
+    if settings.criterion == "chamfer":
+        embeddings = generator.image_embeddings(images)
+        value = ChamferCriterion(generator.embed, embeddings, labels, settings.exemplars, images.shape[1])
+    elif settings.cohort > 1:
+        raise InputError(f"criterion '{settings.criterion}' judges each image alone; set the preset's cohort to 1")
+    else:
+        reference, clip = None, cast(Clip, generator)
+        if settings.reference_weight:
+            if settings.reference:
+                clip = PublishedClip(f"feedbacks.{settings.name}.reference", settings.reference, generator.device)
+            reference = zero_shot_logits(clip, prompts, images, labels)
+        base, *others = classifiers
+        value = feedback_value(settings, base, images, labels, generator.device, others, reference)
     return None if value is None else Feedback(value, settings, decode, loss_scale(generator.dtype))

@@ -7,8 +7,10 @@ the sampler knows none of them.
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderTiny, DiffusionPipeline
@@ -59,6 +61,7 @@ class DiffusionModel:
         self.image_size, edge = image_size, image_size // pipeline.vae_scale_factor
         self.latent_shape = (int(pipeline.unet.config.in_channels), edge, edge)
         self.scheduler_config = pipeline.scheduler.config
+        self.folder: Path | None = None
         self.find_tiny_decoder: Callable[[], AutoencoderTiny] | None = None
         self.tiny_decoder: AutoencoderTiny | None = None
         self.compiled = False
@@ -103,6 +106,12 @@ class DiffusionModel:
         )
         return tower(pixel_values=((x + 1) / 2 - mean) / std).image_embeds.float()
 
+    def text_embeddings(self, prompts: Sequence[str]) -> Tensor:
+        """Prompts' CLIP embeddings (P, D), whose cosines to those of images say how well each fits."""
+        raise InputError(
+            "this generator comes without CLIP's text projection; name a CLIP model in the feedback preset's reference"
+        )
+
     def mean_embedding(self, embeddings: Tensor) -> Tensor:
         """The mean (D,) of image embeddings: as the model knows it, or else of those that are given (N, D)."""
         return embeddings.mean(0)
@@ -133,6 +142,13 @@ class DiffusionModel:
         """Images (B, 3, H, W), nominally in [-1, 1], of latents z; differentiable."""
         vae = self.pipeline.vae
         return vae.decode((z / vae.config.scaling_factor).to(self.decoder_dtype), return_dict=False)[0].to(z.dtype)
+
+    @torch.no_grad()
+    def encode(self, images: np.ndarray) -> Tensor:
+        """Latents (B, C, h, w) of images uint8 (B, H, W, 3), which are resized to the model's: posterior means."""
+        vae, x = self.pipeline.vae, resized(to_tensor(images).to(self.device), self.image_size)
+        posterior = vae.encode(x.to(self.decoder_dtype)).latent_dist
+        return posterior.mean.float() * vae.config.scaling_factor
 
     def decode_half(self, z: Tensor) -> Tensor:
         """An approximation: latents averaged over 2 x 2, decoded at half resolution (B, 3, H / 2, W / 2)."""

@@ -57,6 +57,7 @@ def load(settings: GeneratorSettings, device: torch.device) -> DiffusionModel:
         if settings.adapter:
             more["adapter_scale"] = _add_adapter(pipeline, folder.kind, settings.adapter)
         model = MODELS[folder.kind](pipeline, device, dtype, settings.image_size, **more)
+        model.folder = folder.path
     if settings.compile:
         model.compile()
     if settings.declares("tiny_decoder") and settings.tiny_decoder:

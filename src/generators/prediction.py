@@ -36,3 +36,13 @@ def x0_hat(prediction_type: str, z: Tensor, output: Tensor, noise: Noise) -> Ten
     if prediction_type == "v_prediction":
         return a * z - s * output
     return output
+
+
+def output_for(prediction_type: str, z: Tensor, x0: Tensor, noise: Noise) -> Tensor:
+    """The model output at z_t that means this x_0: the inverse of `x0_hat`, where s > 0; same shape as z."""
+    a, s = noise.a, noise.s
+    if prediction_type == "epsilon":
+        return (z - a * x0) / s
+    if prediction_type == "v_prediction":
+        return (a * z - x0) / s
+    return x0

@@ -8,6 +8,7 @@ call. Both are refused.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -139,9 +140,12 @@ def steps_of(schedule: Scheduler) -> Iterator[Step]:
 
 
 @torch.no_grad()
-def sample(predict: Predict, schedule: Scheduler, z: Tensor) -> Tensor:
-    """Latents x_0 (B, C, h, w) from noise z of that shape, along a scheduler whose timesteps are set."""
-    for step in steps_of(schedule):
+def sample(predict: Predict, schedule: Scheduler, z: Tensor, first: int = 0) -> Tensor:
+    """Latents x_0 (B, C, h, w) from noise z of that shape, along a scheduler whose timesteps are set.
+
+    first: the step to begin at, of whose noise level z then is.
+    """
+    for step in islice(steps_of(schedule), first, None):
         output, z = predict(z, step)
         z = schedule.step(output, step.t, z).prev_sample
     return z

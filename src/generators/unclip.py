@@ -5,13 +5,17 @@ a folder.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor
 
 from src.generators.diffusion_model import Condition, DiffusionModel
+from src.runtime.checkpoint_file import load_checkpoint
 from src.runtime.errors import InputError
+
+ZERO_SHOT = "zero_shot/text_projection.safetensors"  # the pipeline has no use for it; zero-shot reading has
 
 
 class UnCLIP(DiffusionModel):
@@ -20,8 +24,18 @@ class UnCLIP(DiffusionModel):
     parts = ("image_encoder", "image_normalizer", "text_encoder", "unet", "vae")
     takes_image = True
 
-    @torch.no_grad()
     def text(self, prompts: Sequence[str]) -> Condition:
+        return {"states": self._encoded(prompts).last_hidden_state.float()}
+
+    def text_embeddings(self, prompts: Sequence[str]) -> Tensor:
+        """By the text projection that the shipped generator has beside its pipeline; others ship without one."""
+        saved = None if self.folder is None else load_checkpoint(self.folder / ZERO_SHOT)
+        if saved is None:
+            return super().text_embeddings(prompts)
+        return self._encoded(prompts).pooler_output.float() @ saved[0]["weight"].float().to(self.device).T
+
+    @torch.no_grad()
+    def _encoded(self, prompts: Sequence[str]) -> Any:
         tokenizer = self.pipeline.tokenizer
         tokens = tokenizer(
             list(prompts),
@@ -30,7 +44,7 @@ class UnCLIP(DiffusionModel):
             truncation=True,
             return_tensors="pt",
         )
-        return {"states": self.pipeline.text_encoder.to(self.device)(tokens.input_ids.to(self.device))[0].float()}
+        return self.pipeline.text_encoder.to(self.device)(tokens.input_ids.to(self.device))
 
     def image(self, embeddings: Tensor, noise_level: int, noise: Tensor) -> Condition:
         """Class labels (B, 2D): the embedding noised to `noise_level` of 1000, and that level embedded."""

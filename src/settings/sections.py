@@ -47,13 +47,24 @@ class GeneratorSettings(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeightsSettings(Section):
+    """Weights of a published network. path: a file, a folder or a hub's id at a `revision`."""
+
+    path: str | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class FeedbackSettings(Section):
     """When, how hard and by which criterion to guide (arXiv 2310.00158): scale w, every n-th step first .. last.
 
     rule: one of `feedback.guidance.RULES`. mix: the classifier sees s x0_hat + (1 - s) z_t decoded, as in the released
     code, instead of x0_hat. stop_gradient: an approximation that takes the model's noise estimate as constant. decoder:
     what the classifier sees through. rescale: every image stretched to [-1, 1]. shrinkage: of the class Gaussians.
-    candidates: images sampled for each one kept, the best by the criterion.
+    candidates: images sampled for each one kept, the best by the criterion. inner_steps, smoothing: of rule "x0".
+    reference_weight: omega of the criterion less omega times that of zero-shot CLIP (arXiv 2604.00519), of the
+    generator's or of a `reference`. cohort, exemplars: of the criterion chamfer, the images of a class that are made
+    together and the real ones that they are compared with.
     """
 
     criterion: str
@@ -68,9 +79,19 @@ class FeedbackSettings(Section):
     rescale: bool
     shrinkage: str
     candidates: Count
+    inner_steps: Count = 1
+    smoothing: NotNegative = 0.0
+    reference_weight: NotNegative = 0.0
+    reference: WeightsSettings | None = None
+    cohort: Count = 1
+    exemplars: Count = 32
     name: str = ""
 
     def __post_init__(self) -> None:
+        if (self.cohort > 1 or self.criterion == "chamfer") and self.candidates > 1:
+            raise InputError(
+                "feedback judges the images of a cohort together, so that none can be chosen; candidates: 1"
+            )
         if self.every < 1 or self.first < 0 or (self.last is not None and self.last < self.first):
             raise InputError(
                 "feedback needs every >= 1 and 0 <= first <= last; check the feedback preset in params.yaml."
@@ -121,12 +142,20 @@ class SynthSettings(Section):
 class MergeSettings(Section):
     """SYNAuG's data perspective: real images that synthetic ones replace, a share of each class or whole classes.
 
-    per_class: how many synthetic images of each class, or group, are there to be used, the first; None: all.
+    per_class: how many synthetic images of each class, or group, are there to be used, the first; None: all. filter:
+    which of them count at all, one of `src.data.filtering.FILTERS`; filter_band: two quantiles of real images, to which
+    they are held.
     """
 
     replace_fraction: Share
     replace_classes: Natural
     per_class: Count | None = None
+    filter: str = "none"
+    filter_band: tuple[Share, ...] = (0.0, 0.95)
+
+    def __post_init__(self) -> None:
+        if len(self.filter_band) != 2 or self.filter_band[0] >= self.filter_band[1]:
+            raise InputError("merge.filter_band must hold two shares, the smaller first; correct it in params.yaml")
 
 
 def _check_alpha(section: str, alpha: float) -> None:
@@ -234,22 +263,17 @@ class LastLayerSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class SynaugSettings(Section):
-    """SYNAuG's second and third step (arXiv 2308.00994). mixing_alpha: above 0."""
+    """SYNAuG (arXiv 2308.00994). mixing_alpha: above 0. translation: what its images begin from, one of
+    `synthesis.plan.TRANSLATIONS`, noised to a `strength`."""
 
     mixing: str
     mixing_alpha: float
     last_layer: LastLayerSettings
+    translation: str = "none"
+    strength: Annotated[float, Range(0, 1)] = 0.5
 
     def __post_init__(self) -> None:
         _check_alpha("synaug", self.mixing_alpha)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightsSettings(Section):
-    """Weights of a published network. path: a file, a folder or a hub's id at a `revision`."""
-
-    path: str | None = None
-    revision: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

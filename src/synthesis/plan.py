@@ -8,6 +8,7 @@ same images.
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from src.synthesis.prompts import Prompts
 
 FILL = ("add", "up_to")
 EMPTY_GROUP = ("class", "text")
+TRANSLATIONS = ("none", "intra_class", "inter_class")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +38,24 @@ class PlannedImage:
     """What the image is meant to show: its group's; else the context that its prompt names or its source has."""
     partner: int | None = None
     """Position of a second real image of the class or group, whose embedding is mixed with that of the first."""
+    start: int | None = None
+    """Position of the real image whose noised latents it begins from, or None for noise alone."""
+    cohort: int | None = None
+    """What the images of its class, or group, that are made together with it have in common; None: it is made alone."""
 
 
 def synthesis_plan(
     budget: Budget, labels: np.ndarray, contexts: np.ndarray | None, names: Names, seed: int, prompts: Prompts, *,
-    conditioned: bool, modified: bool, mixed: bool = False,
+    conditioned: bool, modified: bool, mixed: bool = False, cohort: int = 1,
+    translation: str = "none",
 ) -> list[PlannedImage]:  # fmt: skip
     """Return the plan that a budget asks for, indices outermost, so that every prefix is as balanced as it can be.
 
     labels, contexts: of the real training images (N,). conditioned: on real images of the class or group; otherwise on
     text alone, and the real ones only tell the groups. modified: draw a modifier for each prompt (SYNAuG). mixed: draw
-    a second real image for each conditioned one.
+    a second real image for each conditioned one. cohort: so many images of a class or group follow each other, those of
+    index // cohort; a class's last ones may be fewer. translation: images begin from a real one of their class
+    ("intra_class"), or from one of any class that has more than theirs ("inter_class"; of the largest, its own).
 
     With balance="group" per_class is that of every (class, context), and the conditioning image is one of the group. An
     empty group has none: its images are conditioned on one of its class from another context (empty_group="class"),
@@ -58,6 +67,8 @@ def synthesis_plan(
     groups where the data or the prompts have no contexts.
     """
     _check_choices(budget)
+    if translation not in TRANSLATIONS:
+        raise InputError(f"unknown synaug.translation '{translation}'; known: {', '.join(TRANSLATIONS)}")
     if len(prompts) != len(names.classes):
         raise InputError(
             f"the prompt file names {len(prompts)} classes, the data has {len(names.classes)}; make them agree"
@@ -91,10 +102,24 @@ def synthesis_plan(
             prompt = prompts.plain(label, named)
         prompt = sys.intern(prompt)  # prompts are few and images many: equal ones are one string
         seed_here, shown = derive("image", *place), source if conditioned else None
-        return PlannedImage(label, index, seed_here, prompt, shown, context, partner if conditioned else None)
+        together = derive("cohort", *place[:-1], index // cohort) if cohort > 1 else None
+        partner = partner if conditioned else None
+        start = None
+        if translation != "none":
+            pool = real.of(label) if translation == "intra_class" else real.of_larger_classes(label)
+            if not pool:
+                raise InputError(
+                    f"class {names.classes[label]} has no real image to begin from; set synaug.translation to none"
+                )
+            start = pool[numpy_generator("start", *place).integers(len(pool))]
+        return PlannedImage(label, index, seed_here, prompt, shown, context, partner, start, together)
 
-    numbered = list(enumerate(groups))
-    return [planned(*group, index) for index in range(max(needed)) for k, group in numbered if index < needed[k]]
+    return [
+        planned(*group, index)
+        for first in range(0, max(needed), cohort)
+        for group, count in zip(groups, needed, strict=True)
+        for index in range(first, min(first + cohort, count))
+    ]
 
 
 class _Real:
@@ -109,6 +134,25 @@ class _Real:
 
     def of(self, label: int, context: int | None = None) -> list[int]:
         return self._positions.get((label, context), [])
+
+    def of_larger_classes(self, label: int) -> list[int]:
+        """Those of all classes with more images than this one; of the largest, its own."""
+        larger = int((self._sizes > len(self.of(label))).sum())
+        return self._largest_first[:larger] or self.of(label)
+
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        """Of each image, largest class first, how many its class has."""
+        return np.array([len(own) for own in self._classes for _ in own])
+
+    @cached_property
+    def _largest_first(self) -> list[int]:
+        return [i for own in self._classes for i in own]
+
+    @property
+    def _classes(self) -> list[list[int]]:
+        own = [places for (_, context), places in self._positions.items() if context is None]
+        return sorted(own, key=len, reverse=True)
 
 
 def _by_key(keys: np.ndarray | None) -> Iterable[tuple[int, np.ndarray]]:

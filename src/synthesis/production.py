@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from src.shards.codec import suffix_of
 from src.shards.store import INDEX, Sample, shard_name, write_index
 from src.synthesis.plan import PlannedImage
 from src.synthesis.shelf import Shelf, spent
-from src.synthesis.synthesiser import Synthesiser
+from src.synthesis.synthesiser import Synthesiser, cut
 
 POLL_SECONDS = 2.0
 ATTEMPTS = 3  # at a shard that reads back otherwise than it was written, before the disk is to blame
@@ -62,11 +63,6 @@ def scratch_key(stage: str, params: Params) -> dict[str, Any]:
     """What the unfinished images of a synthesis stage are known by: of models, the folders of the chosen generator."""
     inputs = [path for path in inputs_of(stage) if not path.startswith("models/")]
     return work_key(params, [*inputs, *folders_of(params.generator)])
-
-
-def cut(plan: Sequence[PlannedImage], shard_size: int) -> list[Sequence[PlannedImage]]:
-    """The plan in consecutive parts of at most shard_size images."""
-    return [plan[i : i + shard_size] for i in range(0, len(plan), shard_size)]
 
 
 def write_plan(
@@ -113,6 +109,7 @@ def _fill(
     scratch, device = shelf.folder.parent, synthesiser.generator.device
     mine = my_share(len(parts))
     order = [*mine, *(k for k in reversed(range(len(parts))) if k not in mine)]  # others' from what they make last
+    first = [0, *accumulate(map(len, parts))]
     pending: Future[None] = Future()
     pending.set_result(None)
     with (
@@ -122,7 +119,7 @@ def _fill(
     ):
 
         def put(k: int, samples: Sequence[Sample], cost: float) -> None:
-            shelf.put(Path(bench), k, k * len(parts[0]), samples, image_format, cost, device)
+            shelf.put(Path(bench), k, first[k], samples, image_format, cost, device)
             claims.release(shard_name(k))
 
         while len(done := _count(shelf, parts, bar)) < len(parts):

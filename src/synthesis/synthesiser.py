@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from src.data.grouping import whole_runs
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.sampler import ClassifierFreeGuidance, Predict, sample, scheduler, set_steps
 from src.runtime.errors import InputError
@@ -19,6 +20,7 @@ from src.synthesis.conditioning import Conditioning
 from src.synthesis.memory import measured_fit
 from src.synthesis.plan import PlannedImage
 from src.synthesis.selection import generate_then_select
+from src.synthesis.translation import Translation
 
 
 class Trace(Protocol):
@@ -30,18 +32,27 @@ class Trace(Protocol):
 
 
 class Guide(Protocol):
-    """Steers sampling, and judges what came out. A classifier's feedback is one (`src.feedback.guidance`)."""
+    """Steers sampling, and judges what came out. A classifier's feedback is one (`src.feedback.guidance`).
+
+    Where it looks at a cohort of images together, it is told which one each image is of, equal ones beside each other.
+    """
 
     @property
     def decode(self) -> Callable[[Tensor], Tensor]:
         """Latents to the images that it looks at; differentiable."""
 
     @property
-    def value(self) -> Callable[[Tensor, Tensor], Tensor]:
+    def cohort(self) -> int:
+        """How many images of a class are made together; 1: each alone."""
+
+    def judged(self, images: Tensor, labels: Tensor, cohorts: Sequence[int] | None) -> Tensor:
         """The criterion (B,) of images (B, 3, H, W) in [-1, 1] with labels (B,)."""
 
-    def wrap(self, denoiser: ClassifierFreeGuidance, labels: Tensor, micro_batch: int) -> tuple[Predict, Trace]:
-        """The denoiser under this guide; micro_batch: images that it looks at together."""
+    def wrap(
+        self, denoiser: ClassifierFreeGuidance, labels: Tensor, micro_batch: int, seeds: Sequence[int],
+        cohorts: Sequence[int] | None,
+    ) -> tuple[Predict, Trace]:  # fmt: skip
+        """The denoiser under this guide; micro_batch: images that it looks at together; seeds: of each image."""
 
 
 class Synthesiser:
@@ -56,11 +67,13 @@ class Synthesiser:
         guide: Guide | None = None,
         size: int | None = None,
         candidates: int = 1,
+        translation: Translation | None = None,
     ) -> None:
         """conditioning: of the plan's images; None is text alone. guide: steers sampling, if there is one.
 
         size: the edge of the images that come out, in pixels; None: the generator's own. candidates: images sampled for
-        each planned one, of which the one with the highest criterion of the guide is kept.
+        each planned one, of which the one with the highest criterion of the guide is kept. translation: of the real
+        images that the plan's begin from; None: from noise.
         """
         if candidates > 1 and guide is None:
             raise InputError(f"feedback candidates={candidates} need a criterion to choose by; set it, or candidates=1")
@@ -68,7 +81,7 @@ class Synthesiser:
         self.guide, self.size, self.candidates = guide, size or generator.image_size, candidates
         self.schedule = scheduler(settings.scheduler, generator.scheduler_config)
         set_steps(self.schedule, settings.steps)  # refused now, not at the first batch
-        self.condition = conditioning or Conditioning(generator, plan)
+        self.condition, self.translation = conditioning or Conditioning(generator, plan), translation
         decode = generator.decode if guide is None else guide.decode
         self.fit = measured_fit(generator, decode, self.condition(plan[:1]), len(plan))
 
@@ -83,13 +96,15 @@ class Synthesiser:
         return plain
 
     def _sampled(self, part: Sequence[PlannedImage]) -> list[Sample]:
-        return [s for i in range(0, len(part), self.fit.batch) for s in self._batch(part[i : i + self.fit.batch])]
+        return [sample for batch in cut(part, self.fit.batch) for sample in self._batch(batch)]
 
     def _batch(self, part: Sequence[PlannedImage]) -> list[Sample]:
         model, schedule = self.generator, self.schedule
         schedule.set_timesteps(self.settings.steps)
         noise = [torch.randn(model.latent_shape, generator=torch_generator("latent", p.seed)) for p in part]
-        z = torch.stack(noise).to(model.device) * schedule.init_noise_sigma
+        z, first = torch.stack(noise).to(model.device) * schedule.init_noise_sigma, 0
+        if self.translation is not None:
+            z, first = self.translation.begun(part, z, schedule)
         labels = torch.tensor([p.label for p in part], device=model.device)
         denoiser = ClassifierFreeGuidance(
             model.denoise, schedule.config.prediction_type, self.condition(part), self.condition.absent(len(part)),
@@ -97,12 +112,13 @@ class Synthesiser:
         )  # fmt: skip
         predict: Predict = denoiser
         trace: Trace | None = None
+        cohorts = _cohorts(part)
         if self.guide is not None:
-            predict, trace = self.guide.wrap(denoiser, labels, self.fit.micro_batch)
-        z = sample(predict, schedule, z)
+            predict, trace = self.guide.wrap(denoiser, labels, self.fit.micro_batch, [p.seed for p in part], cohorts)
+        z = sample(predict, schedule, z, first)
         with torch.no_grad():
             decoded = model.decode(z)
-            after = None if self.guide is None else self.guide.value(decoded, labels)
+            after = None if self.guide is None else self.guide.judged(decoded, labels, cohorts)
         return list(zip(to_uint8(resized(decoded, self.size)), self._provenance(part, trace, after), strict=True))
 
     def _provenance(
@@ -120,6 +136,7 @@ class Synthesiser:
                 "seed": p.seed,
                 "prompt": self.condition.prompt(p),
                 "source": self.condition.source(p),
+                **({} if p.start is None else {"start": p.start}),
                 "criterion_before": before[i],
                 "criterion_after": judged[i],
                 "updates": updates[i],
@@ -127,6 +144,17 @@ class Synthesiser:
             }
             for i, p in enumerate(part)
         ]
+
+
+def cut(plan: Sequence[PlannedImage], size: int) -> list[Sequence[PlannedImage]]:
+    """The plan in consecutive parts of at most `size` images, which cut no cohort. InputError for a larger cohort."""
+    return [plan[places] for places in whole_runs(len(plan), size, _cohorts(plan))]
+
+
+def _cohorts(part: Sequence[PlannedImage]) -> list[int] | None:
+    """The cohort of each image; None where each is made alone."""
+    cohorts = [p.cohort for p in part if p.cohort is not None]
+    return cohorts or None
 
 
 def _finite(values: Tensor | None, count: int) -> list[float | None]:

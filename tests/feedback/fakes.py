@@ -78,7 +78,7 @@ class Listener:
 
     def wrap(self, denoiser: ClassifierFreeGuidance, labels: Tensor) -> Predict:
         feedback = Feedback(self.value, self.settings, self.decode, self.loss_scale)
-        predict, self.trace = feedback.wrap(denoiser, labels, self.micro_batch)
+        predict, self.trace = feedback.wrap(denoiser, labels, self.micro_batch, range(len(labels)))
         return predict
 
 
@@ -109,6 +109,10 @@ class OneHalf:
 
     def __init__(self, prediction_type: str, predict: Callable[[Tensor], Tensor]) -> None:
         self.prediction_type, self.predict = prediction_type, predict
+
+    def __call__(self, z: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        self.output = self.predict(z)
+        return torch.zeros_like(z), z
 
     def conditional(self, z: Tensor, step: Step) -> Tensor:
         return self.predict(z)

@@ -54,7 +54,17 @@ def slow_sample(
 
             without, with_ = denoise(z, t, untold), denoise(z, t, told)
             output = without + guidance_scale * (with_ - without)
-            if step % every == 0:
+            if step % every == 0 and rule == "x0":
+                x0, _ = x0_and_eps(kind, z, output, a, s)
+
+                def judged(x: Tensor, z=z, label=label, s=s) -> Tensor:
+                    return value(decode(s * x + (1 - s) * z if mix else x), label)
+
+                g = criterion_gradient(judged, x0)
+                x0 = x0 + scale * x0.norm() * g / g.norm()
+                eps = (z - a * x0) / s
+                output = {"epsilon": eps, "v_prediction": a * eps - s * x0, "sample": x0}[kind]
+            elif step % every == 0:
                 g = criterion_gradient(climbed, z)
                 if rule == "latent":
                     z = z + scale * z.norm() * g / g.norm()

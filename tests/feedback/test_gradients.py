@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from src.feedback.guidance import RULES, unit
+from src.feedback.update_rules import RULES, unit
 from src.generators.prediction import Noise
 from src.generators.sampler import SCHEDULERS
 from tests.feedback import fakes

@@ -12,7 +12,7 @@ from src.classifiers.models import build
 from src.feedback.class_gaussians import fit_gaussians
 from src.feedback.classifier_criterion import criterion_value
 from src.feedback.criteria import criterion
-from src.feedback.guidance import classifier_feedback
+from src.feedback.guidance import feedback_on
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.prediction import PREDICTION_TYPES, Noise, x0_hat
 from src.generators.sampler import SCHEDULERS, ClassifierFreeGuidance, Step
@@ -144,14 +144,16 @@ def test_an_impossible_schedule_is_refused(change: dict[str, object], message: s
 def test_an_unknown_rule_lists_the_known_ones_and_no_criterion_is_no_feedback(frozen: DiffusionModel) -> None:
     classifier, images, labels = build("small_cnn", 3, 8, seed=0), np.zeros((3, 8, 8, 3), np.uint8), np.arange(3)
     none = feedback_settings(criterion="none")
-    assert classifier_feedback(none, classifier, frozen, images, labels) is None
+    assert feedback_on(frozen, none, [classifier], images, labels, []) is None
     for criterion_name in ("none", "loss"):
         polite = replace(none, criterion=criterion_name, rule="polite")
-        with pytest.raises(InputError, match="rule 'polite' is unknown; choose one of latent, score"):
-            classifier_feedback(polite, classifier, frozen, images, labels)
+        with pytest.raises(InputError, match="rule 'polite' is unknown; choose one of latent, score, x0"):
+            feedback_on(frozen, polite, [classifier], images, labels, [])
 
 
-@pytest.mark.parametrize(("rule", "stop_gradient"), [("latent", True), ("score", False), ("score", True)])
+@pytest.mark.parametrize(
+    ("rule", "stop_gradient"), [("latent", True), ("score", False), ("score", True), ("x0", False)]
+)
 def test_pure_noise_is_not_guided(rule: str, stop_gradient: bool) -> None:
     """At zero terminal SNR a is 0, and what is divided by it has no value."""
     listens = fakes.feedback(0.03, rule, stop_gradient=stop_gradient)

@@ -5,7 +5,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from src.feedback.guidance import score_update
+from src.feedback.update_rules import score_update
 from src.generators.prediction import PREDICTION_TYPES, Noise, check_prediction_type, x0_hat
 from src.runtime.errors import InputError
 from tests.feedback.fakes import noise_schedule

@@ -15,7 +15,8 @@ from torch import Tensor
 from src.classifiers.models import build
 from src.feedback.classifier_criterion import criterion_value
 from src.feedback.criteria import criterion
-from src.feedback.guidance import RULES, loss_scale
+from src.feedback.guidance import loss_scale
+from src.feedback.update_rules import RULES
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.prediction import PREDICTION_TYPES, Noise, x0_hat
 from src.generators.sampler import SCHEDULERS, Denoise
@@ -27,7 +28,7 @@ T, STEPS = 400, 3
 # Batches of other sizes take other kernels, which sum in another order: a relative 6e-8 at each of some tens of layers,
 # three steps long. About 1e-6 is seen; a whole-batch norm would show at 1e-2.
 FLOAT32 = 1e-5
-STRENGTH = {"latent": 0.05, "score": 100.0}  # the untrained classifier is nearly flat
+STRENGTH = {"latent": 0.05, "score": 100.0, "x0": 0.05}  # the untrained classifier is nearly flat
 
 
 def value(images: Tensor, labels: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.feedback.guidance import RULES
+from src.feedback.update_rules import RULES
 from src.generators.prediction import PREDICTION_TYPES
 from src.generators.sampler import SCHEDULERS
 from src.settings.sections import FeedbackSettings

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.feedback.guidance import RULES, loss_scale
+from src.feedback.guidance import loss_scale
+from src.feedback.update_rules import RULES
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.sampler import SCHEDULERS
 from src.runtime.errors import InputError

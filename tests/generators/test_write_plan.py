@@ -15,9 +15,9 @@ from src.shards.store import Shards, shard_name
 from src.synthesis import production
 from src.synthesis.memory import Fit
 from src.synthesis.plan import PlannedImage
-from src.synthesis.production import cut, write_plan
+from src.synthesis.production import write_plan
 from src.synthesis.shelf import spent
-from src.synthesis.synthesiser import Synthesiser
+from src.synthesis.synthesiser import Synthesiser, cut
 from tests.generators.scene import GUIDED, Scene, change, images_of, smooth_value
 
 pytestmark = pytest.mark.slow

@@ -205,3 +205,40 @@ def test_partners_are_real_images_of_the_class_and_change_no_other_draw(prompts)
     assert all(LABELS[image.partner] == image.label for image in mixed)
     assert len({image.partner for image in mixed}) > len(COUNTS)
     assert any(image.partner != image.source for image in mixed)
+
+
+def test_a_cohort_s_images_follow_each_other_and_are_those_of_a_plan_without(prompts):
+    alone, together = (synthesis_plan(COUNTS, 5, "add", 0, prompts, labels=LABELS, cohort=n) for n in (1, 2))
+    assert [(image.label, image.index) for image in together[:6]] == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
+    assert [(image.label, image.index) for image in together[-3:]] == [(0, 4), (1, 4), (2, 4)]  # the last, alone
+    assert sorted(alone, key=lambda image: image.seed) == sorted(
+        (replace(image, cohort=None) for image in together), key=lambda image: image.seed
+    )
+    cohorts = {image.cohort: (image.label, image.index // 2) for image in together}
+    assert len(cohorts) == len(set(cohorts.values())) == 9
+    assert all(cohorts[image.cohort] == (image.label, image.index // 2) for image in together)
+    larger = synthesis_plan(COUNTS, 8, "add", 0, prompts, labels=LABELS, cohort=2)
+    assert larger[: len(together) - 3] == together[:-3]
+
+
+def test_a_translation_begins_from_an_image_of_the_class_or_of_one_that_has_more(prompts):
+    plans = {
+        kind: synthesis_plan(COUNTS, 40, "add", 0, prompts, labels=LABELS, modified=True, translation=kind)
+        for kind in ("none", "intra_class", "inter_class")
+    }
+    assert {image.start for image in plans["none"]} == {None}
+    begun = {
+        kind: {k: {int(image.start) for image in plan if image.label == k} for k in range(3)}
+        for kind, plan in plans.items()
+        if kind != "none"
+    }
+    assert begun["intra_class"] == {0: set(range(6)), 1: {6, 7, 8}, 2: {9}}
+    assert begun["inter_class"] == {0: set(range(6)), 1: set(range(6)), 2: set(range(9))}
+    assert [replace(image, start=None) for image in plans["inter_class"]] == plans["none"]
+
+
+def test_an_unknown_translation_or_one_of_a_class_without_images_is_refused(prompts):
+    with pytest.raises(InputError, match=r"unknown synaug.translation 'upside'; known: none, intra_class, inter_class"):
+        synthesis_plan(COUNTS, 4, "add", 0, prompts, translation="upside")
+    with pytest.raises(InputError, match="class 2 has no real image to begin from; set "):
+        synthesis_plan([2, 1, 0], 4, "add", 0, prompts, translation="intra_class")

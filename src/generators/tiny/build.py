@@ -13,13 +13,13 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from src.classifiers import models as classifiers
 from src.generators.tiny import components, networks
 from src.generators.tiny.corpus import CLASSES, SIZE, STYLES, WORDS, render
+from src.generators.unclip import ZERO_SHOT
 from src.runtime.checkpoint_file import save_checkpoint
 from src.runtime.files import atomic_write
 from src.runtime.seeds import derive, numpy_generator
 from src.settings.sections import TinySettings
 
 FEATURE_SPACE = "feature_space"  # a classifier in the repository's own format, beside the pipeline
-ZERO_SHOT = "zero_shot/text_projection.safetensors"  # the pipeline has no use for it; zero-shot reading has
 
 
 @torch.no_grad()

@@ -1,0 +1,71 @@
+"""Which synthetic images are clean: those that look like real ones of their class, in CLIP's space.
+
+`clean` follows the prototype filters of arXiv 2605.01468 and 2503.17226, `clip` the usual filter by caption. What they
+reject is replaced by the next images of the same class, if more were made than `merge.per_class` asks for.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from src.runtime.choices import choose
+
+
+class Looks(NamedTuple):
+    """Unit CLIP embeddings: of synthetic images (M, D) of classes `labels` (M,), of real ones (N, D) of `real_labels`
+    (N,), and of each class's prompt (C, D), empty where the filter does not ask."""
+
+    synthetic: np.ndarray
+    labels: np.ndarray
+    real: np.ndarray
+    real_labels: np.ndarray
+    texts: np.ndarray
+
+
+def clean(looks: Looks, band: Sequence[float]) -> np.ndarray:
+    """Whether (M,) an image is as far from its class's prototype as real ones are, and from no other's less far.
+
+    A prototype is the mean of the class's real images, at length 1. As far as real images: between the quantiles `band`
+    of their distances to the prototype of the others of their class, over all classes that have others.
+    """
+    prototypes, counts = _prototypes(looks)
+    own = counts[looks.real_labels] > 1
+    sums = prototypes[looks.real_labels] * counts[looks.real_labels, None]
+    apart = _distances(looks.real, _unit(sums - looks.real))[own]
+    low, high = np.quantile(apart, band) if len(apart) else (0.0, np.inf)
+    every = 1 - looks.synthetic @ _unit(prototypes).T  # (M, C)
+    mine = every[np.arange(len(every)), looks.labels]
+    return (low <= mine) & (mine <= high) & (mine <= every.min(1))
+
+
+def clip(looks: Looks, band: Sequence[float]) -> np.ndarray:
+    """Whether (M,) an image fits its class's prompt as well as real ones do: all but the share 1 - band[1] of them."""
+    real = (looks.real * looks.texts[looks.real_labels]).sum(1)
+    return (looks.synthetic * looks.texts[looks.labels]).sum(1) >= np.quantile(real, 1 - band[1])
+
+
+FILTERS: dict[str, Callable[[Looks, Sequence[float]], np.ndarray] | None] = {"none": None, "clean": clean, "clip": clip}
+
+
+def accepted(name: str, embed: Callable[[], Looks], band: Sequence[float]) -> np.ndarray | None:
+    """Which synthetic images (M,) the filter of this name keeps; None for all. InputError for an unknown filter."""
+    chosen = choose("merge.filter", FILTERS, name)
+    return None if chosen is None else chosen(embed(), band)
+
+
+def _prototypes(looks: Looks) -> tuple[np.ndarray, np.ndarray]:
+    """Means (C, D) of the real images of each class, and how many there are (C,)."""
+    classes = int(max(looks.real_labels.max(), looks.labels.max())) + 1
+    counts = np.bincount(looks.real_labels, minlength=classes)
+    sums = np.zeros((classes, looks.real.shape[1]))
+    np.add.at(sums, looks.real_labels, looks.real)
+    return sums / np.maximum(counts, 1)[:, None], counts
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(x.dtype).tiny)
+
+
+def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return 1 - (x * y).sum(1)
