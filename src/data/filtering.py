@@ -27,14 +27,15 @@ def clean(looks: Looks, band: Sequence[float]) -> np.ndarray:
     """Whether (M,) an image is as far from its class's prototype as real ones are, and from no other's less far.
 
     A prototype is the mean of the class's real images, at length 1. As far as real images: between the quantiles `band`
-    of their distances to the prototype of the others of their class, over all classes that have others.
+    of their distances to the prototype of the others of their class, over all classes that have others. A mean of n
+    images is itself off by 1/n of their variance, so that distances to it are divided by 1 + 1/n.
     """
     prototypes, counts = _prototypes(looks)
-    own = counts[looks.real_labels] > 1
+    others = counts[looks.real_labels] - 1
     sums = prototypes[looks.real_labels] * counts[looks.real_labels, None]
-    apart = _distances(looks.real, _unit(sums - looks.real))[own]
+    apart = (_distances(looks.real, _unit(sums - looks.real)) / (1 + 1 / np.maximum(others, 1)))[others > 0]
     low, high = np.quantile(apart, band) if len(apart) else (0.0, np.inf)
-    every = 1 - looks.synthetic @ _unit(prototypes).T  # (M, C)
+    every = (1 - looks.synthetic @ _unit(prototypes).T) / (1 + 1 / np.maximum(counts, 1))  # (M, C)
     mine = every[np.arange(len(every)), looks.labels]
     return (low <= mine) & (mine <= high) & (mine <= every.min(1))
 

@@ -30,7 +30,7 @@ class Colours:
     """A CLIP that sees nothing but the mean of each channel, and reads prompts as channels."""
 
     def embed(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3)) + 1
+        return x.float().mean((2, 3)) + 1
 
     def text_embeddings(self, prompts) -> Tensor:
         return 7 * torch.eye(3)[[("red", "green", "blue").index(prompt) for prompt in prompts]]
@@ -55,15 +55,16 @@ def test_the_reading_is_that_of_the_nearest_text_and_as_sure_as_real_images_bear
 
 
 def test_the_scale_is_the_likeliest_with_every_class_counting_alike() -> None:
-    chosen, images = np.array([0, 1, 2, 3, 6]), plain_images(120)
-    logits = zero_shot_logits(Colours(), ["red", "green", "blue"], images[chosen], LABELS[chosen])
-    x = torch.from_numpy(images[chosen].copy()).permute(0, 3, 1, 2).double() / 127.5 - 1
-    cosines = F.normalize(Colours().embed(x), dim=1)
-    losses = []
+    images, labels = plain_images(60)[:5], np.array([1, 1, 2, 0, 1])  # the first one's is wrong
+    logits = zero_shot_logits(Colours(), ["red", "green", "blue"], images, labels)
+    x = torch.from_numpy(images.copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
+    cosines, truth, losses = F.normalize(Colours().embed(x), dim=1).double(), torch.from_numpy(labels), []
     for scale in SCALES:
-        each = F.cross_entropy(scale * cosines, torch.from_numpy(LABELS[chosen]), reduction="none")
-        losses.append(np.mean([each[torch.from_numpy(LABELS[chosen] == k)].mean() for k in range(3)]))
-    assert torch.allclose(logits(x), SCALES[int(np.argmin(losses))] * cosines.float(), atol=1e-4)
+        each = F.cross_entropy(scale * cosines, truth, reduction="none")
+        losses.append(np.mean([float(each[truth == k].mean()) for k in range(3)]))
+    best = SCALES[int(np.argmin(losses))]
+    assert SCALES[0] < best < SCALES[-1]
+    assert torch.allclose(logits(x), best * cosines.float(), atol=1e-4)
 
 
 def test_learnability_is_the_criterion_less_omega_times_the_reference_s_and_none_at_omega_zero() -> None:
