@@ -1,16 +1,17 @@
 """Stage synth_synaug: sample the generator on text alone, with a modifier per image (SYNAuG, step 1)."""
 
 from src.data.names import read_names
-from src.generators.loading import load as load_generator
+from src.generators.fitting.methods import load_fitted
 from src.runtime.entry import run_stage
 from src.runtime.processes import device
 from src.settings.provenance import unmoved
 from src.settings.sections import Params
 from src.shards.store import Shards
 from src.synthesis.conditioning import Conditioning
+from src.synthesis.fitted_prompts import prompts_for
+from src.synthesis.one_step import one_step_synthesiser
 from src.synthesis.plan import synthesis_plan
 from src.synthesis.production import synthesise
-from src.synthesis.prompts import Prompts
 from src.synthesis.synthesiser import Synthesiser
 from src.synthesis.translation import Translation
 
@@ -19,13 +20,15 @@ def synthesiser(params: Params) -> Synthesiser:
     """Text alone, "a photo of a {modifier} {class}"; real images tell how many of each class there are, or where to
     begin."""
     names, real = read_names("data/real"), Shards("data/real/train")
-    prompts = Prompts(f"prompts/{params.dataset}.yaml", names.classes, names.contexts)
+    prompts = prompts_for(params, names)
     kind, size = params.synaug.translation, min(real.image(0).shape[:2])
     plan = synthesis_plan(
         params.budget, real.labels, real.contexts, names, params.seed, prompts, conditioned=False, modified=True,
         translation=kind,
     )  # fmt: skip
-    generator = load_generator(params.generator, device())
+    if one_step := one_step_synthesiser(params, plan, size):
+        return one_step
+    generator = load_fitted(params.generator, device())
     translation = None if kind == "none" else Translation(generator, real.images(), params.synaug.strength)
     return Synthesiser(
         generator, params.generator, plan, Conditioning(generator, plan, "text"), size=size, translation=translation

@@ -9,6 +9,7 @@ Processes may share one (`shared`): the main one, RANK 0 or no launcher at all, 
 it, work and leave, at any time and from any machine that sees the folder.
 """
 
+import copy
 import hashlib
 import json
 import os
@@ -56,6 +57,13 @@ class Scratch:
                 tell(f"{stage} takes up what an earlier run of the same parameters left unfinished")
             self.path.mkdir(parents=True, exist_ok=True)
             atomic_write(self.path / "key.json", text.encode())
+
+    def part(self, name: str) -> "Scratch":
+        """A folder inside, for work on the way; it goes when the whole is published."""
+        inside = copy.copy(self)
+        inside.path = self.path / name
+        inside.path.mkdir(exist_ok=True)
+        return inside
 
     def publish(self, source: str | Iterable[str], out: Path | str) -> None:
         """Replace the folder `out` by a finished one, then put the scratch folder aside.

@@ -27,6 +27,34 @@ class AdapterSettings(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainingLength(Section):
+    """Steps, images per step and peak learning rate (warm-up over 3 %, cosine to 0); ema: decay of averaged weights."""
+
+    steps: int
+    batch: int
+    lr: float
+    ema: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings(TrainingLength):
+    """What of a generator is fitted to images before it is sampled, by one of `generators.fitting.methods`.
+
+    data: "train", the real long tail, or "corpus", what the shipped generator saw of these classes. rank: of LoRA. kl:
+    of the VAE, twice the variance of a pixel that it takes for noise.
+    """
+
+    method: str
+    data: str = "train"
+    rank: Count = 4
+    kl: NotNegative = 0.02
+
+    def __post_init__(self) -> None:
+        if self.data not in ("train", "corpus"):
+            raise InputError(f"a generator is fitted to train or corpus, not to data={self.data}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class GeneratorSettings(Section):
     """A diffusion model and how it is sampled. path: a diffusers folder, or a hub's model id at a `revision`."""
 
@@ -43,6 +71,7 @@ class GeneratorSettings(Section):
     precision: str | None = None
     compile: bool = False
     image_size: Count | None = None
+    fit: FitSettings | None = None
     name: str = ""
 
 
@@ -136,6 +165,20 @@ class SynthSettings(Section):
             raise InputError(f"synth.image_dropout={self.image_dropout} must lie in [0, 1).")
         if self.embedding_mix is not None and self.embedding_mix <= 0:
             raise InputError(f"synth.embedding_mix={self.embedding_mix} must be positive, or empty for no mixing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlineSettings(Section):
+    """Rounds of guided synthesis between which the classifier goes on training; one: the base's feedback throughout.
+
+    length: of each training, a share of the recipe's; patience: looks at validation without a better one, after which
+    it ends; fraction_real: of its batches.
+    """
+
+    rounds: Count = 1
+    length: Annotated[float, Range(1e-4)] = 0.5
+    patience: Count = 3
+    fraction_real: Share = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,16 +347,6 @@ class TinySizes(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingLength(Section):
-    """Steps, images per step and peak learning rate (warm-up over 3 %, cosine to 0); ema: decay of averaged weights."""
-
-    steps: int
-    batch: int
-    lr: float
-    ema: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
 class AutoencoderSettings(TrainingLength):
     """kl: weight of the KL term."""
 
@@ -365,6 +398,7 @@ class Params(Section):
     budget: Budget
     recipe: Recipe
     synth: SynthSettings
+    online: OnlineSettings
     merge: MergeSettings
     train: MethodSettings
     second_stages: SecondStages

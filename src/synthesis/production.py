@@ -27,13 +27,14 @@ from src.runtime.errors import InputError
 from src.runtime.files import hash_file, write_json
 from src.runtime.pipeline import inputs_of
 from src.runtime.processes import is_main, my_share
-from src.runtime.scratch import shared
+from src.runtime.scratch import Scratch, shared
 from src.settings.params import load
 from src.settings.sections import Params
 from src.settings.work_key import work_key
 from src.shards.codec import suffix_of
 from src.shards.store import INDEX, Sample, shard_name, write_index
 from src.synthesis.plan import PlannedImage
+from src.synthesis.rounds import Round
 from src.synthesis.shelf import Shelf, spent
 from src.synthesis.synthesiser import Synthesiser, cut
 
@@ -41,9 +42,13 @@ POLL_SECONDS = 2.0
 ATTEMPTS = 3  # at a shard that reads back otherwise than it was written, before the disk is to blame
 
 
-def synthesise(stage: str, build: Callable[[Params], Synthesiser]) -> None:
+def synthesise(
+    stage: str, build: Callable[[Params], Synthesiser],
+    rounds: Callable[[Params, Synthesiser, Scratch], Sequence[Round]] = lambda *_: (),
+) -> None:  # fmt: skip
     """Run the synthesis stage synth_<arm>: make all images of its synthesiser's plan, as data/synth/<arm>.
 
+    rounds: in which they are made, if not all under the synthesiser as it is.
     What that took is written to metrics/sampling/<arm>.json, with the hash of the index that it belongs to.
     """
     params, arm = load(stage), stage.removeprefix("synth_")
@@ -53,7 +58,8 @@ def synthesise(stage: str, build: Callable[[Params], Synthesiser]) -> None:
             return
         synthesiser, shards = build(params), scratch.path / "shards"
         size, image_format = params.synth.shard_size, params.synth.image_format
-        if write_plan(synthesiser, synthesiser.plan, size, shards, f"{arm} images", image_format):
+        made_in = rounds(params, synthesiser, scratch)
+        if write_plan(synthesiser, synthesiser.plan, size, shards, f"{arm} images", image_format, made_in):
             took = spent(shards.with_name("cost"))
             write_json(f"metrics/sampling/{arm}.json", {"index": hash_file(shards / INDEX), **took})
             scratch.publish("shards", out)
@@ -67,7 +73,7 @@ def scratch_key(stage: str, params: Params) -> dict[str, Any]:
 
 def write_plan(
     synthesiser: Synthesiser, plan: Sequence[PlannedImage], shard_size: int, folder: Path, label: str,
-    image_format: str = "png",
+    image_format: str = "png", rounds: Sequence[Round] = (),
 ) -> bool:  # fmt: skip
     """Make the shards that `folder` lacks, with whoever else does; then, on the main process, check and index them all.
 
@@ -77,13 +83,16 @@ def write_plan(
     been published meanwhile.
     """
     parts = cut(plan, shard_size)
+    rounds = rounds or [Round(range(len(parts)), lambda folder: synthesiser)]
     suffix_of(image_format)  # so that a wrong one is told before the first shard is sampled
     try:
         shelf = Shelf(folder, len(parts))
         done = sum(len(parts[k]) for k in shelf.finished())
         with tqdm(total=len(plan), initial=done, desc=label, unit="image", mininterval=2, disable=not is_main()) as bar:
             for _ in range(ATTEMPTS):
-                _fill(shelf, synthesiser, parts, image_format, bar)
+                for one in rounds:
+                    if not shelf.finished().issuperset(one.shards):
+                        _fill(shelf, one.maker(folder), parts, one.shards, image_format, bar)
                 if not is_main():
                     return False
                 damaged = shelf.drop_damaged()
@@ -103,12 +112,13 @@ def write_plan(
 
 
 def _fill(
-    shelf: Shelf, synthesiser: Synthesiser, parts: Sequence[Sequence[PlannedImage]], image_format: str, bar: tqdm
-) -> None:
-    """Make shards until all are there. The bar counts everyone's."""
+    shelf: Shelf, synthesiser: Synthesiser, parts: Sequence[Sequence[PlannedImage]], wanted: range, image_format: str,
+    bar: tqdm,
+) -> None:  # fmt: skip
+    """Make the wanted shards until all are there. The bar counts everyone's."""
     scratch, device = shelf.folder.parent, synthesiser.generator.device
-    mine = my_share(len(parts))
-    order = [*mine, *(k for k in reversed(range(len(parts))) if k not in mine)]  # others' from what they make last
+    mine = [wanted[k] for k in my_share(len(wanted))]
+    order = [*mine, *(k for k in reversed(wanted) if k not in mine)]  # others' from what they make last
     first = [0, *accumulate(map(len, parts))]
     pending: Future[None] = Future()
     pending.set_result(None)
@@ -122,7 +132,7 @@ def _fill(
             shelf.put(Path(bench), k, first[k], samples, image_format, cost, device)
             claims.release(shard_name(k))
 
-        while len(done := _count(shelf, parts, bar)) < len(parts):
+        while not (done := _count(shelf, parts, bar)).issuperset(wanted):
             made = 0
             for k in order:
                 if k in done or not claims.take(shard_name(k)):

@@ -3,6 +3,7 @@
 Either can name the context too, so that it asks for a group ("a photo of a {class} on {context}").
 """
 
+import copy
 import string
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -48,6 +49,17 @@ class Prompts:
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    @property
+    def template(self) -> str:
+        """The plain prompt, with {class} in it."""
+        return self._templates["template"]
+
+    def saying(self, words: Sequence[str]) -> "Prompts":
+        """The same prompts with other words for the classes, one for each."""
+        other = copy.copy(self)
+        other._classes = list(words)
+        return other
 
     def plain(self, label: int, context: int | None = None) -> str:
         """Return the prompt of a class, such as "a photo of a zero", or of a group, if a context is given."""

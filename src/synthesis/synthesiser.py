@@ -89,6 +89,12 @@ class Synthesiser:
         """Sample images with their provenance, in as many batches as the device's memory asks for."""
         return generate_then_select(self._sampled, part, self.candidates)
 
+    def under(self, guide: Guide) -> "Synthesiser":
+        """The same under another guide, sharing all embeddings."""
+        other = copy.copy(self)
+        other.guide = guide
+        return other
+
     def unguided(self) -> "Synthesiser":
         """The same without its guide, sharing all embeddings."""
         plain = copy.copy(self)

@@ -38,6 +38,7 @@ def fit(
     objective: nn.Module,
     scratch: Scratch | None,
     describe: str,
+    patience: int | None = None,
 ) -> tuple[Classifier, list[dict[str, Any]]]:
     """Train `model` in place, where it lies, and return it with its learning curve.
 
@@ -46,8 +47,8 @@ def fit(
     SELECTIONS, the later of equals. objective: see src.training.objective; its buffers belong to the checkpoint.
     scratch: where that is kept, or None. describe: the progress bar's words. Curve rows: step, epoch (of N images),
     loss (mean since the last row), learning_rate, accuracy (macro), for validation images with groups worst_group, and
-    what else is selected by. With ema the averaged weights are judged and kept. InputError if the loss stops being
-    finite.
+    what else is selected by. With ema the averaged weights are judged and kept. patience: rows without a better one
+    after which training ends; None: it goes to its end. InputError if the loss stops being finite.
     """
     count, device = len(batches.data.images), next(model.parameters()).device
     recipe, steps = batches.recipe.in_steps(count), batches.recipe.steps_for(count)
@@ -61,7 +62,9 @@ def fit(
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
     path = scratch.path / "training.safetensors" if scratch else None
     run = TrainingState(model, average, objective, optimizer, helper.scaler, path, writes=helper.is_main_process)
-    first = agreed(run.resume(), helper)
+    first, by = agreed(run.resume(), helper), SELECTIONS[recipe.selection]
+    if run.stalled(by, patience):
+        first = steps
     interval = max(1, steps // CHECKS)
     losses: list[torch.Tensor] = []
     bar = tqdm(total=steps, initial=first, desc=describe, disable=not is_main(), leave=False, mininterval=2)
@@ -83,7 +86,9 @@ def fit(
                     raise InputError(f"the loss is not finite at step {step + 1}; lower the learning rate")
                 losses.clear()
                 scores = _scores(run.judged, validation, recipe.selection) if helper.is_main_process else {}
-                run.keep({**row, **shared(scores, helper)}, SELECTIONS[recipe.selection])
+                run.keep({**row, **shared(scores, helper)}, by)
+                if run.stalled(by, patience):
+                    break
     run.best()
     return model.eval(), run.curve
 

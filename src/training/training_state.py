@@ -67,6 +67,13 @@ class TrainingState:
             self.scaler.load_state_dict(checkpoint[1]["scaler"])
         return self.curve[-1]["step"]
 
+    def stalled(self, by: str, patience: int | None) -> bool:
+        """Whether the last `patience` rows are no better than the best before them, by that column."""
+        if patience is None or len(self.curve) <= patience:
+            return False
+        scores = [row[by] for row in self.curve]
+        return max(scores[-patience:]) <= max(scores[:-patience])
+
     def best(self) -> None:
         """Put the weights that were best into the model."""
         self.model.load_state_dict(self.weights)

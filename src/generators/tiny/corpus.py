@@ -6,6 +6,7 @@ in 4 x 4 blocks, 16 levels, upsampled. Every image has one random pose. "a photo
 them, so the class name alone does not say the style; an image embedding does.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,9 @@ from src.data.digits import CLASS_NAMES, INK_LEVELS, upsample
 from src.data.pose import apply_poses, draw_poses
 from src.generators.tiny.fonts import BOLD, FONTS, glyph_mask
 from src.generators.tiny.strokes import GLYPHS, POINTS, draw_ink, fit_to_box, write_glyph
-from src.settings.sections import PoseRange
+from src.runtime.errors import InputError
+from src.runtime.seeds import numpy_generator
+from src.settings.sections import PoseRange, TinySettings
 
 SIZE = 32
 CLASSES = tuple(GLYPHS)
@@ -121,6 +124,18 @@ def _captions(
         mentioned[i, chosen] = True
         captions.append(" ".join(["a photo of a", *(WORDS[w] for w in chosen), CLASSES[k]]))
     return captions, mentioned
+
+
+def labelled_as(names: Sequence[str], settings: TinySettings) -> tuple[np.ndarray, np.ndarray]:
+    """The corpus of the shipped generator as images uint8 (N, SIZE, SIZE, 3) and labels (N,) of the classes so named.
+
+    InputError for a name that it has no glyph for.
+    """
+    if strange := [name for name in names if name not in CLASSES]:
+        raise InputError(f"the shipped generator's corpus has no class {strange[0]!r}; set fit.data to train")
+    corpus = render(settings.images, settings.pose, numpy_generator("corpus", settings.seed))
+    place = np.array([names.index(name) if name in names else -1 for name in CLASSES])[corpus.classes]
+    return corpus.images[torch.from_numpy(place >= 0)].permute(0, 2, 3, 1).numpy(), place[place >= 0]
 
 
 def render(count: int, pose_range: PoseRange, generator: np.random.Generator) -> Corpus:

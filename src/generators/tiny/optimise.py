@@ -54,6 +54,7 @@ def optimise(
     length: TrainingLength,
     checkpoint: Path,
     label: str,
+    betas: tuple[float, float] = (0.9, 0.99),
 ) -> None:
     """Minimise `loss_at(step)`, a scalar that depends on nothing but the step and the weights.
 
@@ -63,7 +64,7 @@ def optimise(
     """
     modules = nn.ModuleList(networks)
     parameters = [p for p in modules.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=length.lr, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+    optimiser = torch.optim.AdamW(parameters, lr=length.lr, weight_decay=0.01, betas=betas, fused=True)
     average = [p.detach().clone() for p in parameters] if length.ema else []
     start = 0
     if saved := load_checkpoint(checkpoint):

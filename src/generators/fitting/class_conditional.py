@@ -1,0 +1,157 @@
+"""Generators of one step, from noise and a class: a variational autoencoder and a GAN, rivals under the same protocol.
+
+Kingma & Welling (ICLR 2014) with the decoder of a latent diffusion model; Miyato & Koyama (ICLR 2018): a projection
+discriminator, spectral normalisation and the hinge loss. Both are trained on the images at hand alone.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.utils.parametrizations import spectral_norm
+
+from src.generators.diffusion_model import DiffusionModel
+from src.generators.fitting.task import FitTask
+from src.generators.tiny.optimise import optimise
+from src.runtime.errors import InputError
+from src.runtime.seeds import derive, torch_seeded
+from src.shards.pixels import to_tensor
+
+LATENT, WIDTHS = 8, (32, 64, 128)  # channels
+
+
+class OneStep(nn.Module):
+    """A generator of one step; `shape`: of the noise of an image."""
+
+    shape: tuple[int, ...]
+
+
+class ClassConditionalVae(OneStep):
+    """x -> q(u | x), (u, y) -> x: u is spatial, (LATENT, h, h), and the class an image of that shape that is added."""
+
+    def __init__(self, classes: int, edge: int) -> None:
+        super().__init__()
+        self.network = AutoencoderKL(
+            block_out_channels=WIDTHS,
+            down_block_types=("DownEncoderBlock2D",) * len(WIDTHS),
+            up_block_types=("UpDecoderBlock2D",) * len(WIDTHS),
+            layers_per_block=1, latent_channels=LATENT, norm_num_groups=8, sample_size=edge,
+            mid_block_add_attention=False,
+        )  # fmt: skip
+        self.shape = (LATENT, edge // 2 ** (len(WIDTHS) - 1), edge // 2 ** (len(WIDTHS) - 1))
+        self.classes = nn.Embedding(classes, math.prod(self.shape))
+
+    def forward(self, u: Tensor, labels: Tensor) -> Tensor:
+        """Images (B, 3, H, H) of noise (B, *shape)."""
+        return self.network.decode(u + self.classes(labels).view_as(u)).sample
+
+
+class Generator(OneStep):
+    """Noise (B, 64) and classes to images: convolutions on an image that doubles, each scaled and shifted by class."""
+
+    shape = (64,)
+
+    def __init__(self, classes: int, edge: int) -> None:
+        super().__init__()
+        self.widths = (128, *(max(128 >> k, 32) for k in range(int(math.log2(edge)) - 2)))
+        self.start = nn.Linear(self.shape[0], 16 * self.widths[0])
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(self.widths))
+        self.norms = nn.ModuleList(nn.GroupNorm(8, width, affine=False) for width in self.widths[:-1])
+        styles = [nn.Embedding(classes, 2 * width) for width in self.widths[:-1]]
+        self.end = nn.Conv2d(self.widths[-1], 3, 3, padding=1)
+        for table in styles:
+            nn.init.normal_(table.weight, 0, 0.1)
+        self.styles = nn.ModuleList(styles)
+
+    def forward(self, u: Tensor, labels: Tensor) -> Tensor:
+        """Images (B, 3, H, H) in (-1, 1)."""
+        x = self.start(u).view(len(u), -1, 4, 4)
+        for layer, norm, style in zip(self.layers, self.norms, self.styles, strict=True):
+            scale, shift = style(labels)[:, :, None, None].chunk(2, 1)
+            x = F.interpolate(F.relu(norm(x) * (1 + scale) + shift), scale_factor=2.0, mode="nearest")
+            x = layer(x)
+        return torch.tanh(self.end(F.relu(x)))
+
+
+class Discriminator(nn.Module):
+    """How real images of a class look: phi(x) . e_y + psi(x), every layer's spectral norm 1."""
+
+    def __init__(self, classes: int, edge: int) -> None:
+        super().__init__()
+        widths = (3, *(min(32 << k, 128) for k in range(int(math.log2(edge)) - 2)))
+        self.layers = nn.ModuleList(spectral_norm(nn.Conv2d(a, b, 4, 2, padding=1)) for a, b in pairwise(widths))
+        self.psi = spectral_norm(nn.Linear(widths[-1], 1))
+        self.classes = spectral_norm(nn.Embedding(classes, widths[-1]))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """(B,), positive for real."""
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+        phi = x.sum((2, 3)) / 4
+        return (phi * self.classes(labels)).sum(1) + self.psi(phi)[:, 0]
+
+
+def fit_vae(task: FitTask, load: Callable[[], DiffusionModel]) -> dict[str, Tensor]:
+    """The tensors of a trained ClassConditionalVae: squared error, and kl times the divergence."""
+    vae = _new("vae", task)
+
+    def loss_at(step: int) -> Tensor:
+        x, y, draws = _batch(task, "vae", step)
+        posterior = vae.network.encode(x).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=draws).to(x)
+        decoded = vae(posterior.mean + posterior.std * noise, y)
+        return F.mse_loss(decoded, x) + task.settings.kl * posterior.kl().mean() / x[0].numel()
+
+    optimise([vae], loss_at, task.settings, task.checkpoint, "VAE")
+    return {name: value.cpu() for name, value in vae.state_dict().items()}
+
+
+def fit_gan(task: FitTask, load: Callable[[], DiffusionModel]) -> dict[str, Tensor]:
+    """The tensors of a trained Generator. Both networks step at once, each against the other as it was."""
+    generator = _new("gan", task)
+    with torch_seeded(derive("discriminator", task.seed)):
+        discriminator = Discriminator(len(task.names), _edge(task)).to(task.device)
+
+    def loss_at(step: int) -> Tensor:
+        x, y, draws = _batch(task, "gan", step)
+        made = generator(torch.randn(len(x), *generator.shape, generator=draws).to(x), y)
+        critic = F.relu(1 - discriminator(x, y)).mean() + F.relu(1 + discriminator(made.detach(), y)).mean()
+        still = {name: value.detach() for name, value in discriminator.named_parameters()}
+        return critic - functional_call(discriminator, still, (made, y)).mean()
+
+    optimise([generator, discriminator], loss_at, task.settings, task.checkpoint, "GAN", betas=(0.5, 0.99))
+    return {name: value.cpu() for name, value in generator.state_dict().items()}
+
+
+NETWORKS: dict[str, Callable[[int, int], OneStep]] = {"vae": ClassConditionalVae, "gan": Generator}
+
+
+def network(method: str, classes: int, edge: int, tensors: Mapping[str, Tensor]) -> OneStep:
+    """The fitted network, frozen: `(noise (B, *shape), labels (B,)) -> images (B, 3, edge, edge)`."""
+    model = NETWORKS[method](classes, edge)
+    model.load_state_dict(dict(tensors))
+    return model.eval().requires_grad_(False)
+
+
+def _new(method: str, task: FitTask) -> Any:
+    with torch_seeded(derive(method, task.seed)):
+        return NETWORKS[method](len(task.names), _edge(task)).to(task.device)
+
+
+def _edge(task: FitTask) -> int:
+    edge = task.images.shape[1]
+    if edge < 16 or edge & (edge - 1):
+        raise InputError(f"a VAE or GAN here makes images of 16, 32, 64, ... pixels, not {edge}; set image_size to one")
+    return edge
+
+
+def _batch(task: FitTask, purpose: str, step: int) -> tuple[Tensor, Tensor, torch.Generator]:
+    chosen, draws = task.draw(purpose, step)
+    labels = torch.from_numpy(task.labels[chosen]).to(task.device)
+    return to_tensor(task.images[chosen]).to(task.device), labels, draws

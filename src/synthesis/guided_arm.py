@@ -1,0 +1,93 @@
+"""The guided arm's synthesis from params.yaml: text and a real image, dropout, feedback, and its rounds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from src.classifiers.models import Classifier, load
+from src.data.labelled_images import LabelledImages, labelled
+from src.data.names import Names, read_names
+from src.feedback.guidance import Feedback, feedback_on
+from src.generators.diffusion_model import DiffusionModel
+from src.generators.fitting.methods import load_fitted
+from src.runtime.errors import InputError
+from src.runtime.processes import device
+from src.runtime.scratch import Scratch
+from src.runtime.seeds import derive
+from src.settings.sections import Params
+from src.shards.store import Shards
+from src.synthesis.conditioning import Conditioning
+from src.synthesis.fitted_prompts import prompts_for
+from src.synthesis.one_step import one_step_synthesiser
+from src.synthesis.plan import synthesis_plan
+from src.synthesis.rounds import Round, online_rounds
+from src.synthesis.synthesiser import Synthesiser, cut
+from src.training.online import train_on
+
+REAL, BASE = "data/real", "data/base"
+
+
+def synthesiser(params: Params) -> Synthesiser:
+    """Text and a real image of the class, dropout on its embedding, and feedback from the classifier of real images."""
+    names, real, synth = read_names(REAL), Shards(f"{REAL}/train"), params.synth
+    images = real.images()
+    plan = synthesis_plan(
+        params.budget, real.labels, real.contexts, names, params.seed, prompts_for(params, names),
+        conditioned=synth.conditioning != "text", modified=False, mixed=synth.embedding_mix is not None,
+        cohort=params.feedback.cohort,
+    )  # fmt: skip
+    if one_step := one_step_synthesiser(params, plan, images.shape[1]):
+        return one_step
+    generator = load_fitted(params.generator, device())
+    feedback = guide(params, generator, base_classifiers(names))
+    conditioning = Conditioning(
+        generator, plan, synth.conditioning, synth.image_dropout, synth.dropout_form, params.generator.noise_level,
+        images, synth.embedding_mix,
+    )  # fmt: skip
+    return Synthesiser(
+        generator, params.generator, plan, conditioning, feedback, images.shape[1], params.feedback.candidates
+    )
+
+
+def guide(params: Params, generator: DiffusionModel, classifiers: Sequence[Classifier]) -> Feedback | None:
+    """The feedback that the preset asks of these classifiers, the first of them the base."""
+    names, real = read_names(REAL), Shards(f"{REAL}/train")
+    plain = [prompts_for(params, names).plain(label) for label in range(len(names.classes))]
+    return feedback_on(generator, params.feedback, classifiers, real.images(), real.labels, plain)
+
+
+def base_classifiers(names: Names) -> list[Classifier]:
+    """The base classifier and, after it, the other members of its committee."""
+    members = sorted(Path(BASE, "members").glob("*"), key=lambda path: int(path.name))
+    classifiers = [load(folder) for folder in (Path(BASE), *members)]
+    for classifier in classifiers:
+        if classifier.config["classes"] != len(names.classes):
+            raise InputError(
+                f"{BASE} tells {classifier.config['classes']} classes apart, the data has {len(names.classes)}; "
+                "run `dvc repro train_base` to train it on this data"
+            )
+    return classifiers
+
+
+def rounds(params: Params, synthesiser: Synthesiser, scratch: Scratch) -> Sequence[Round]:
+    """Online feedback: the rounds between which the base classifier goes on training; none without."""
+    if params.online.rounds == 1 or synthesiser.guide is None:
+        return ()
+    names, real = read_names(REAL), Shards(f"{REAL}/train")
+    validation, balance = labelled(Shards(f"{REAL}/val"), names), params.budget.balance
+    base, *members = base_classifiers(names)
+
+    def guided_by(model: Classifier) -> Feedback:
+        feedback = guide(params, synthesiser.generator, [model, *members])
+        assert feedback is not None
+        return feedback
+
+    def train(k: int, model: Classifier, data: LabelledImages, synthetic: np.ndarray) -> Classifier:
+        return train_on(
+            model, data, synthetic, validation, params.recipe, params.online, balance,
+            derive("online", params.seed, k), scratch.part(f"training-{k}"), device(),
+        )  # fmt: skip
+
+    shards = len(cut(synthesiser.plan, params.synth.shard_size))
+    return online_rounds(synthesiser, shards, params.online.rounds, base, guided_by, train, real, names, balance)
