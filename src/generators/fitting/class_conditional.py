@@ -1,7 +1,7 @@
 """Generators of one step, from noise and a class: a variational autoencoder and a GAN, rivals under the same protocol.
 
-Kingma & Welling (ICLR 2014) with the decoder of a latent diffusion model; Miyato & Koyama (ICLR 2018): a projection
-discriminator, spectral normalisation and the hinge loss. Both are trained on the images at hand alone.
+Kingma & Welling (ICLR 2014); Miyato & Koyama (ICLR 2018): a projection discriminator, spectral normalisation and the
+hinge loss. One network makes the images of both; they are trained on the images at hand alone.
 """
 
 import math
@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.parametrizations import spectral_norm
@@ -23,33 +22,11 @@ from src.runtime.errors import InputError
 from src.runtime.seeds import derive, torch_seeded
 from src.shards.pixels import to_tensor
 
-LATENT, WIDTHS = 8, (32, 64, 128)  # channels
-
 
 class OneStep(nn.Module):
     """A generator of one step; `shape`: of the noise of an image."""
 
     shape: tuple[int, ...]
-
-
-class ClassConditionalVae(OneStep):
-    """x -> q(u | x), (u, y) -> x: u is spatial, (LATENT, h, h), and the class an image of that shape that is added."""
-
-    def __init__(self, classes: int, edge: int) -> None:
-        super().__init__()
-        self.network = AutoencoderKL(
-            block_out_channels=WIDTHS,
-            down_block_types=("DownEncoderBlock2D",) * len(WIDTHS),
-            up_block_types=("UpDecoderBlock2D",) * len(WIDTHS),
-            layers_per_block=1, latent_channels=LATENT, norm_num_groups=8, sample_size=edge,
-            mid_block_add_attention=False,
-        )  # fmt: skip
-        self.shape = (LATENT, edge // 2 ** (len(WIDTHS) - 1), edge // 2 ** (len(WIDTHS) - 1))
-        self.classes = nn.Embedding(classes, math.prod(self.shape))
-
-    def forward(self, u: Tensor, labels: Tensor) -> Tensor:
-        """Images (B, 3, H, H) of noise (B, *shape)."""
-        return self.network.decode(u + self.classes(labels).view_as(u)).sample
 
 
 class Generator(OneStep):
@@ -59,7 +36,7 @@ class Generator(OneStep):
 
     def __init__(self, classes: int, edge: int) -> None:
         super().__init__()
-        self.widths = (128, *(max(128 >> k, 32) for k in range(int(math.log2(edge)) - 2)))
+        self.widths = (64, *(max(64 >> k, 16) for k in range(int(math.log2(edge)) - 2)))
         self.start = nn.Linear(self.shape[0], 16 * self.widths[0])
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(self.widths))
         self.norms = nn.ModuleList(nn.GroupNorm(8, width, affine=False) for width in self.widths[:-1])
@@ -79,12 +56,35 @@ class Generator(OneStep):
         return torch.tanh(self.end(F.relu(x)))
 
 
+class ClassConditionalVae(OneStep):
+    """(x, y) -> q(u | x, y), a Gaussian of 64 dimensions, and (u, y) -> x, by the network of the GAN."""
+
+    def __init__(self, classes: int, edge: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, padding=1) for a, b in pairwise(_widths(edge)))
+        self.classes = nn.Embedding(classes, _widths(edge)[-1])
+        self.decoder = Generator(classes, edge)
+        self.shape = self.decoder.shape
+        self.moments = nn.Linear(16 * _widths(edge)[-1], 2 * self.shape[0])
+
+    def encode(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance (B, 64) of q."""
+        for layer in self.layers:
+            x = F.silu(layer(x))
+        mean, log_variance = self.moments((x + self.classes(labels)[:, :, None, None]).flatten(1)).chunk(2, 1)
+        return mean, log_variance.clamp(-10, 10)
+
+    def forward(self, u: Tensor, labels: Tensor) -> Tensor:
+        """Images (B, 3, H, H) of noise (B, 64)."""
+        return self.decoder(u, labels)
+
+
 class Discriminator(nn.Module):
     """How real images of a class look: phi(x) . e_y + psi(x), every layer's spectral norm 1."""
 
     def __init__(self, classes: int, edge: int) -> None:
         super().__init__()
-        widths = (3, *(min(32 << k, 128) for k in range(int(math.log2(edge)) - 2)))
+        widths = _widths(edge)
         self.layers = nn.ModuleList(spectral_norm(nn.Conv2d(a, b, 4, 2, padding=1)) for a, b in pairwise(widths))
         self.psi = spectral_norm(nn.Linear(widths[-1], 1))
         self.classes = spectral_norm(nn.Embedding(classes, widths[-1]))
@@ -98,15 +98,15 @@ class Discriminator(nn.Module):
 
 
 def fit_vae(task: FitTask, load: Callable[[], DiffusionModel]) -> dict[str, Tensor]:
-    """The tensors of a trained ClassConditionalVae: squared error, and kl times the divergence."""
+    """The tensors of a trained ClassConditionalVae: squared error, and kl times the divergence, both per pixel."""
     vae = _new("vae", task)
 
     def loss_at(step: int) -> Tensor:
         x, y, draws = _batch(task, "vae", step)
-        posterior = vae.network.encode(x).latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=draws).to(x)
-        decoded = vae(posterior.mean + posterior.std * noise, y)
-        return F.mse_loss(decoded, x) + task.settings.kl * posterior.kl().mean() / x[0].numel()
+        mean, log_variance = vae.encode(x, y)
+        u = mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=draws).to(x)
+        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        return F.mse_loss(vae(u, y), x) + task.settings.kl * divergence / x[0].numel()
 
     optimise([vae], loss_at, task.settings, task.checkpoint, "VAE")
     return {name: value.cpu() for name, value in vae.state_dict().items()}
@@ -137,6 +137,11 @@ def network(method: str, classes: int, edge: int, tensors: Mapping[str, Tensor])
     model = NETWORKS[method](classes, edge)
     model.load_state_dict(dict(tensors))
     return model.eval().requires_grad_(False)
+
+
+def _widths(edge: int) -> tuple[int, ...]:
+    """Channels from an image of `edge` pixels down to one of 4."""
+    return (3, *(min(16 << k, 64) for k in range(int(math.log2(edge)) - 2)))
 
 
 def _new(method: str, task: FitTask) -> Any:

@@ -1,4 +1,4 @@
-"""A VAE and a GAN learn the classes' colours, are the same whenever they are killed, and sample each image by itself."""
+"""A VAE and a GAN learn the classes' colours, outlive being killed, and make each image by itself."""
 
 from pathlib import Path
 

@@ -1,6 +1,5 @@
 """Online feedback: which shards each round makes, what its classifier has seen, and the same bytes after any kill."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from src.shards.store import Shards, write_all
 from src.synthesis.production import write_plan
 from src.synthesis.rounds import Round, online_rounds
 from tests.feedback.settings import feedback_settings
-from tests.generators.conftest import generators, miniature, presets, scene  # noqa: F401 - fixtures
 from tests.generators.scene import GUIDED, Scene
 
 NAMES = Names(("zero", "one", "two"), None)
@@ -55,7 +53,7 @@ class Course:
         return {path.name: path.read_bytes() for path in sorted(self.place.iterdir())}
 
 
-def test_rounds_share_out_the_shards_in_order(scene: Scene, tmp_path: Path) -> None:  # noqa: F811
+def test_rounds_share_out_the_shards_in_order(scene: Scene, tmp_path: Path) -> None:
     course = Course(scene, tmp_path)
     assert [list(r.shards) for r in course.rounds(2)] == [[0, 1], [2, 3, 4]]
     assert [list(r.shards) for r in course.rounds(5)] == [[k] for k in range(5)]
@@ -65,7 +63,7 @@ def test_rounds_share_out_the_shards_in_order(scene: Scene, tmp_path: Path) -> N
 @pytest.mark.slow
 def test_a_round_s_classifier_has_seen_the_real_images_and_those_of_all_rounds_before(
     scene: Scene,
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     course = Course(scene, tmp_path)
     online = course.run(3)
@@ -81,7 +79,7 @@ def test_a_round_s_classifier_has_seen_the_real_images_and_those_of_all_rounds_b
 def test_killed_in_any_round_and_begun_again_it_makes_the_same_bytes(
     scene: Scene,
     tmp_path: Path,
-    killed: int,  # noqa: F811
+    killed: int,
 ) -> None:
     whole = Course(scene, tmp_path / "a").run(3)
     course = Course(scene, tmp_path / "b", killed)
@@ -96,7 +94,7 @@ def test_killed_in_any_round_and_begun_again_it_makes_the_same_bytes(
 @pytest.mark.slow
 def test_a_damaged_shard_of_an_early_round_is_made_again_by_that_round_s_classifier(
     scene: Scene,
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     course = Course(scene, tmp_path)
     whole = course.run(3)
@@ -104,7 +102,3 @@ def test_a_damaged_shard_of_an_early_round_is_made_again_by_that_round_s_classif
     shard = course.place / "shard-00002.tar"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
     assert course.run(3) == whole and [k for k, *_ in course.seen] == [1, 2]
-
-
-def test_without_a_guide_there_are_no_rounds_to_learn_in(scene: Scene) -> None:  # noqa: F811
-    assert scene.synthesiser().guide is None and replace(GUIDED, scale=0).guides(0) is False
