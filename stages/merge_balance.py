@@ -23,7 +23,8 @@ def main() -> None:
     params = load("merge_balance", arm)
     real, synthetic = Shards("data/real/train"), Shards(f"data/synth/{arm}")
     kept = kept_images(real.labels, params.merge)
-    passed = accepted(params.merge.filter, lambda: looks(params, real, synthetic), params.merge.filter_band)
+    band = params.merge.filter_low, params.merge.filter_high
+    passed = accepted(params.merge.filter, lambda: looks(params, real, synthetic), band)
     offered = within_budget(synthetic, params.merge.per_class, passed, params.budget.balance)
     merged = balanced_set(real, synthetic, params.budget.balance, kept, offered)
     write_merged(Path(f"data/merged/{arm}.csv"), merged)

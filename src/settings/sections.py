@@ -186,19 +186,20 @@ class MergeSettings(Section):
     """SYNAuG's data perspective: real images that synthetic ones replace, a share of each class or whole classes.
 
     per_class: how many synthetic images of each class, or group, are there to be used, the first; None: all. filter:
-    which of them count at all, one of `src.data.filtering.FILTERS`; filter_band: two quantiles of real images, to which
-    they are held.
+    which of them count at all, one of `src.data.filtering.FILTERS`; filter_low, filter_high: the quantiles of real images
+    that they are held to.
     """
 
     replace_fraction: Share
     replace_classes: Natural
     per_class: Count | None = None
     filter: str = "none"
-    filter_band: tuple[Share, ...] = (0.0, 0.95)
+    filter_low: Share = 0.0
+    filter_high: Share = 0.95
 
     def __post_init__(self) -> None:
-        if len(self.filter_band) != 2 or self.filter_band[0] >= self.filter_band[1]:
-            raise InputError("merge.filter_band must hold two shares, the smaller first; correct it in params.yaml")
+        if self.filter_low >= self.filter_high:
+            raise InputError("merge.filter_low must be below merge.filter_high; correct it in params.yaml")
 
 
 def _check_alpha(section: str, alpha: float) -> None:

@@ -21,7 +21,8 @@ from src.synthesis.conditioning import Conditioning
 from src.synthesis.fitted_prompts import prompts_for
 from src.synthesis.one_step import one_step_synthesiser
 from src.synthesis.plan import synthesis_plan
-from src.synthesis.rounds import Round, online_rounds
+from src.synthesis.production import Round
+from src.synthesis.rounds import online_rounds
 from src.synthesis.synthesiser import Synthesiser, cut
 from src.training.online import train_on
 

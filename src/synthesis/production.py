@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,20 @@ from src.settings.work_key import work_key
 from src.shards.codec import suffix_of
 from src.shards.store import INDEX, Sample, shard_name, write_index
 from src.synthesis.plan import PlannedImage
-from src.synthesis.rounds import Round
 from src.synthesis.shelf import Shelf, spent
 from src.synthesis.synthesiser import Synthesiser, cut
 
 POLL_SECONDS = 2.0
 ATTEMPTS = 3  # at a shard that reads back otherwise than it was written, before the disk is to blame
+
+
+@dataclass(frozen=True)
+class Round:
+    """shards: numbers of those made in it, once the ones before are there. maker: given their folder, what samples
+    them."""
+
+    shards: range
+    maker: Callable[[Path], Synthesiser]
 
 
 def synthesise(

@@ -1,13 +1,12 @@
-"""Rounds of synthesis: each begins once the shards of the earlier ones are there, and may learn from them.
+"""Online feedback (Deliberate Practice, Askari-Hemmat et al., arXiv 2502.15588).
 
-Online feedback (Deliberate Practice, Askari-Hemmat et al., arXiv 2502.15588): the classifier that guides a round has
-been trained on, at a constant rate, on real images and those of the rounds before.
+The classifier that guides a round of synthesis has been trained on, at a constant rate, on real images and those of the
+rounds before.
 """
 
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,19 +21,12 @@ from src.runtime.files import atomic_write
 from src.runtime.folders import remove
 from src.runtime.processes import is_main
 from src.shards.store import Shards, shard_name, write_index
+from src.synthesis.production import Round
 from src.synthesis.synthesiser import Guide, Synthesiser
 
 POLL_SECONDS = 2.0
 Train = Callable[[int, Classifier, LabelledImages, np.ndarray], Classifier]
 """(round, classifier so far, images, which are synthetic (N,)) -> the classifier that guides this round."""
-
-
-@dataclass(frozen=True)
-class Round:
-    """shards: their numbers. maker: given the folder that they are made in, what samples them."""
-
-    shards: range
-    maker: Callable[[Path], Synthesiser]
 
 
 def online_rounds(

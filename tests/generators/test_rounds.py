@@ -12,8 +12,8 @@ from src.data.names import Names
 from src.feedback.classifier_criterion import feedback_value
 from src.feedback.guidance import Feedback
 from src.shards.store import Shards, write_all
-from src.synthesis.production import write_plan
-from src.synthesis.rounds import Round, online_rounds
+from src.synthesis.production import Round, write_plan
+from src.synthesis.rounds import online_rounds
 from tests.feedback.settings import feedback_settings
 from tests.generators.scene import GUIDED, Scene
 
