@@ -38,7 +38,7 @@ def main() -> None:
     jobs = [(BASE, "train", params.train, params.seed, base)]
     jobs += [
         (f"member {k}", "train", params.train, derive("member", params.seed, k), base / "members" / str(k))
-        for k in range(1, params.train.members)
+        for k in range(1, params.committee)
     ]
     for arm, split, method, seed, out in (
         *jobs,

@@ -134,6 +134,7 @@ MERGE = ["merge_balance@synaug", "merge_balance@guided"]
     [
         ("seed", ["prepare_lt", "train_base", "fit_generator", *SYNTH, *RETRAIN]),
         (f"datasets.{PARAMS['dataset']}.imbalance_factor", ["prepare_lt"]),
+        ("committee", ["train_base"]),
         ("train.loss", ["train_base", *RETRAIN]),
         ("second_stages.crt.length", ["train_base", *RETRAIN]),
         (f"recipes.{PARAMS['dataset']}.lr", ["train_base", "synth_guided", *RETRAIN]),  # of online rounds

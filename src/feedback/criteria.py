@@ -67,9 +67,7 @@ def _term(text: str, gaussians: ClassGaussians | None, members: int) -> tuple[fl
     if name == "hardness" and gaussians is None:
         raise InputError("criterion 'hardness' needs the class Gaussians of real features; none were given.")
     if name in COMMITTEE and members < 2:
-        raise InputError(
-            f"criterion '{name}' needs several base classifiers; set train.members to 4, or another criterion"
-        )
+        raise InputError(f"criterion '{name}' needs several base classifiers; set committee to 4, or another criterion")
     known = CRITERIA if gaussians is None else {**CRITERIA, "hardness": gaussians.hardness}
     if members > 1:
         known = {**{other: _first(measure) for other, measure in known.items()}, **COMMITTEE}

@@ -186,8 +186,8 @@ class MergeSettings(Section):
     """SYNAuG's data perspective: real images that synthetic ones replace, a share of each class or whole classes.
 
     per_class: how many synthetic images of each class, or group, are there to be used, the first; None: all. filter:
-    which of them count at all, one of `src.data.filtering.FILTERS`; filter_low, filter_high: the quantiles of real images
-    that they are held to.
+    which of them count at all, one of `src.data.filtering.FILTERS`; filter_low, filter_high: the quantiles of real
+    images that they are held to.
     """
 
     replace_fraction: Share
@@ -211,8 +211,7 @@ def _check_alpha(section: str, alpha: float) -> None:
 class MethodSettings(Section):
     """`train` of params.yaml: how the imbalance is met, and the parameters of the choices.
 
-    mixing_alpha: above 0. balance_beta: in [0, 1). drw_from: a share of training. members: base classifiers, of which
-    the criterion `disagreement` needs several.
+    mixing_alpha: above 0. balance_beta: in [0, 1). drw_from: a share of training.
     """
 
     loss: str
@@ -228,7 +227,6 @@ class MethodSettings(Section):
     drw_from: Share
     group_dro_step: NotNegative
     group_dro_adjustment: NotNegative
-    members: Count = 1
 
     def __post_init__(self) -> None:
         _check_alpha("train", self.mixing_alpha)
@@ -389,10 +387,14 @@ class TinySettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Params(Section):
-    """What a stage may read: of all these, those that dvc.yaml declares for it. Presets stand under PRESETS' names."""
+    """What a stage may read: of all these, those that dvc.yaml declares for it. Presets stand under PRESETS' names.
+
+    committee: base classifiers from different seeds, of which the criterion `disagreement` asks several.
+    """
 
     seed: int
     dataset: str
+    committee: Count
     data: DatasetSettings
     generator: GeneratorSettings
     feedback: FeedbackSettings
