@@ -49,6 +49,11 @@ class FitSettings(TrainingLength):
     rank: Count = 4
     kl: NotNegative = 0.02
 
+    @property
+    def one_step(self) -> bool:
+        """Whether what is fitted makes an image in one step, without diffusion."""
+        return self.method in ("vae", "gan")
+
     def __post_init__(self) -> None:
         if self.data not in ("train", "corpus"):
             raise InputError(f"a generator is fitted to train or corpus, not to data={self.data}")

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from src.generators.fitting.methods import one_step_network
-from src.runtime.errors import InputError
 from src.runtime.processes import device
 from src.runtime.seeds import torch_generator
 from src.settings.sections import Params
+from src.settings.together import check_guidable
 from src.shards.pixels import resized, to_uint8
 from src.shards.store import Sample
 from src.synthesis.memory import Fit
@@ -25,11 +25,8 @@ def one_step_synthesiser(params: Params, plan: Sequence[PlannedImage], size: int
     network = one_step_network(params.generator, device())
     if network is None:
         return None
-    if params.declares("feedback") and params.feedback.criterion != "none":
-        raise InputError(
-            f"generator={params.generator.name} makes an image in one step, which leaves nothing to guide; set "
-            "feedback=none"
-        )
+    if params.declares("feedback"):
+        check_guidable(params.generator, params.feedback)
     return OneStepSynthesiser(network, plan, size, device())
 
 

@@ -13,6 +13,7 @@ from src.runtime.pipeline import arms_of, read_mapping
 from src.runtime.processes import is_main
 from src.settings.params import resolve
 from src.settings.sections import GeneratorSettings
+from src.settings.together import check_committee, check_guidable
 
 GENERATES, INDEX = "synth_guided", "model_index.json"
 PATIENCE = 10  # seconds, with a hub
@@ -42,7 +43,10 @@ def check_all(pipeline: Mapping[str, Any], everything: Mapping[str, Any], root: 
             for arm in arms_of(entry) or (None,):
                 resolve(stage, pipeline, everything, arm)
     if GENERATES in pipeline["stages"]:
-        check_generator(resolve(GENERATES, pipeline, everything).generator, root)
+        guided = resolve(GENERATES, pipeline, everything)
+        check_guidable(guided.generator, guided.feedback)
+        check_committee(guided.feedback, int(everything.get("committee", 1)))
+        check_generator(guided.generator, root)
 
 
 def check_generator(settings: GeneratorSettings, root: Path = Path(".")) -> None:

@@ -34,6 +34,8 @@ def test_the_committed_parameters_pass(root: Path) -> None:
     [
         ("feedback: entropy", "feedback: entrpy", "unknown feedback 'entrpy'; params.yaml knows none, loss"),
         ("generator: tiny_unclip", "generator: tiny", "unknown generator 'tiny'"),
+        ("feedback: entropy", "feedback: disagreement", "needs several base classifiers; set committee to 4"),
+        ("generator: tiny_unclip", "generator: gan", "generator=gan makes an image in one step"),
         ("dataset: digits", "dataset: digts", "unknown dataset 'digts'"),
         ("  image_dropout: 0.3", "  image_dropout: 3", "image_dropout"),
         ("    path: models/tiny_unclip", "    path: models/nothing", "has no model_index.json"),

@@ -34,14 +34,14 @@ def run_fit(task: FitTask, load: Callable[[], DiffusionModel], out: Path) -> Non
 def load_fitted(settings: GeneratorSettings, device: torch.device) -> DiffusionModel:
     """The generator of a preset, with what was fitted of it, if it asks for that."""
     generator = loading.load(settings, device)
-    if settings.fit and settings.fit.method in ADAPTING:
+    if settings.fit and not settings.fit.one_step:
         _applications()[settings.fit.method](generator, _saved(settings.fit.method)[0])
     return generator
 
 
 def one_step_network(settings: GeneratorSettings, device: torch.device) -> nn.Module | None:
     """The fitted VAE or GAN of a preset; None for one of diffusion."""
-    if settings.fit is None or settings.fit.method not in ONE_STEP:
+    if settings.fit is None or not settings.fit.one_step:
         return None
     tensors, facts = _saved(settings.fit.method)
     return class_conditional.network(settings.fit.method, facts["classes"], facts["edge"], tensors).to(device)
