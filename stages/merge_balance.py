@@ -36,6 +36,7 @@ def looks(params: Params, real: Shards, synthetic: Shards) -> Looks:
     import torch
     import torch.nn.functional as F
 
+    from src.classifiers.features import feature_batches
     from src.generators.loading import load as load_generator  # seconds, for the filters alone
     from src.runtime.processes import device
     from src.synthesis.prompts import Prompts
@@ -44,11 +45,15 @@ def looks(params: Params, real: Shards, synthetic: Shards) -> Looks:
     prompts = Prompts(f"prompts/{params.dataset}.yaml", names.classes, names.contexts)
     plain = [prompts.plain(label) for label in range(len(names.classes))]
     texts = generator.text_embeddings(plain) if params.merge.filter == "clip" else torch.zeros(len(plain), 1)
-    made, known, said = (
-        F.normalize(x, dim=1).double().cpu().numpy()
-        for x in (generator.image_embeddings(synthetic.images()), generator.image_embeddings(real.images()), texts)
-    )
-    return Looks(made, synthetic.labels, known, real.labels, said)
+
+    def seen(shards: Shards) -> np.ndarray:
+        batches = feature_batches(
+            lambda x: F.normalize(generator.embed(x), dim=1), shards.images(), torch.float32, describe="filter"
+        )
+        return np.concatenate(list(batches))
+
+    said = F.normalize(texts, dim=1).cpu().numpy()
+    return Looks(seen(synthetic), synthetic.labels, seen(real), real.labels, said)
 
 
 def shares(passed: np.ndarray | None, labels: np.ndarray) -> dict[str, object]:

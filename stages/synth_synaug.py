@@ -26,8 +26,8 @@ def synthesiser(params: Params) -> Synthesiser:
         params.budget, real.labels, real.contexts, names, params.seed, prompts, conditioned=False, modified=True,
         translation=kind,
     )  # fmt: skip
-    if one_step := one_step_synthesiser(params, plan, size):
-        return one_step
+    if of_one_step := one_step_synthesiser(params, plan, size):
+        return of_one_step
     generator = load_fitted(params.generator, device())
     translation = None if kind == "none" else Translation(generator, real.images(), params.synaug.strength)
     return Synthesiser(

@@ -1,7 +1,6 @@
 """Stage train_base: the base classifier on the long-tailed real images, and a reference classifier on all of them.
 
-The base gives feedback and is the baseline; the reference judges images and bounds what balancing can reach. Other
-members of the base's committee, from other seeds, lie in its folder.
+The base gives feedback and is the baseline; the reference judges images and bounds what balancing can reach.
 """
 
 from pathlib import Path
@@ -16,7 +15,6 @@ from src.runtime.files import write_csv, write_json
 from src.runtime.pipeline import inputs_of
 from src.runtime.processes import device, is_main, rank, together, workers
 from src.runtime.scratch import Scratch
-from src.runtime.seeds import derive
 from src.settings.arms import ARMS, BASE, BOUND
 from src.settings.params import load
 from src.settings.provenance import unmoved
@@ -34,29 +32,23 @@ def main() -> None:
     names = read_names("data/real")
     validation, long_tail = labelled(Shards("data/real/val"), names), image_counts(Shards("data/real/train"), names)
     key = work_key(params, inputs_of("train_base"), weights=weights_digest(params.recipe.weights))
-    base, reference = Path(ARMS[BASE].classifier), Path(ARMS[BOUND].classifier)
-    jobs = [(BASE, "train", params.train, params.seed, base)]
-    jobs += [
-        (f"member {k}", "train", params.train, derive("member", params.seed, k), base / "members" / str(k))
-        for k in range(1, params.committee)
-    ]
-    for arm, split, method, seed, out in (
-        *jobs,
-        (BOUND, "pool", without_balancing(params.train), params.seed, reference),
-    ):
+    for arm, split, method in ((BASE, "train", params.train), (BOUND, "pool", without_balancing(params.train))):
+        out = Path(ARMS[arm].classifier)
         data = labelled(Shards(f"data/real/{split}"), names)
         scratch = Scratch("train_base", {**key, "arm": arm})
-        setting = Setting(params.recipe, method, params.second_stages, validation, *data.counts(names), seed, device())
+        setting = Setting(
+            params.recipe, method, params.second_stages, validation, *data.counts(names), params.seed, device()
+        )
         with together(processes):
-            trained = train_real(setting, data, method, scratch, arm.replace("_", " "))
-        if not is_main():
-            continue
-        save(trained.model, scratch.path / "model")
-        if arm in ARMS:
+            trained = train_real(setting, data, method, scratch, out.name)
+        if is_main():
+            save(trained.model, scratch.path / "model")
             write_csv(f"data/results/curves/{out.name}.csv", trained.curve)
-            report = validation_report(trained.model, validation, names, long_tail, trained.later)
-            write_json(f"data/results/validation/{arm}.json", report)
-        scratch.publish("model", out)
+            write_json(
+                f"data/results/validation/{arm}.json",
+                validation_report(trained.model, validation, names, long_tail, trained.later),
+            )
+            scratch.publish("model", out)
 
 
 if __name__ == "__main__":

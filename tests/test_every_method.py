@@ -31,6 +31,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run("prepare_lt", patch)
         fill("digits")
         run("train_base", patch)
+        run("train_committee", patch)
     return root
 
 
@@ -70,8 +71,8 @@ def test_a_feedback_raises_its_own_criterion(here: Path, monkeypatch: pytest.Mon
     """Over all images, against the same images without guidance."""
     if feedback == "disagreement":
         set_parameters(here, {"committee": 3})
-        run("train_base", monkeypatch)
-        assert [path.name for path in sorted(Path("data/base/members").iterdir())] == ["1", "2"]
+        run("train_committee", monkeypatch)
+        assert sorted(path.name for path in Path("data/committee").iterdir() if path.is_dir()) == ["1", "2"]
     scale, every = f"feedbacks.{feedback}.scale", f"feedbacks.{feedback}.every"
     set_parameters(here, {every: 1, scale: 0.0})
     plain = make(here, monkeypatch, "guided", feedback=feedback)

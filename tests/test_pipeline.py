@@ -25,7 +25,7 @@ DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES: dict[str, dict[str, Any]] = DVC["stages"]
 NAMES = {
-    "prepare_lt", "train_base", "fit_generator", "synth_guided", "synth_synaug", "merge_balance", "retrain",
+    "prepare_lt", "train_base", "train_committee", "fit_generator", "synth_guided", "synth_synaug", "merge_balance", "retrain",
     "eval_fid_density_coverage", "eval_acc",
 }  # fmt: skip
 FROZEN = {"train_generator": "models/tiny_unclip", "train_tiny_decoder": "models/tiny_decoder"}
@@ -126,18 +126,19 @@ def test_a_stage_sees_the_parameters_that_dvc_tracks_for_it(name, arm, tracked):
 
 RETRAIN = ["retrain@synaug", "retrain@guided"]
 SYNTH = ["synth_guided", "synth_synaug"]
+BASES = ["train_base", "train_committee"]
 MERGE = ["merge_balance@synaug", "merge_balance@guided"]
 
 
 @pytest.mark.parametrize(
     ("parameter", "stages"),
     [
-        ("seed", ["prepare_lt", "train_base", "fit_generator", *SYNTH, *RETRAIN]),
+        ("seed", ["prepare_lt", *BASES, "fit_generator", *SYNTH, *RETRAIN]),
         (f"datasets.{PARAMS['dataset']}.imbalance_factor", ["prepare_lt"]),
-        ("committee", ["train_base"]),
-        ("train.loss", ["train_base", *RETRAIN]),
-        ("second_stages.crt.length", ["train_base", *RETRAIN]),
-        (f"recipes.{PARAMS['dataset']}.lr", ["train_base", "synth_guided", *RETRAIN]),  # of online rounds
+        ("committee", ["train_committee"]),
+        ("train.loss", [*BASES, *RETRAIN]),
+        ("second_stages.crt.length", [*BASES, *RETRAIN]),
+        (f"recipes.{PARAMS['dataset']}.lr", [*BASES, "synth_guided", *RETRAIN]),  # of online rounds
         (f"feedbacks.{PARAMS['feedback']}.scale", ["synth_guided"]),
         ("synth.conditioning", ["synth_guided"]),
         ("synth.image_dropout", ["synth_guided"]),
@@ -202,6 +203,7 @@ NOT_BY_DEFAULT = {
     "merge_balance": {"generator", "dataset"},
     "synth_guided": {"recipe"},
     "synth_synaug": {"synaug"},
+    "train_committee": {"seed", "recipe"},
 }
 
 

@@ -9,7 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from src.data.grouping import whole_runs
 from src.runtime.choices import choose
+
+CHUNK = 4096  # images that are compared with all prototypes at once
 
 
 class Looks(NamedTuple):
@@ -35,9 +38,22 @@ def clean(looks: Looks, band: Sequence[float]) -> np.ndarray:
     sums = prototypes[looks.real_labels] * counts[looks.real_labels, None]
     apart = (_distances(looks.real, _unit(sums - looks.real)) / (1 + 1 / np.maximum(others, 1)))[others > 0]
     low, high = np.quantile(apart, band) if len(apart) else (0.0, np.inf)
-    every = (1 - looks.synthetic @ _unit(prototypes).T) / (1 + 1 / np.maximum(counts, 1))  # (M, C)
-    mine = every[np.arange(len(every)), looks.labels]
-    return (low <= mine) & (mine <= high) & (mine <= every.min(1))
+    towards, spread = _unit(prototypes).T, np.where(counts == 0, 0, 1 + 1 / np.maximum(counts, 1))  # (D, C), (C,)
+    kept = [
+        _near(looks.synthetic[rows], looks.labels[rows], towards, spread, low, high)
+        for rows in whole_runs(len(looks.labels), CHUNK)
+    ]
+    return np.concatenate(kept)
+
+
+def _near(
+    x: np.ndarray, labels: np.ndarray, towards: np.ndarray, spread: np.ndarray, low: float, high: float
+) -> np.ndarray:
+    """`clean` of some images (B, D). Of a class without real images nothing is known, and it keeps its images."""
+    with np.errstate(divide="ignore"):
+        every = (1 - x @ towards) / spread  # (B, C), infinite from a class without a prototype
+    mine = every[np.arange(len(every)), labels]
+    return ((low <= mine) & (mine <= high) & (mine <= every.min(1))) | (spread[labels] == 0)
 
 
 def clip(looks: Looks, band: Sequence[float]) -> np.ndarray:

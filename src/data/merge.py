@@ -146,7 +146,10 @@ def _merged(real: Annotations, synthetic: Annotations, units: _Units, kept: np.n
     """The real images kept and the synthetic ones used, by position; InputError if a unit stays empty."""
     counts = units.sizes(np.concatenate([units.real[kept], units.synthetic[used]]))
     if (empty := np.flatnonzero(counts == 0)).size:
-        raise InputError(f"{units.name(empty[0])} has neither real nor synthetic images; raise the budget's per_class")
+        raise InputError(
+            f"{units.name(empty[0])} has neither real nor synthetic images; raise the budget's per_class, or set "
+            "merge.filter to none"
+        )
     contexts = None
     if real.contexts is not None and synthetic.contexts is not None:
         contexts = np.concatenate([real.contexts[kept], synthetic.contexts[used]])

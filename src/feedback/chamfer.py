@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
 from src.shards.pixels import resized
 
@@ -36,18 +37,21 @@ class ChamferCriterion:
         self.embed, self.real, self.exemplars, self.size = embed, real, exemplars, size
         self.places = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
 
-    def __call__(self, images: Tensor, labels: Tensor, cohorts: Sequence[int] | None = None) -> Tensor:
-        """cohorts: a number of each image's, equal ones beside each other; None: each image is one by itself."""
-        features = self.embed(resized(images, self.size, rounded=False))
-        known, values = list(range(len(images)) if cohorts is None else cohorts), []
-        for cohort in dict.fromkeys(known):
-            members = [i for i, its in enumerate(known) if its == cohort]
+    def __call__(self, images: Tensor, labels: Tensor, cohorts: Sequence[int]) -> Tensor:
+        """cohorts: a number of each image's, equal ones beside each other."""
+        features, values = self.embed(resized(images, self.size, rounded=False)), []
+        for cohort in dict.fromkeys(cohorts):
+            members = [i for i, its in enumerate(cohorts) if its == cohort]
             distance = chamfer(self.drawn(int(labels[members[0]]), cohort), features[members])
             values.append((-distance.detach() - (distance - distance.detach()) / len(members)).expand(len(members)))
         return torch.cat(values)
 
     def drawn(self, label: int, cohort: int) -> Tensor:
         """The features (K, D) of the real images that a cohort is compared with."""
+        if label not in self.places:
+            raise InputError(
+                f"class {label} has no real image that chamfer guidance could lead to; use another feedback"
+            )
         places = self.places[label]
         if len(places) > self.exemplars:
             places = np.sort(numpy_generator("exemplars", cohort).choice(places, self.exemplars, replace=False))

@@ -45,7 +45,7 @@ def disagreement(logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
 CRITERIA: dict[str, Criterion] = {"loss": loss, "entropy": entropy, "margin": margin}
 COMMITTEE = {"disagreement": disagreement}  # of which each asks several classifiers
 TERMS = re.compile(r"(?<![0-9.][eE])\+")  # not the plus of 1e+1
-NAMES = ("none", *CRITERIA, "hardness", *COMMITTEE, "chamfer")
+NAMES = ("none", "chamfer", *CRITERIA, "hardness", *COMMITTEE)
 
 
 def criterion(name: str, gaussians: ClassGaussians | None = None, members: int = 1) -> Criterion | None:
@@ -72,7 +72,10 @@ def _term(text: str, gaussians: ClassGaussians | None, members: int) -> tuple[fl
     if members > 1:
         known = {**{other: _first(measure) for other, measure in known.items()}, **COMMITTEE}
     if name not in known:
-        raise InputError(f"criterion '{name}' is unknown; choose one of {', '.join(NAMES)}, or a weighted sum of them.")
+        raise InputError(
+            f"criterion '{name}' is unknown; choose one of {', '.join(NAMES)}, or a weighted sum of the "
+            f"last {len(NAMES) - 2}"
+        )
     try:
         factor = float(weight or 1)
     except ValueError:

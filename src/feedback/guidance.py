@@ -9,6 +9,7 @@ x0_hat itself and needs no gradient of the model.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -57,11 +58,6 @@ class Feedback:
     settings: FeedbackSettings
     decode: Callable[[Tensor], Tensor]
     loss_scale: float = 1.0
-
-    @property
-    def cohort(self) -> int:
-        """How many images of a class are made together."""
-        return self.settings.cohort
 
     def wrap(
         self, denoiser: ClassifierFreeGuidance, labels: Tensor, micro_batch: int = 64, seeds: Sequence[int] = (),
@@ -190,7 +186,8 @@ def feedback_on(
     value: Value | None
     if settings.criterion == "chamfer":
         embeddings = generator.image_embeddings(images)
-        value = ChamferCriterion(generator.embed, embeddings, labels, settings.exemplars, images.shape[1])
+        embed = partial(generator.embed, rounded=False)
+        value = ChamferCriterion(embed, embeddings, labels, settings.exemplars, images.shape[1])
     elif settings.cohort > 1:
         raise InputError(f"criterion '{settings.criterion}' judges each image alone; set the preset's cohort to 1")
     else:
@@ -199,6 +196,6 @@ def feedback_on(
             if settings.reference:
                 clip = PublishedClip(f"feedbacks.{settings.name}.reference", settings.reference, generator.device)
             reference = zero_shot_logits(clip, prompts, images, labels)
-        base, *others = classifiers
+        base, *others = classifiers if "disagreement" in settings.criterion else classifiers[:1]
         value = feedback_value(settings, base, images, labels, generator.device, others, reference)
     return None if value is None else Feedback(value, settings, decode, loss_scale(generator.dtype))

@@ -1,6 +1,7 @@
 """What CLIP reads in an image without having seen the data: class probabilities by text (Radford et al., ICML 2021)."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from src.classifiers.published_network import CLIP_MEAN, CLIP_STD, prepared, published_network
+from src.runtime.errors import InputError
 from src.settings.sections import WeightsSettings
 from src.shards.lazy_images import Images
 from src.shards.pixels import resized, to_tensor
@@ -19,8 +21,8 @@ SCALES = tuple(2.0**k for k in range(8))  # of the logits, from cosines; CLIP's 
 class Clip(Protocol):
     """Both towers of a CLIP. The shipped generator is one."""
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Embeddings (B, D) of images (B, 3, H, W) in [-1, 1]; differentiable."""
+    def embed(self, x: Tensor, rounded: bool = True) -> Tensor:
+        """Embeddings (B, D) of images (B, 3, H, W) in [-1, 1]; differentiable. rounded: as in `resized`."""
 
     def text_embeddings(self, prompts: Sequence[str]) -> Tensor:
         """Embeddings (P, D) of prompts, in the same space."""
@@ -33,14 +35,17 @@ class PublishedClip:
         """setting: the name of what names it. InputError if it cannot be loaded."""
         from transformers import CLIPModel, CLIPTokenizer
 
-        path, revision = weights.path or "", weights.revision
+        path, revision = str(Path(weights.path or "").expanduser()), weights.revision
         self.model = published_network(CLIPModel, setting, "clip", path, revision, device).requires_grad_(False)
-        self.tokenizer = CLIPTokenizer.from_pretrained(path, revision=revision)
+        try:
+            self.tokenizer = CLIPTokenizer.from_pretrained(path, revision=revision)
+        except Exception as error:  # the library raises many kinds
+            raise InputError(f"{setting} '{path}' comes without a CLIP tokenizer; fetch all of its files") from error
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Embeddings (B, D) of images (B, 3, H, W) in [-1, 1]; differentiable."""
+    def embed(self, x: Tensor, rounded: bool = True) -> Tensor:
+        """Embeddings (B, D) of images (B, 3, H, W) in [-1, 1]; differentiable. rounded: as in `resized`."""
         side = int(self.model.config.vision_config.image_size)
-        pixels = prepared(x, self.model.device, side, CLIP_MEAN, CLIP_STD)
+        pixels = prepared(x, self.model.device, side, CLIP_MEAN, CLIP_STD, rounded)
         return self.model.visual_projection(self.model.vision_model(pixel_values=pixels).pooler_output)
 
     @torch.no_grad()
@@ -70,4 +75,4 @@ def zero_shot_logits(
     weight = (1 / torch.bincount(truth, minlength=len(prompts)).double())[truth]
     losses = [float(weight @ F.cross_entropy(scale * cosines, truth, reduction="none")) for scale in SCALES]
     scale = SCALES[int(np.argmin(losses))]
-    return lambda x: scale * F.normalize(clip.embed(resized(x, size, rounded=False)), dim=1) @ texts.T
+    return lambda x: scale * F.normalize(clip.embed(resized(x, size, rounded=False), rounded=False), dim=1) @ texts.T

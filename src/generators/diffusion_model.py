@@ -94,13 +94,13 @@ class DiffusionModel:
         """The unconditional half of classifier-free guidance. image: whether the other half has one."""
         return {**rows(self.text([""]), [0] * count), **self.no_image(count)}
 
-    def embed(self, x: Tensor) -> Tensor:
-        """CLIP embeddings (B, D) of x (B, 3, H, W) in [-1, 1]; differentiable."""
+    def embed(self, x: Tensor, rounded: bool = True) -> Tensor:
+        """CLIP embeddings (B, D) of x (B, 3, H, W) in [-1, 1]; differentiable. rounded: as in `resized`."""
         if not self.takes_image:
             raise InputError("this generator has no CLIP image tower; choose another feature space or generator")
         processor, tower = self.pipeline.feature_extractor, self.pipeline.image_encoder.to(self.device)
         edge = tower.config.image_size
-        x = resized(x.to(self.device), edge)
+        x = resized(x.to(self.device), edge, rounded)
         mean, std = (
             torch.tensor(v, device=x.device).reshape(3, 1, 1) for v in (processor.image_mean, processor.image_std)
         )
@@ -109,7 +109,8 @@ class DiffusionModel:
     def text_embeddings(self, prompts: Sequence[str]) -> Tensor:
         """Prompts' CLIP embeddings (P, D), whose cosines to those of images say how well each fits."""
         raise InputError(
-            "this generator comes without CLIP's text projection; name a CLIP model in the feedback preset's reference"
+            "this generator comes without CLIP's text projection; name a CLIP model in the feedback preset's "
+            "reference, or take merge.filter=clean"
         )
 
     def mean_embedding(self, embeddings: Tensor) -> Tensor:

@@ -37,6 +37,7 @@ CLASSES = {
 }
 LIBRARIES = ("diffusers", "transformers", "stable_diffusion")  # the last is diffusers' own, of the image normaliser
 FETCH = "download its files on a machine with a network and set generators.<name>.{} to their folder"
+ZERO_SHOT = "zero_shot/text_projection.safetensors"  # the pipeline has no use for it; zero-shot reading has
 LOCAL = "restore it with `git checkout -- models`, or set generators.<name>.path to a diffusers folder"
 # Of the plain IP-Adapter; others ("plus", "FaceID") project more than one CLIP embedding.
 PROJECTION = tuple(f"image_proj.{layer}.{kind}" for layer in ("proj", "norm") for kind in ("weight", "bias"))

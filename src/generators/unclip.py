@@ -12,10 +12,9 @@ from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor
 
 from src.generators.diffusion_model import Condition, DiffusionModel
+from src.generators.model_folder import ZERO_SHOT
 from src.runtime.checkpoint_file import load_checkpoint
 from src.runtime.errors import InputError
-
-ZERO_SHOT = "zero_shot/text_projection.safetensors"  # the pipeline has no use for it; zero-shot reading has
 
 
 class UnCLIP(DiffusionModel):

@@ -49,6 +49,18 @@ def torch_seeded(seed: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Choose deterministic algorithms where there are any, and restore the setting afterwards."""
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
+
+
 def _json(part: int | str) -> str:
     """The part as JSON; a plain integer, which most are, without the encoder, whose start costs more than the hash."""
     if type(part) is int:

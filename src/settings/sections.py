@@ -55,6 +55,7 @@ class FitSettings(TrainingLength):
         return self.method in ("vae", "gan")
 
     def __post_init__(self) -> None:
+        choose("fit of a generator", dict.fromkeys(("lora", "textual_inversion", "vae", "gan")), self.method)
         if self.data not in ("train", "corpus"):
             raise InputError(f"a generator is fitted to train or corpus, not to data={self.data}")
 
@@ -122,7 +123,9 @@ class FeedbackSettings(Section):
     name: str = ""
 
     def __post_init__(self) -> None:
-        if (self.cohort > 1 or self.criterion == "chamfer") and self.candidates > 1:
+        if self.criterion == "chamfer" and (self.cohort < 2 or self.reference_weight):
+            raise InputError("feedback by chamfer needs a cohort of 2 or more, and has no reference to take off")
+        if self.cohort > 1 and self.candidates > 1:
             raise InputError(
                 "feedback judges the images of a cohort together, so that none can be chosen; candidates: 1"
             )
@@ -168,8 +171,10 @@ class SynthSettings(Section):
     def __post_init__(self) -> None:
         if not 0 <= self.image_dropout < 1:
             raise InputError(f"synth.image_dropout={self.image_dropout} must lie in [0, 1).")
-        if self.embedding_mix is not None and self.embedding_mix <= 0:
-            raise InputError(f"synth.embedding_mix={self.embedding_mix} must be positive, or empty for no mixing")
+        if self.embedding_mix is not None and (self.embedding_mix <= 0 or self.conditioning == "text"):
+            raise InputError(
+                f"synth.embedding_mix={self.embedding_mix} must be positive, with images to mix; or empty for no mixing"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,14 +19,15 @@ from src.settings.sections import Params
 from src.shards.store import Shards
 from src.synthesis.conditioning import Conditioning
 from src.synthesis.fitted_prompts import prompts_for
-from src.synthesis.one_step import one_step_synthesiser
+from src.synthesis.one_step import one_step, one_step_synthesiser
 from src.synthesis.plan import synthesis_plan
 from src.synthesis.production import Round
+from src.synthesis.prompts import Prompts
 from src.synthesis.rounds import online_rounds
 from src.synthesis.synthesiser import Synthesiser, cut
 from src.training.online import train_on
 
-REAL, BASE = "data/real", "data/base"
+REAL, BASE, COMMITTEE = "data/real", "data/base", "data/committee"
 
 
 def synthesiser(params: Params) -> Synthesiser:
@@ -35,11 +36,12 @@ def synthesiser(params: Params) -> Synthesiser:
     images = real.images()
     plan = synthesis_plan(
         params.budget, real.labels, real.contexts, names, params.seed, prompts_for(params, names),
-        conditioned=synth.conditioning != "text", modified=False, mixed=synth.embedding_mix is not None,
+        conditioned=synth.conditioning != "text" and not one_step(params.generator), modified=False,
+        mixed=synth.embedding_mix is not None,
         cohort=params.feedback.cohort,
     )  # fmt: skip
-    if one_step := one_step_synthesiser(params, plan, images.shape[1]):
-        return one_step
+    if of_one_step := one_step_synthesiser(params, plan, images.shape[1]):
+        return of_one_step
     generator = load_fitted(params.generator, device())
     feedback = guide(params, generator, base_classifiers(names))
     conditioning = Conditioning(
@@ -54,13 +56,14 @@ def synthesiser(params: Params) -> Synthesiser:
 def guide(params: Params, generator: DiffusionModel, classifiers: Sequence[Classifier]) -> Feedback | None:
     """The feedback that the preset asks of these classifiers, the first of them the base."""
     names, real = read_names(REAL), Shards(f"{REAL}/train")
-    plain = [prompts_for(params, names).plain(label) for label in range(len(names.classes))]
+    prompts = Prompts(f"prompts/{params.dataset}.yaml", names.classes, names.contexts)  # for CLIP: no learnt words
+    plain = [prompts.plain(label) for label in range(len(names.classes))]
     return feedback_on(generator, params.feedback, classifiers, real.images(), real.labels, plain)
 
 
 def base_classifiers(names: Names) -> list[Classifier]:
-    """The base classifier and, after it, the other members of its committee."""
-    members = sorted(Path(BASE, "members").glob("*"), key=lambda path: int(path.name))
+    """The base classifier and, after it, the other members of the committee."""
+    members = sorted((path for path in Path(COMMITTEE).iterdir() if path.is_dir()), key=lambda path: int(path.name))
     classifiers = [load(folder) for folder in (Path(BASE), *members)]
     for classifier in classifiers:
         if classifier.config["classes"] != len(names.classes):
@@ -91,4 +94,4 @@ def rounds(params: Params, synthesiser: Synthesiser, scratch: Scratch) -> Sequen
         )  # fmt: skip
 
     shards = len(cut(synthesiser.plan, params.synth.shard_size))
-    return online_rounds(synthesiser, shards, params.online.rounds, base, guided_by, train, real, names, balance)
+    return online_rounds(synthesiser, shards, params.online.rounds, base, guided_by, train, real, names)

@@ -1,6 +1,7 @@
 """How many images fit: batch and micro-batch from the device's free memory, never from params.yaml.
 
-Everything in guided sampling is per sample, so neither number changes an image beyond rounding.
+Everything in guided sampling is per sample, or per cohort, which is never cut, so neither number changes an image
+beyond rounding.
 """
 
 from collections.abc import Callable

@@ -9,8 +9,8 @@ import torch
 from src.generators.fitting.methods import one_step_network
 from src.runtime.processes import device
 from src.runtime.seeds import torch_generator
-from src.settings.sections import Params
-from src.settings.together import check_guidable
+from src.settings.sections import GeneratorSettings, Params
+from src.settings.together import check_one_step
 from src.shards.pixels import resized, to_uint8
 from src.shards.store import Sample
 from src.synthesis.memory import Fit
@@ -20,13 +20,17 @@ from src.synthesis.synthesiser import Synthesiser
 BATCH = 256
 
 
+def one_step(settings: GeneratorSettings) -> bool:
+    """Whether the preset's generator is a VAE or GAN."""
+    return settings.fit is not None and settings.fit.one_step
+
+
 def one_step_synthesiser(params: Params, plan: Sequence[PlannedImage], size: int) -> "OneStepSynthesiser | None":
     """Of the preset's fitted VAE or GAN; None for a generator of diffusion. InputError for one under feedback."""
     network = one_step_network(params.generator, device())
     if network is None:
         return None
-    if params.declares("feedback"):
-        check_guidable(params.generator, params.feedback)
+    check_one_step(params)
     return OneStepSynthesiser(network, plan, size, device())
 
 

@@ -1,8 +1,8 @@
 """The synthesis plan: which images to make, decided in full before any is sampled.
 
 Every draw is addressed by (run seed, class, index), or (run seed, class, context, index) where groups are balanced, so
-a class's images in a small plan are its first ones in a large plan, and any number of processes in any order makes the
-same images.
+a class's images in a small plan are its first ones in a large plan, but for a last cohort that is cut short, and any
+number of processes in any order makes the same images.
 """
 
 import sys
@@ -74,6 +74,11 @@ def synthesis_plan(
             f"the prompt file names {len(prompts)} classes, the data has {len(names.classes)}; make them agree"
         )
     by_group, classes = budget.balance == "group", range(len(names.classes))
+    if by_group and translation == "inter_class":
+        raise InputError(
+            "synaug.translation=inter_class begins from images of other groups, and would keep their contexts; set the "
+            "budget's balance to class"
+        )
     if by_group or budget.name_context:
         _check_contexts(contexts, names, prompts, budget.name_context)
     groups: list[tuple[int, int | None]] = [(label, None) for label in classes]
@@ -92,7 +97,8 @@ def synthesis_plan(
         source = partner = None
         if drawn and (pool := real.of(label, context) or (real.of(label) if budget.empty_group == "class" else [])):
             source = pool[numpy_generator("source", *place).integers(len(pool))]
-            partner = pool[numpy_generator("partner", *place).integers(len(pool))] if mixed else None
+            if mixed and conditioned:
+                partner = pool[numpy_generator("partner", *place).integers(len(pool))]
         if context is None and source is not None and contexts is not None:
             context = int(contexts[source])
         named = context if budget.name_context else None
@@ -103,15 +109,15 @@ def synthesis_plan(
         prompt = sys.intern(prompt)  # prompts are few and images many: equal ones are one string
         seed_here, shown = derive("image", *place), source if conditioned else None
         together = derive("cohort", *place[:-1], index // cohort) if cohort > 1 else None
-        partner = partner if conditioned else None
         start = None
         if translation != "none":
-            pool = real.of(label) if translation == "intra_class" else real.of_larger_classes(label)
-            if not pool:
+            own = real.of(label, context) or real.of(label)
+            begins = own if translation == "intra_class" else real.of_larger_classes(label)
+            if not len(begins):
                 raise InputError(
                     f"class {names.classes[label]} has no real image to begin from; set synaug.translation to none"
                 )
-            start = pool[numpy_generator("start", *place).integers(len(pool))]
+            start = int(begins[numpy_generator("start", *place).integers(len(begins))])
         return PlannedImage(label, index, seed_here, prompt, shown, context, partner, start, together)
 
     return [
@@ -135,19 +141,22 @@ class _Real:
     def of(self, label: int, context: int | None = None) -> list[int]:
         return self._positions.get((label, context), [])
 
-    def of_larger_classes(self, label: int) -> list[int]:
+    def of_larger_classes(self, label: int) -> np.ndarray:
         """Those of all classes with more images than this one; of the largest, its own."""
-        larger = int((self._sizes > len(self.of(label))).sum())
-        return self._largest_first[:larger] or self.of(label)
+        own = len(self.of(label))
+        larger = self._largest_first[: self._more_than.get(own, len(self._largest_first))]  # a view: classes are many
+        return larger if len(larger) else np.array(self.of(label), np.int64)
 
     @cached_property
-    def _sizes(self) -> np.ndarray:
-        """Of each image, largest class first, how many its class has."""
-        return np.array([len(own) for own in self._classes for _ in own])
+    def _largest_first(self) -> np.ndarray:
+        """Positions of all images, the largest class's first."""
+        return np.array([i for own in self._classes for i in own], np.int64)
 
     @cached_property
-    def _largest_first(self) -> list[int]:
-        return [i for own in self._classes for i in own]
+    def _more_than(self) -> dict[int, int]:
+        """How many images belong to classes with more images than so many."""
+        sizes = [len(own) for own in self._classes]
+        return {size: sum(n for n in sizes if n > size) for size in set(sizes)}
 
     @property
     def _classes(self) -> list[list[int]]:

@@ -7,13 +7,15 @@ from typing import Any
 
 from huggingface_hub import HfApi, try_to_load_from_cache
 
-from src.generators.model_folder import FETCH, check_folder, is_local
+from src.data.filtering import FILTERS
+from src.generators.model_folder import FETCH, ZERO_SHOT, check_folder, is_local
+from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.pipeline import arms_of, read_mapping
 from src.runtime.processes import is_main
 from src.settings.params import resolve
-from src.settings.sections import GeneratorSettings
-from src.settings.together import check_committee, check_guidable
+from src.settings.sections import GeneratorSettings, Params
+from src.settings.together import check_committee, check_one_step
 
 GENERATES, INDEX = "synth_guided", "model_index.json"
 PATIENCE = 10  # seconds, with a hub
@@ -44,9 +46,31 @@ def check_all(pipeline: Mapping[str, Any], everything: Mapping[str, Any], root: 
                 resolve(stage, pipeline, everything, arm)
     if GENERATES in pipeline["stages"]:
         guided = resolve(GENERATES, pipeline, everything)
-        check_guidable(guided.generator, guided.feedback)
-        check_committee(guided.feedback, int(everything.get("committee", 1)))
+        merge = resolve("merge_balance", pipeline, everything).merge
+        choose("merge.filter", FILTERS, merge.filter)
+        for params in (guided, resolve("synth_synaug", pipeline, everything)):
+            check_one_step(params)
+        check_committee(guided, resolve("train_committee", pipeline, everything).committee)
         check_generator(guided.generator, root)
+        check_clip(guided, merge.filter, root)
+
+
+def check_clip(params: Params, kept_by: str, root: Path) -> None:
+    """InputError where a local generator lacks the CLIP tower, or text projection, that feedback or a filter asks."""
+    folder, feedback = root / os.path.expanduser(params.generator.path), params.feedback
+    if not is_local(params.generator.path):
+        return
+    if (feedback.criterion == "chamfer" or kept_by != "none") and not (folder / "image_encoder").is_dir():
+        raise InputError(
+            f"feedback by chamfer, and merge.filter, look with the generator's CLIP, and {folder} has none; choose "
+            "another generator, or another feedback and merge.filter=none"
+        )
+    zero_shot = (feedback.reference_weight and not feedback.reference) or kept_by == "clip"
+    if zero_shot and not (folder / ZERO_SHOT).is_file():
+        raise InputError(
+            f"{folder} comes without CLIP's text projection, by which learnability and merge.filter=clip read; name a "
+            f"CLIP model in feedbacks.{feedback.name}.reference, or take merge.filter=clean"
+        )
 
 
 def check_generator(settings: GeneratorSettings, root: Path = Path(".")) -> None:

@@ -10,6 +10,7 @@ The main process (RANK 0, or no launcher) also works, and when all shards are th
 A killed process costs the shard that it was sampling, and the one before if that was still being written.
 """
 
+import os
 import sys
 import tempfile
 import time
@@ -77,7 +78,9 @@ def synthesise(
 def scratch_key(stage: str, params: Params) -> dict[str, Any]:
     """What the unfinished images of a synthesis stage are known by: of models, the folders of the chosen generator."""
     inputs = [path for path in inputs_of(stage) if not path.startswith("models/")]
-    return work_key(params, [*inputs, *folders_of(params.generator)])
+    reference = params.feedback.reference if params.declares("feedback") else None
+    named = [os.path.expanduser(reference.path)] if reference and reference.path else []
+    return work_key(params, [*inputs, *folders_of(params.generator), *(path for path in named if Path(path).exists())])
 
 
 def write_plan(
@@ -98,20 +101,13 @@ def write_plan(
         shelf = Shelf(folder, len(parts))
         done = sum(len(parts[k]) for k in shelf.finished())
         with tqdm(total=len(plan), initial=done, desc=label, unit="image", mininterval=2, disable=not is_main()) as bar:
-            for _ in range(ATTEMPTS):
-                for one in rounds:
-                    if not shelf.finished().issuperset(one.shards):
-                        _fill(shelf, one.maker(folder), parts, one.shards, image_format, bar)
-                if not is_main():
-                    return False
-                damaged = shelf.drop_damaged()
-                for path in damaged:
-                    tqdm.write(f"{path} is damaged, so it alone is made again", file=sys.stderr)
-                if not damaged:
-                    shelf.tidy()
-                    write_index(folder)
-                    return True
-        raise InputError(f"{damaged[0]} is damaged each time it is written; check the disk, then run the stage again")
+            for k in range(len(rounds)):
+                _finish(shelf, parts, rounds[: k + 1], image_format, bar)
+        if not is_main():
+            return False
+        shelf.tidy()
+        write_index(folder)
+        return True
     except (Gone, OSError):
         if folder.is_dir():
             raise
@@ -120,13 +116,30 @@ def write_plan(
         return False
 
 
+def _finish(
+    shelf: Shelf, parts: Sequence[Sequence[PlannedImage]], rounds: Sequence[Round], image_format: str, bar: tqdm
+) -> None:
+    """Make all shards of some rounds; on the main process whole ones, from which the next round may learn."""
+    for _ in range(ATTEMPTS):
+        for one in rounds:
+            if not shelf.finished().issuperset(one.shards):
+                _fill(shelf, one.maker(shelf.folder), parts, one.shards, image_format, bar)
+        damaged = shelf.drop_damaged() if is_main() else []
+        for path in damaged:
+            tqdm.write(f"{path} is damaged, so it alone is made again", file=sys.stderr)
+        if not damaged:
+            return
+    raise InputError(f"{damaged[0]} is damaged each time it is written; check the disk, then run the stage again")
+
+
 def _fill(
     shelf: Shelf, synthesiser: Synthesiser, parts: Sequence[Sequence[PlannedImage]], wanted: range, image_format: str,
     bar: tqdm,
 ) -> None:  # fmt: skip
     """Make the wanted shards until all are there. The bar counts everyone's."""
     scratch, device = shelf.folder.parent, synthesiser.generator.device
-    mine = [wanted[k] for k in my_share(len(wanted))]
+    share = my_share(len(wanted))
+    mine = wanted[share.start :: share.step]
     order = [*mine, *(k for k in reversed(wanted) if k not in mine)]  # others' from what they make last
     first = [0, *accumulate(map(len, parts))]
     pending: Future[None] = Future()

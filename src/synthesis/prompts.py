@@ -51,9 +51,9 @@ class Prompts:
         return len(self.classes)
 
     @property
-    def template(self) -> str:
-        """The plain prompt, with {class} in it."""
-        return self._templates["template"]
+    def words(self) -> tuple[str, ...]:
+        """What prompts call each class."""
+        return tuple(self._classes)
 
     def saying(self, words: Sequence[str]) -> "Prompts":
         """The same prompts with other words for the classes, one for each."""

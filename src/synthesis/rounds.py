@@ -16,9 +16,8 @@ from src.classifiers.models import Classifier, load, save
 from src.data.labelled_images import LabelledImages, group_ids
 from src.data.merge import union
 from src.data.names import Names
-from src.runtime.claims import Gone
-from src.runtime.files import atomic_write
-from src.runtime.folders import remove
+from src.runtime.claims import Claims, Gone
+from src.runtime.folders import link, remove
 from src.runtime.processes import is_main
 from src.shards.store import Shards, shard_name, write_index
 from src.synthesis.production import Round
@@ -31,11 +30,11 @@ Train = Callable[[int, Classifier, LabelledImages, np.ndarray], Classifier]
 
 def online_rounds(
     synthesiser: Synthesiser, shards: int, rounds: int, base: Classifier, guide: Callable[[Classifier], Guide],
-    train: Train, real: Shards, names: Names, balance: str,
+    train: Train, real: Shards, names: Names,
 ) -> list[Round]:  # fmt: skip
     """As many rounds, the first under the base classifier's feedback, which the synthesiser has; see `Train`.
 
-    rounds: at most one for each shard. guide: of a classifier. balance: "class" or "group".
+    rounds: at most one for each shard. guide: of a classifier.
     """
     ends = [round(k * shards / rounds) for k in range(rounds + 1)]
     spans = [range(first, last) for first, last in pairwise(ends) if first < last]
@@ -46,40 +45,40 @@ def online_rounds(
     def trained(k: int, folder: Path) -> Classifier:
         if k == 0:
             return base
-        place = folder.with_name(f"classifier-{k}")
-        while not place.exists():
-            if is_main():
-                before = trained(k - 1, folder)
-                model = train(k, before, *_images(folder, range(spans[k].start), real, names, balance))
-                _put(model, place)
-            elif not folder.is_dir():
-                raise Gone
-            else:
-                time.sleep(POLL_SECONDS)
+        name, place = f"classifier-{k}", folder.with_name(f"classifier-{k}")
+        with Claims(folder.with_name("claims")) as claims:
+            while not place.exists():
+                if not folder.is_dir():
+                    raise Gone
+                if not is_main() or not claims.take(name):  # of several main processes one trains
+                    time.sleep(POLL_SECONDS)
+                elif not place.exists():  # between the look and the claim
+                    before = trained(k - 1, folder)
+                    seen = folder.with_name(f".seen.{claims.token}.tmp")
+                    data = _images(folder, seen, range(spans[k].start), real, names)
+                    _put(train(k, before, *data), place, claims.token)
+                    remove(seen)
         return load(place)
 
     return [Round(span, maker(k)) for k, span in enumerate(spans)]
 
 
 def _images(
-    folder: Path, made: Sequence[int], real: Shards, names: Names, balance: str
+    folder: Path, seen: Path, made: Sequence[int], real: Shards, names: Names
 ) -> tuple[LabelledImages, np.ndarray]:
     """All real images and those of the shards made so far, and which of them are synthetic (N,)."""
-    seen = folder.with_name("seen")
-    remove(seen)
     seen.mkdir()
     for k in made:
-        atomic_write(seen / shard_name(k), (folder / shard_name(k)).read_bytes())
+        link(folder / shard_name(k), seen / shard_name(k))
     write_index(seen)
     synthetic = Shards(seen)
-    merged = union(real, synthetic, balance)
+    merged = union(real, synthetic)  # by class: a group may come in a later round
     groups = None if merged.context is None else group_ids(merged.label, merged.context, names)
     return LabelledImages(merged.images(real, synthetic), merged.label, groups), merged.synthetic
 
 
-def _put(model: Classifier, place: Path) -> None:
+def _put(model: Classifier, place: Path, token: str) -> None:
     """Save the classifier as a folder that appears whole."""
-    unfinished = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-    remove(unfinished)
+    unfinished = place.with_name(f".{place.name}.{token}.tmp")
     save(model, unfinished)
     os.replace(unfinished, place)

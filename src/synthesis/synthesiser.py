@@ -41,10 +41,6 @@ class Guide(Protocol):
     def decode(self) -> Callable[[Tensor], Tensor]:
         """Latents to the images that it looks at; differentiable."""
 
-    @property
-    def cohort(self) -> int:
-        """How many images of a class are made together; 1: each alone."""
-
     def judged(self, images: Tensor, labels: Tensor, cohorts: Sequence[int] | None) -> Tensor:
         """The criterion (B,) of images (B, 3, H, W) in [-1, 1] with labels (B,)."""
 
@@ -82,12 +78,18 @@ class Synthesiser:
         self.schedule = scheduler(settings.scheduler, generator.scheduler_config)
         set_steps(self.schedule, settings.steps)  # refused now, not at the first batch
         self.condition, self.translation = conditioning or Conditioning(generator, plan), translation
-        decode = generator.decode if guide is None else guide.decode
-        self.fit = measured_fit(generator, decode, self.condition(plan[:1]), len(plan))
+        self.fit = measured_fit(generator, self._look, self.condition(plan[:1]), len(plan))
 
     def __call__(self, part: Sequence[PlannedImage]) -> list[Sample]:
         """Sample images with their provenance, in as many batches as the device's memory asks for."""
         return generate_then_select(self._sampled, part, self.candidates)
+
+    def _look(self, z: Tensor) -> Tensor:
+        """What a latent (1, C, h, w) costs beside the network: its decoding, and the guide's judgement."""
+        if self.guide is None:
+            return self.generator.decode(z)
+        labels = torch.tensor([self.plan[0].label], device=z.device)
+        return self.guide.judged(self.guide.decode(z), labels, _cohorts(self.plan[:1]))
 
     def under(self, guide: Guide) -> "Synthesiser":
         """The same under another guide, sharing all embeddings."""
@@ -142,6 +144,8 @@ class Synthesiser:
                 "seed": p.seed,
                 "prompt": self.condition.prompt(p),
                 "source": self.condition.source(p),
+                **({} if p.partner is None else {"partner": p.partner}),
+                **({} if p.cohort is None else {"cohort": p.cohort}),
                 **({} if p.start is None else {"start": p.start}),
                 "criterion_before": before[i],
                 "criterion_after": judged[i],

@@ -83,9 +83,10 @@ class Setting:
         objective = make_objective(method, self.counts, groups)
         return Trained(*fit(network.to(self.device), batches, self.validation, objective, scratch, describe))
 
-    def finish(self, trained: Trained, real: LabelledImages, name: str) -> Trained:
+    def finish(self, trained: Trained, real: LabelledImages, name: str, scratch: Scratch | None) -> Trained:
         """The second stage of that name, on real images; none where the name is "none"."""
-        task = Task(real, self.validation, self.recipe, self.second_stages, derive("second stage", self.seed))
+        seed = derive("second stage", self.seed)
+        task = Task(real, self.validation, self.recipe, self.second_stages, seed, scratch)
         if name == "none":
             return trained
         return self.changed(trained, name, lambda model: second_stage(name, model, task))
@@ -125,7 +126,7 @@ def train_real(
     """Real images alone, met by the method: the base classifier, the reference, and every baseline without images."""
     batch, seed = setting.recipe.batch, derive("batches", setting.seed)
     sampler = make_sampler(method.sampler, data.labels, data.groups, batch, seed)
-    return setting.finish(setting.fit(data, sampler, method, scratch, describe), data, method.second_stage)
+    return setting.finish(setting.fit(data, sampler, method, scratch, describe), data, method.second_stage, scratch)
 
 
 def train_guided(
@@ -143,7 +144,7 @@ def train_guided(
         keys[~synthetic], keys[synthetic], setting.recipe.batch, retrain.fraction_real, derive("batches", setting.seed)
     )
     trained = setting.fit(data, sampler, method, scratch, "guided")
-    return _heads(setting, trained, data, synthetic, None, method.second_stage, balance)
+    return _heads(setting, trained, data, synthetic, None, method.second_stage, balance, scratch)
 
 
 def train_synaug(
@@ -160,7 +161,7 @@ def train_synaug(
     _check_heads(data.labels[~synthetic], len(setting.counts), last, method.second_stage)
     sampler = class_uniform(data.keys(balance), setting.recipe.batch, derive("batches", setting.seed))
     trained = setting.fit(data, sampler, method, scratch, "synaug")
-    return _heads(setting, trained, data, synthetic, last, method.second_stage, balance)
+    return _heads(setting, trained, data, synthetic, last, method.second_stage, balance, scratch)
 
 
 def last_layer_recipe(recipe: Recipe, last_layer: LastLayerSettings) -> Recipe | None:
@@ -200,7 +201,7 @@ def _check_heads(real: np.ndarray, classes: int, last: Recipe | None, second: st
 
 def _heads(
     setting: Setting, trained: Trained, data: LabelledImages, synthetic: np.ndarray, last: Recipe | None, second: str,
-    balance: str,
+    balance: str, scratch: Scratch | None,
 ) -> Trained:  # fmt: skip
     """SYNAuG's last layer and the second stage, on real images; without either these are not even looked for."""
     if last is None and second == "none":
@@ -211,7 +212,7 @@ def _heads(
         trained = setting.changed(
             trained, "last_layer", lambda model: retrain_last_layer(model, real, balance, last, seed)
         )
-    return setting.finish(trained, real, second)
+    return setting.finish(trained, real, second, scratch)
 
 
 def _real(data: LabelledImages, synthetic: np.ndarray) -> LabelledImages:

@@ -4,8 +4,6 @@ Everything random in a step is derived from (seed, step), so a resumed run repea
 `src.runtime.processes.together` all processes call `fit` alike and share out each batch; the first keeps the state.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +20,7 @@ from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.processes import is_main
 from src.runtime.scratch import Scratch
+from src.runtime.seeds import deterministic
 from src.training.accelerator import accelerator, agreed, shared
 from src.training.loader import Batches
 from src.training.optimisation import learning_rate, make_optimizer, set_rate
@@ -68,7 +67,7 @@ def fit(
     interval = max(1, steps // CHECKS)
     losses: list[torch.Tensor] = []
     bar = tqdm(total=steps, initial=first, desc=describe, disable=not is_main(), leave=False, mininterval=2)
-    with bar, _deterministic():
+    with bar, deterministic():
         for step, read in batches.ahead(first, steps):
             set_rate(optimizer, recipe, step)
             losses.append(advance(batches.parts(step, read), step / steps))
@@ -114,15 +113,3 @@ def _scores(model: nn.Module, validation: LabelledImages, selection: str) -> dic
     if selection == "overall":
         scores["overall"] = float((probabilities.argmax(1) == labels).mean())
     return scores
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """Choose deterministic algorithms where there are any, and restore the setting afterwards."""
-    before = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before, warn_only=warn_only)

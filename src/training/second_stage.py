@@ -19,6 +19,7 @@ from src.data.labelled_images import LabelledImages
 from src.evaluation.accuracy import macro_accuracy
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
+from src.runtime.scratch import Scratch
 from src.runtime.seeds import derive, torch_seeded
 from src.settings.recipe import Recipe
 from src.settings.sections import HeadSettings, SecondStages
@@ -35,7 +36,7 @@ class Task:
     """What a second stage has to work with.
 
     real: what the first stage was trained on, or the real part of it. validation: images that choose tau and that DFR
-    fits on. recipe: the first stage's.
+    fits on. recipe: the first stage's. scratch: where a long stage keeps its checkpoint, or None.
     """
 
     real: LabelledImages
@@ -43,6 +44,7 @@ class Task:
     recipe: Recipe
     settings: SecondStages
     seed: int
+    scratch: Scratch | None = None
 
 
 def second_stage(name: str, model: Classifier, task: Task) -> Classifier:
@@ -116,7 +118,8 @@ def dfr(model: Classifier, task: Task) -> None:
 
 def finetune(model: Classifier, task: Task) -> None:
     """The whole network on the real images; see `src.training.finetune`."""
-    finetune_real(model, task.real, task.validation, task.recipe, task.settings.finetune, task.seed)
+    scratch = None if task.scratch is None else task.scratch.part("finetune")
+    finetune_real(model, task.real, task.validation, task.recipe, task.settings.finetune, task.seed, scratch)
 
 
 SECOND_STAGES: dict[str, Callable[[Classifier, Task], None]] = {

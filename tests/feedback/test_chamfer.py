@@ -1,5 +1,7 @@
 """Chamfer guidance: the distance against loops over pairs, its gradient, and cohorts that are never cut."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ from torch import Tensor
 
 from src.feedback.chamfer import ChamferCriterion, chamfer
 from src.feedback.guidance import Feedback
+from src.generators.diffusion_model import DiffusionModel
+from src.runtime.errors import InputError
 from tests.feedback import fakes
 from tests.feedback.settings import feedback_settings
 
@@ -85,3 +89,20 @@ def test_guidance_brings_cohorts_nearer_to_real_images_whatever_the_micro_batch(
     after, before = (judge(images, inputs["labels"], cohorts) for images in (made[0], plain))
     assert (after > before + 0.01).all()
     assert (made[0] - made[1]).abs().max() <= 1e-12 and (made[0] - made[2]).abs().max() <= 1e-12
+
+
+def test_a_class_without_real_images_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match="class 3 has no real image that chamfer guidance could lead to"):
+        criterion().drawn(3, 1)
+
+
+def test_in_the_generator_s_own_space_the_micro_batch_changes_no_gradient(frozen: DiffusionModel) -> None:
+    """Rounding to 256 levels would: it turns the last digit into a step."""
+    embed = partial(frozen.embed, rounded=False)
+    x = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    judge = ChamferCriterion(embed, frozen.embed(x[:2]).double(), np.array([0, 1]), 8, 32)
+    whole, parts = x.clone().requires_grad_(), x.clone().requires_grad_()
+    judge(whole, torch.tensor([0, 0, 1, 1]), [5, 5, 6, 6]).sum().backward()
+    for label, cohort, rows in ((0, 5, slice(0, 2)), (1, 6, slice(2, 4))):
+        judge(parts[rows], torch.tensor([label] * 2), [cohort] * 2).sum().backward()
+    assert (whole.grad - parts.grad).abs().max() <= 1e-5 * whole.grad.abs().max()

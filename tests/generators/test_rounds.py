@@ -45,7 +45,7 @@ class Course:
     def rounds(self, count: int) -> list[Round]:
         base = build("small_cnn", 3, 32, 0)
         first = self.scene.synthesiser().under(self.guide(base))
-        return online_rounds(first, 5, count, base, self.guide, self.train, self.real, NAMES, "class")
+        return online_rounds(first, 5, count, base, self.guide, self.train, self.real, NAMES)
 
     def run(self, count: int) -> dict[str, bytes]:
         first = self.scene.synthesiser(feedback=GUIDED)
@@ -102,3 +102,16 @@ def test_a_damaged_shard_of_an_early_round_is_made_again_by_that_round_s_classif
     shard = course.place / "shard-00002.tar"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
     assert course.run(3) == whole and [k for k, *_ in course.seen] == [1, 2]
+
+
+@pytest.mark.slow
+def test_no_classifier_learns_from_a_damaged_shard(scene: Scene, tmp_path: Path) -> None:
+    whole = Course(scene, tmp_path / "a").run(3)
+    course = Course(scene, tmp_path / "b", killed=2)
+    with pytest.raises(KeyboardInterrupt):
+        course.run(3)
+    shard = course.place / "shard-00000.tar"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    course.killed = None
+    assert course.run(3) == whole
+    assert not list(course.place.parent.glob(".*.tmp"))

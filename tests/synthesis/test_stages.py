@@ -47,7 +47,10 @@ def test_unfinished_images_are_known_by_the_chosen_generators_folders(monkeypatc
     monkeypatch.chdir(ROOT)
     hashed: list[str] = []
     monkeypatch.setattr("src.settings.work_key.hash_tree", lambda path: hashed.append(path) or path)
-    for stage, more in (("synth_guided", ["data/real/val", "data/base", "models/tiny_decoder"]), ("synth_synaug", [])):
+    for stage, more in (
+        ("synth_guided", ["data/real/val", "data/base", "data/committee", "models/tiny_decoder"]),
+        ("synth_synaug", []),
+    ):
         hashed.clear()
         params = load(stage)
         assert scratch_key(stage, params)["inputs"] == hashed

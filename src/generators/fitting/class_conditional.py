@@ -116,7 +116,7 @@ def fit_gan(task: FitTask, load: Callable[[], DiffusionModel]) -> dict[str, Tens
     """The tensors of a trained Generator. Both networks step at once, each against the other as it was."""
     generator = _new("gan", task)
     with torch_seeded(derive("discriminator", task.seed)):
-        discriminator = Discriminator(len(task.names), _edge(task)).to(task.device)
+        discriminator = Discriminator(task.classes, _edge(task)).to(task.device)
 
     def loss_at(step: int) -> Tensor:
         x, y, draws = _batch(task, "gan", step)
@@ -146,7 +146,7 @@ def _widths(edge: int) -> tuple[int, ...]:
 
 def _new(method: str, task: FitTask) -> Any:
     with torch_seeded(derive(method, task.seed)):
-        return NETWORKS[method](len(task.names), _edge(task)).to(task.device)
+        return NETWORKS[method](task.classes, _edge(task)).to(task.device)
 
 
 def _edge(task: FitTask) -> int:

@@ -10,8 +10,8 @@ import torch
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 
-from src.generators.diffusion_model import DiffusionModel, rows
-from src.generators.fitting.task import FitTask, diffusion_loss, encode_all
+from src.generators.diffusion_model import DiffusionModel
+from src.generators.fitting.task import DiffusionLoss, FitTask
 from src.generators.frozen_layers import freeze
 from src.generators.tiny.optimise import optimise
 from src.runtime.seeds import derive, torch_seeded
@@ -23,17 +23,16 @@ CAPTION_ABSENT = 0.1  # share of a batch that is told nothing, for classifier-fr
 def fit(task: FitTask, load: Callable[[], DiffusionModel]) -> dict[str, Tensor]:
     """The adapters' tensors by name."""
     generator = load()
-    unet = _with_adapters(generator, task.settings.rank, task.seed)
-    prompts = [task.template.format(**{"class": name}) for name in task.names]
-    told, absent = generator.text([*prompts, ""]), len(prompts)
-    latents, labels = encode_all(generator, task.images), torch.from_numpy(task.labels)
+    unet, loss = _with_adapters(generator, task.settings.rank, task.seed), DiffusionLoss(generator)
+    absent = generator.absent(1, image=False)
 
     def loss_at(step: int) -> Tensor:
         chosen, draws = task.draw("lora", step)
         silent = torch.rand(len(chosen), generator=draws) < CAPTION_ABSENT
-        said = torch.where(silent, absent, labels[torch.from_numpy(chosen)]).tolist()
-        condition = {**rows(told, said), **generator.no_image(len(chosen))}
-        return diffusion_loss(generator, latents[torch.from_numpy(chosen)].to(task.device), condition, draws)
+        told = generator.text([task.prompts[k] for k in task.labels[chosen]])
+        for name, value in told.items():
+            value[silent.to(value.device)] = absent[name].to(value)
+        return loss(task.images[chosen], {**told, **generator.no_image(len(chosen))}, draws)
 
     adapters = nn.ParameterList([p for p in unet.parameters() if p.requires_grad])
     optimise([adapters], loss_at, task.settings, task.checkpoint, "LoRA")
@@ -52,4 +51,7 @@ def _with_adapters(generator: DiffusionModel, rank: int, seed: int) -> nn.Module
     unet = generator.pipeline.unet
     with torch_seeded(derive("lora", seed)):
         unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=ATTENTION))
+    for parameter in unet.parameters():
+        if parameter.requires_grad:  # adapters are made in the network's own format, too coarse for small steps
+            parameter.data = parameter.data.float()
     return unet

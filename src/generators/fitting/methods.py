@@ -13,21 +13,19 @@ from src.generators.fitting import class_conditional, textual_inversion
 from src.generators.fitting.task import Fit, FitTask
 from src.generators.fitting.textual_inversion import words_of
 from src.runtime.checkpoint_file import load_checkpoint, save_checkpoint
-from src.runtime.choices import choose
 from src.runtime.errors import InputError
+from src.runtime.seeds import deterministic
 from src.settings.sections import GeneratorSettings
 
 FITTED, WEIGHTS = Path("data/fitted"), "weights.safetensors"
-ADAPTING = ("lora", "textual_inversion")
-ONE_STEP = ("vae", "gan")  # made of nothing but the images: no diffusion, no feedback
 
 
 def run_fit(task: FitTask, load: Callable[[], DiffusionModel], out: Path) -> None:
     """Fit by the method of the task's settings, which continues where it was killed, and save what came out."""
     method = task.settings.method
-    choose("fit of a generator", dict.fromkeys([*ADAPTING, *ONE_STEP]), method)
-    tensors = _fits()[method](task, load)
-    facts = {"method": method, "classes": len(task.names), "edge": task.images.shape[1]}
+    with deterministic():
+        tensors = _fits()[method](task, load)
+    facts = {"method": method, "classes": task.classes, "edge": task.images.shape[1]}
     save_checkpoint(out / WEIGHTS, tensors, facts)
 
 

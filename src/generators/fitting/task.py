@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from torch import Tensor
 
+from src.data.grouping import indices_by_key
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.sampler import Condition
+from src.runtime.errors import InputError
 from src.runtime.seeds import torch_generator
 from src.settings.sections import FitSettings
 from src.shards.lazy_images import Images
@@ -19,51 +22,64 @@ from src.shards.lazy_images import Images
 
 @dataclass(frozen=True)
 class FitTask:
-    """images: uint8 (N, H, W, 3) of classes `labels` (N,) with these `names`; checkpoint: where an unfinished fit lies;
-    template: of a prompt, with {class}."""
+    """images: uint8 (N, H, W, 3) of classes `labels` (N,). words: what each class is called, and `prompts` that say so;
+    taught: the prompts with a learnt word in its place. checkpoint: where an unfinished fit lies."""
 
     settings: FitSettings
     images: Images
     labels: np.ndarray
-    names: tuple[str, ...]
-    template: str
+    words: tuple[str, ...]
+    prompts: tuple[str, ...]
+    taught: tuple[str, ...]
     seed: int
     checkpoint: Path
     device: torch.device
 
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return len(self.words)
+
+    @cached_property
+    def _places(self) -> list[np.ndarray]:
+        """Of every class that has images, their positions."""
+        return indices_by_key(self.labels)[1]
+
     def draw(self, purpose: str, step: int) -> tuple[np.ndarray, torch.Generator]:
         """Positions (B,) of a batch's images, every class equally likely, and the step's randomness."""
         generator = torch_generator(purpose, self.seed, step)
-        present = torch.from_numpy(np.unique(self.labels))
-        classes = present[torch.randint(len(present), (self.settings.batch,), generator=generator)]
+        classes = torch.randint(len(self._places), (self.settings.batch,), generator=generator)
         chance = torch.rand(self.settings.batch, generator=generator)
-        pools = [np.flatnonzero(self.labels == int(k)) for k in classes]
+        pools = [self._places[k] for k in classes.tolist()]
         return np.array([pool[int(u * len(pool))] for pool, u in zip(pools, chance, strict=True)]), generator
 
 
-def encode_all(generator: DiffusionModel, images: Images, batch: int = 64) -> Tensor:
-    """Latents (N, C, h, w) of all images, on the CPU."""
-    return torch.cat([generator.encode(images[i : i + batch]).cpu() for i in range(0, len(images), batch)])
+class DiffusionLoss:
+    """The mean squared error of a model's output on images, at random timesteps.
 
-
-def diffusion_loss(
-    generator: DiffusionModel, latents: Tensor, condition: Condition, draws: torch.Generator
-) -> Tensor:  # fmt: skip
-    """The mean squared error of the model's output at a random timestep for each of the latents (B, C, h, w).
-
-    Ho et al. 2020; under v-prediction Salimans & Ho 2022. draws: on the CPU.
+    Ho et al. 2020; under v-prediction Salimans & Ho 2022.
     """
-    schedule = DDPMScheduler.from_config(generator.scheduler_config)
-    noise = torch.randn(latents.shape, generator=draws).to(latents)
-    t = torch.randint(schedule.config.num_train_timesteps, (len(latents),), generator=draws).to(latents.device)
-    z = schedule.add_noise(latents, noise, t)
-    target = {
-        "epsilon": lambda: noise,
-        "v_prediction": lambda: schedule.get_velocity(latents, noise, t),
-        "sample": lambda: latents,
-    }[schedule.config.prediction_type]()
-    told = {name: value.to(generator.dtype) for name, value in condition.items()}
-    return F.mse_loss(generator.unet(z.to(generator.dtype), t, told).float(), target)
+
+    def __init__(self, generator: DiffusionModel) -> None:
+        """InputError for networks in float16, whose gradients would need scaling."""
+        if generator.dtype == torch.float16:
+            raise InputError("a generator is not fitted in float16; set the preset's precision to bfloat16 or float32")
+        self.generator = generator
+        self.schedule = DDPMScheduler.from_config(generator.scheduler_config)
+
+    def __call__(self, images: np.ndarray, condition: Condition, draws: torch.Generator) -> Tensor:
+        """Of images uint8 (B, H, W, 3) under what they are told. draws: on the CPU."""
+        generator, schedule = self.generator, self.schedule
+        latents = generator.encode(images)
+        noise = torch.randn(latents.shape, generator=draws).to(latents)
+        t = torch.randint(schedule.config.num_train_timesteps, (len(latents),), generator=draws).to(latents.device)
+        z = schedule.add_noise(latents, noise, t)
+        kind = schedule.config.prediction_type
+        target = {"epsilon": noise, "sample": latents}.get(kind)
+        if target is None:
+            target = schedule.get_velocity(latents, noise, t)
+        told = {name: value.to(generator.dtype) for name, value in condition.items()}
+        return F.mse_loss(generator.unet(z.to(generator.dtype), t, told).float(), target)
 
 
 Fit = Callable[[FitTask, Callable[[], DiffusionModel]], dict[str, Tensor]]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from src.generators.diffusion_model import DiffusionModel
-from src.generators.fitting.task import FitTask, diffusion_loss, encode_all
+from src.generators.fitting.task import DiffusionLoss, FitTask
 from src.generators.tiny.optimise import optimise
 from src.runtime.errors import InputError
 
@@ -39,18 +39,17 @@ def words_of(count: int) -> list[str]:
 def fit(task: FitTask, load: Callable[[], DiffusionModel]) -> dict[str, Tensor]:
     """The learnt words (C, D), which begin as the mean of the tokens of their class's name."""
     generator = load()
-    pipeline = generator.pipeline
+    pipeline, loss = generator.pipeline, DiffusionLoss(generator)
     table = pipeline.text_encoder.to(task.device).get_input_embeddings()
-    named = [pipeline.tokenizer(name, add_special_tokens=False).input_ids for name in task.names]
-    learnt = nn.Parameter(torch.stack([table.weight[ids].mean(0) for ids in named]).detach().float())
-    tokens = _install(generator, learnt, [task.template.format(**{"class": word}) for word in words_of(len(named))])
-    latents, labels = encode_all(generator, task.images), torch.from_numpy(task.labels)
+    called = [pipeline.tokenizer(words, add_special_tokens=False).input_ids for words in task.words]
+    learnt = nn.Parameter(torch.stack([table.weight[ids].mean(0) for ids in called]).detach().float())
+    tokens = _install(generator, learnt, task.taught)
 
     def loss_at(step: int) -> Tensor:
         chosen, draws = task.draw("textual inversion", step)
-        said = tokens[labels[torch.from_numpy(chosen)]].to(task.device)
+        said = tokens[torch.from_numpy(task.labels[chosen])].to(task.device)
         condition = {"states": pipeline.text_encoder(said)[0].float(), **generator.no_image(len(chosen))}
-        return diffusion_loss(generator, latents[torch.from_numpy(chosen)].to(task.device), condition, draws)
+        return loss(task.images[chosen], condition, draws)
 
     optimise([nn.ParameterList([learnt])], loss_at, task.settings, task.checkpoint, "textual inversion")
     return {"words": learnt.detach().float().cpu()}

@@ -11,9 +11,9 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from src.classifiers import models as classifiers
+from src.generators.model_folder import ZERO_SHOT
 from src.generators.tiny import components, networks
 from src.generators.tiny.corpus import CLASSES, SIZE, STYLES, WORDS, render
-from src.generators.unclip import ZERO_SHOT
 from src.runtime.checkpoint_file import save_checkpoint
 from src.runtime.files import atomic_write
 from src.runtime.seeds import derive, numpy_generator

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from src.generators.fitting.task import FitTask
+from src.generators.fitting.textual_inversion import words_of
 from src.settings.schema import build
 from src.settings.sections import FitSettings
 
@@ -24,6 +25,7 @@ def coloured(edge: int = 32) -> np.ndarray:
 def task(folder: Path, method: str, **settings: Any) -> FitTask:
     given = {"method": method, "steps": 12, "batch": 6, "lr": 0.01, **settings}
     return FitTask(
-        build(FitSettings, given, "generators.x.fit"), coloured(), LABELS, NAMES, "a photo of a {class}", 0,
+        build(FitSettings, given, "generators.x.fit"), coloured(), LABELS, NAMES,
+        tuple(f"a photo of a {name}" for name in NAMES), tuple(f"a photo of a {word}" for word in words_of(3)), 0,
         folder / "fit.safetensors", CPU,
     )  # fmt: skip

@@ -34,12 +34,11 @@ def settings_of(presets: dict[str, miniatures.Preset], **fit: object) -> Generat
 
 def loss_of(generator: DiffusionModel, words: list[str]) -> float:
     """Of the images under their classes' prompts, over fixed noise."""
-    latents = task.encode_all(generator, coloured())
     told = rows(generator.text([f"a photo of a {word}" for word in words]), LABELS.tolist())
-    condition = {**told, **generator.no_image(len(LABELS))}
+    condition, loss = {**told, **generator.no_image(len(LABELS))}, task.DiffusionLoss(generator)
     with torch.no_grad():
         draws = torch.Generator().manual_seed(1)
-        return float(torch.stack([task.diffusion_loss(generator, latents, condition, draws) for _ in range(8)]).mean())
+        return float(torch.stack([loss(coloured(), condition, draws) for _ in range(8)]).mean())
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -123,8 +122,13 @@ def test_what_was_not_fitted_or_otherwise_is_refused(
     with pytest.raises(InputError, match="holds no fit by lora; run `dvc repro fit_generator`, which makes it"):
         load_fitted(settings_of(presets, method="lora"), CPU)
     with pytest.raises(InputError, match="unknown fit of a generator 'dora'; choose one of: lora, textual_inversion"):
-        run_fit(make_task(tmp_path, "dora"), load, tmp_path / "fitted")
-    assert not (tmp_path / "fitted").exists()
+        make_task(tmp_path, "dora")
+    coarse = load()
+    coarse.dtype = torch.float16
+    with pytest.raises(
+        InputError, match="a generator is not fitted in float16; set the preset's precision to bfloat16"
+    ):
+        task.DiffusionLoss(coarse)
     with pytest.raises(InputError, match="fitted to train or corpus, not to data=test"):
         make_task(tmp_path, "lora", data="test")
 
@@ -132,6 +136,18 @@ def test_what_was_not_fitted_or_otherwise_is_refused(
 def test_two_text_encoders_learn_no_word(presets: dict[str, miniatures.Preset]) -> None:
     with pytest.raises(InputError, match="textual inversion is for one text encoder"):
         textual_inversion.apply(miniatures.load(presets["sdxl"], CPU), {"words": torch.zeros(3, 8)})
+
+
+def test_adapters_of_coarse_networks_learn_in_float32(load: Callable[[], DiffusionModel], tmp_path: Path) -> None:
+    def coarse() -> DiffusionModel:
+        generator = load()
+        generator.dtype = generator.decoder_dtype = torch.bfloat16
+        generator.pipeline.unet.to(torch.bfloat16), generator.pipeline.vae.to(torch.bfloat16)
+        return generator
+
+    tensors = lora.fit(make_task(tmp_path, "lora", steps=2), coarse)
+    exact = [value for value in tensors.values() if not torch.equal(value, value.bfloat16().float())]
+    assert len(exact) == len(tensors)  # more digits than bfloat16 has
 
 
 @pytest.mark.parametrize("name", ["unclip", "sd15", "sd21"])
