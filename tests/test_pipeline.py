@@ -25,8 +25,8 @@ DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES: dict[str, dict[str, Any]] = DVC["stages"]
 NAMES = {
-    "prepare_lt", "train_base", "train_committee", "fit_generator", "synth_guided", "synth_synaug", "merge_balance", "retrain",
-    "eval_fid_density_coverage", "eval_acc",
+    "prepare_lt", "train_base", "train_committee", "fit_generator", "synth_guided", "synth_synaug", "merge_balance",
+    "retrain", "eval_fid_density_coverage", "eval_acc",
 }  # fmt: skip
 FROZEN = {"train_generator": "models/tiny_unclip", "train_tiny_decoder": "models/tiny_decoder"}
 OBSERVERS = {"summarise", "draw_sheets", "measure_cost"}  # nothing depends on them

@@ -40,19 +40,24 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
     return torch.cuda.max_memory_allocated(device) - before
 
 
-def measured_fit(model: DiffusionModel, decode: Callable[[Tensor], Tensor], condition: Condition, largest: int) -> Fit:
-    """`fit` for this generator on its device, from one image's forward and backward; no limit on a CPU.
+def measured_fit(
+    model: DiffusionModel, look: Callable[[Tensor], Tensor], condition: Condition, largest: int, guided: bool
+) -> Fit:
+    """`fit` for this generator on its device, from one image's forward, and backward if it is guided; no limit on a CPU.
 
-    decode: what feedback looks through. condition: of one image.
+    look: what becomes of a latent beside the network, its decoding and what judges it. condition: of one image.
     """
     if model.device.type != "cuda":
         return Fit(largest, largest)
 
-    def gradient(of: Callable[[Tensor], Tensor]) -> None:
-        z = torch.zeros(1, *model.latent_shape, device=model.device, requires_grad=True)
-        torch.autograd.grad(of(z).sum(), z)
+    def run(of: Callable[[Tensor], Tensor]) -> None:
+        z = torch.zeros(1, *model.latent_shape, device=model.device, requires_grad=guided)
+        with torch.set_grad_enabled(guided):
+            value = of(z).sum()
+        if guided:
+            torch.autograd.grad(value, z)
 
-    network = peak_bytes(lambda: gradient(lambda z: model.denoise(z, 1, condition)), model.device)
-    decoder = peak_bytes(lambda: gradient(decode), model.device)
+    network = peak_bytes(lambda: run(lambda z: model.denoise(z, 1, condition)), model.device)
+    decoder = peak_bytes(lambda: run(look), model.device)
     torch.cuda.empty_cache()  # what the allocator holds for later is free too
     return fit(torch.cuda.mem_get_info(model.device)[0], network, decoder, largest)

@@ -78,7 +78,7 @@ class Synthesiser:
         self.schedule = scheduler(settings.scheduler, generator.scheduler_config)
         set_steps(self.schedule, settings.steps)  # refused now, not at the first batch
         self.condition, self.translation = conditioning or Conditioning(generator, plan), translation
-        self.fit = measured_fit(generator, self._look, self.condition(plan[:1]), len(plan))
+        self.fit = measured_fit(generator, self._look, self.condition(plan[:1]), len(plan), guide is not None)
 
     def __call__(self, part: Sequence[PlannedImage]) -> list[Sample]:
         """Sample images with their provenance, in as many batches as the device's memory asks for."""

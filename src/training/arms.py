@@ -116,8 +116,10 @@ def image_size(recipe: Recipe, stored: int) -> int:
 
 
 def without_balancing(method: MethodSettings) -> MethodSettings:
-    """The method without any answer to the imbalance."""
-    return replace(method, loss="cross_entropy", sampler="instance", weighting="none", second_stage="none")
+    """The method without any answer to the imbalance; Mixup and CutMix are none, CMO is."""
+    mixing = "none" if method.mixing in NEEDS_SECOND_BATCH else method.mixing
+    plain = replace(method, loss="cross_entropy", sampler="instance", weighting="none", second_stage="none")
+    return replace(plain, mixing=mixing)
 
 
 def train_real(

@@ -57,7 +57,7 @@ def test_the_sizes_of_sd_21_at_768_pixels_fit_an_h200_in_dozens() -> None:
 
 def test_on_a_cpu_nothing_is_measured_and_nothing_is_limited() -> None:
     model: Any = SimpleNamespace(device=torch.device("cpu"))
-    assert measured_fit(model, lambda z: z, {}, 60) == Fit(60, 60)
+    assert measured_fit(model, lambda z: z, {}, 60, True) == Fit(60, 60)
 
 
 def test_on_a_gpu_what_one_image_takes_decides(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,11 +66,12 @@ def test_on_a_gpu_what_one_image_takes_decides(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(memory, "peak_bytes", lambda work, device: next(taken))
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100 * GB, 140 * GB))
-    assert measured_fit(model, lambda z: z, {}, 60) == fit(100 * GB, 2 * GB, 5 * GB, 60) == Fit(22, 7)
+    assert measured_fit(model, lambda z: z, {}, 60, True) == fit(100 * GB, 2 * GB, 5 * GB, 60) == Fit(22, 7)
 
 
-def test_what_is_measured_is_the_gradient_of_one_denoising_and_of_one_decoding(
-    miniature: DiffusionModel, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("guided", [True, False])
+def test_what_is_measured_is_one_denoising_and_one_decoding_and_their_gradients_under_guidance_alone(
+    miniature: DiffusionModel, monkeypatch: pytest.MonkeyPatch, guided: bool
 ) -> None:
     """On a CPU in a GPU's place."""
     seen: list[tuple[str, tuple[int, ...]]] = []
@@ -79,7 +80,9 @@ def test_what_is_measured_is_the_gradient_of_one_denoising_and_of_one_decoding(
     def spy(name: str, network: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         def told(z: torch.Tensor, *others: Any) -> torch.Tensor:
             seen.append((name, tuple(z.shape)))
-            z.register_hook(gradients.append)
+            assert torch.is_grad_enabled() == z.requires_grad == guided
+            if guided:
+                z.register_hook(gradients.append)
             return network(z, *others)
 
         return told
@@ -97,8 +100,9 @@ def test_what_is_measured_is_the_gradient_of_one_denoising_and_of_one_decoding(
     model: Any = SimpleNamespace(
         device=torch.device("cuda"), latent_shape=miniature.latent_shape, denoise=spy("denoise", miniature.denoise)
     )
-    found = measured_fit(model, spy("decode", miniature.decode), miniature.absent(1, image=True), 60)
+    found = measured_fit(model, spy("decode", miniature.decode), miniature.absent(1, image=True), 60, guided)
     assert found == fit(100 * GB, 2 * GB, 5 * GB, 60) == Fit(22, 7)
     one = (1, *miniature.latent_shape)
     assert seen == [("denoise", one), ("decode", one)]
-    assert [gradient.shape for gradient in gradients] == [one, one] and all(g.abs().max() > 0 for g in gradients)
+    assert [gradient.shape for gradient in gradients] == [one, one] * guided
+    assert all(g.abs().max() > 0 for g in gradients)

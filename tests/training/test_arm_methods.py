@@ -147,6 +147,7 @@ def test_a_second_stage_that_cannot_be_is_refused_before_anything_is_trained(see
 def test_the_reference_meets_the_imbalance_by_nothing():
     mended = replace(METHOD, loss="ldam", weighting="drw", sampler="class", second_stage="crt", mixing="mixup")
     assert arms.without_balancing(mended) == replace(METHOD, mixing="mixup")
+    assert arms.without_balancing(replace(mended, mixing="cmo")) == replace(METHOD, mixing="none")
 
 
 def watched(section: Section) -> tuple[Any, set[str]]:
