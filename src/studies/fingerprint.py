@@ -48,16 +48,17 @@ def code_digest(root: Path = Path(".")) -> str:
 
 
 def same_outputs(commits: Mapping[str, str], root: Path = Path(".")) -> set[str]:
-    """Those of the codes of which the default run has the outputs that it has here, as `dvc.lock` says.
+    """Those of the codes of which the default run's outputs are all here, and the same, as `dvc.lock` says.
 
-    commits: one of each code, by its digest. None of them where `dvc.lock` is not of the code beside it.
+    Outputs that are new here do not count. commits: one of each code, by its digest. None of them where `dvc.lock` is
+    not of the code beside it.
     """
     if not commits:
         return set()
     pipeline = yaml_of(root / "dvc.yaml")
     here = _default_outputs(lambda path: read_bytes(root / path) if (root / path).exists() else None, pipeline)
     found = {code: _default_outputs(partial(file_at, root, commit), pipeline) for code, commit in commits.items()}
-    return {code for code, outputs in found.items() if outputs == here is not None}
+    return {code for code, outputs in found.items() if here and outputs and outputs.items() <= here.items()}
 
 
 def same_inputs(experiment: Experiment, commit: str, root: Path = Path(".")) -> bool:
@@ -136,17 +137,17 @@ def _code_digest(read: Callable[[str], bytes | None], pipeline: Mapping[str, Any
     return _digest(sorted(meanings))
 
 
-def _default_outputs(read: Callable[[str], bytes | None], pipeline: Mapping[str, Any]) -> str | None:
-    """Names the outputs in dvc.lock; None if there is none, or the code that it names is not the code that is read."""
-    stages, outputs = deciding_stages(pipeline), dict[str, dict[str, str]]()
+def _default_outputs(read: Callable[[str], bytes | None], pipeline: Mapping[str, Any]) -> dict[str, str] | None:
+    """The hash of each output in dvc.lock; None if the code that it names is not the code that is read."""
+    stages, outputs = deciding_stages(pipeline), dict[str, str]()
     lock = parse_yaml(read("dvc.lock") or b"{}", "dvc.lock")
     for name, entry in lock.get("stages", {}).items():
         if name.partition("@")[0] in stages:
             code = {dep["path"]: dep.get("md5") for dep in entry["deps"] if dep["path"].endswith(".py")}
             if any(hashlib.md5(read(path) or b"").hexdigest() != md5 for path, md5 in code.items()):
                 return None
-            outputs[name] = {out["path"]: out.get("md5") for out in entry["outs"]}
-    return _digest(outputs) if outputs else None
+            outputs |= {out["path"]: out.get("md5", "") for out in entry["outs"]}
+    return outputs
 
 
 @cache

@@ -174,10 +174,10 @@ def test_an_experiment_on_other_prompts_is_another(root):
     assert not made_by(ONE, made, code_digest(root), root)
 
 
-def locked(root: Path, output: str) -> None:
-    """Write dvc.lock as DVC would after a run of the code that is there, with the contents of one output."""
+def locked(root: Path, output: str, *others: dict[str, str]) -> None:
+    """Write dvc.lock as DVC would after a run of the code that is there, with the contents of one output, and others."""
     deps = [{"path": name, "md5": hashlib.md5((root / name).read_bytes()).hexdigest()} for name in ("src/b.py",)]
-    entry = {"deps": deps, "outs": [{"path": "data/trained/guided", "md5": output}]}
+    entry = {"deps": deps, "outs": [{"path": "data/trained/guided", "md5": output}, *others]}
     (root / "dvc.lock").write_text(yaml.safe_dump({"stages": {"train@guided": entry}}))
 
 
@@ -188,6 +188,11 @@ def test_code_of_which_the_default_run_has_the_same_outputs_stands_for_todays(ro
     assert same_outputs({"old": before}, root) == set()  # dvc.lock is not of this code
     locked(root, "a" * 32)
     assert same_outputs({"old": before, "gone": "0" * 40}, root) == {"old"}
+    locked(root, "a" * 32, {"path": "data/new", "md5": "c" * 32})
+    assert same_outputs({"old": before}, root) == {"old"}  # what is new with today's code was not asked then
+    now = commit(root, "a run with another output")
+    locked(root, "a" * 32)
+    assert same_outputs({"new": now}, root) == set()  # what is gone was
     locked(root, "b" * 32)
     assert same_outputs({"old": before}, root) == set()
     (root / "dvc.lock").unlink()
