@@ -104,5 +104,5 @@ def test_of_a_committee_other_criteria_ask_the_first_and_one_classifier_cannot_d
     expected = criterion("disagreement", members=3)(logits, features, labels)
     expected = expected + 2 * criterion("entropy")(logits[0], features, labels)
     assert torch.allclose(both(logits, features, labels), expected)
-    with pytest.raises(InputError, match=r"needs several base classifiers; set train\.members to 4"):
+    with pytest.raises(InputError, match=r"needs several base classifiers; set committee to 4"):
         criterion("disagreement")

@@ -179,7 +179,7 @@ def test_every_other_parameter_of_this_repository_fits_the_schema():
             assert holds(plain(build(section_kind(name, PARAMS[name], name), PARAMS[name], name)), PARAMS[name]), name
         else:
             assert plain(build(params.Params, {name: PARAMS[name]}, "", whole=frozenset())) == {name: PARAMS[name]}
-    assert {name for name in PARAMS if not isinstance(PARAMS[name], dict)} == selectors | {"seed"}
+    assert {name for name in PARAMS if not isinstance(PARAMS[name], dict)} == selectors | {"seed", "committee"}
 
 
 def test_every_stage_of_this_repository_gets_its_parameters():

@@ -8,7 +8,7 @@ import torch
 
 from src.generators.fitting import methods, task
 from src.generators.fitting.class_conditional import fit_gan, fit_vae, network
-from src.generators.fitting.methods import ONE_STEP, one_step_network, run_fit
+from src.generators.fitting.methods import one_step_network, run_fit
 from src.generators.tiny import optimise
 from src.runtime.errors import InputError
 from src.synthesis.one_step import OneStepSynthesiser
@@ -18,6 +18,7 @@ from tests.generators.fitting.tasks import task as make_task
 from tests.generators.scene import Scene
 
 FITS = {"vae": fit_vae, "gan": fit_gan}
+ONE_STEP = tuple(FITS)
 
 
 def nothing() -> None:
