@@ -43,7 +43,7 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
 def measured_fit(
     model: DiffusionModel, look: Callable[[Tensor], Tensor], condition: Condition, largest: int, guided: bool
 ) -> Fit:
-    """`fit` for this generator on its device, from one image's forward, and backward if it is guided; no limit on a CPU.
+    """`fit` for this generator on its device, from one image's forward, and backward if it is guided; none on a CPU.
 
     look: what becomes of a latent beside the network, its decoding and what judges it. condition: of one image.
     """

@@ -55,9 +55,11 @@ def online_rounds(
                 elif not place.exists():  # between the look and the claim
                     before = trained(k - 1, folder)
                     seen = folder.with_name(f".seen.{claims.token}.tmp")
-                    data = _images(folder, seen, range(spans[k].start), real, names)
-                    _put(train(k, before, *data), place, claims.token)
-                    remove(seen)
+                    try:
+                        data = _images(folder, seen, range(spans[k].start), real, names)
+                        _put(train(k, before, *data), place, claims.token)
+                    finally:
+                        remove(seen)
         return load(place)
 
     return [Round(span, maker(k)) for k, span in enumerate(spans)]

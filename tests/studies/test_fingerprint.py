@@ -175,7 +175,7 @@ def test_an_experiment_on_other_prompts_is_another(root):
 
 
 def locked(root: Path, output: str, *others: dict[str, str]) -> None:
-    """Write dvc.lock as DVC would after a run of the code that is there, with the contents of one output, and others."""
+    """Write dvc.lock as DVC would after a run of the code that is there, with the contents of one output, others."""
     deps = [{"path": name, "md5": hashlib.md5((root / name).read_bytes()).hexdigest()} for name in ("src/b.py",)]
     entry = {"deps": deps, "outs": [{"path": "data/trained/guided", "md5": output}, *others]}
     (root / "dvc.lock").write_text(yaml.safe_dump({"stages": {"train@guided": entry}}))

@@ -18,7 +18,15 @@ from src.synthesis.production import write_plan
 from tests.micro import digests
 
 PROCESSES = multiprocessing.get_context("fork")
-PLAN = list(range(15))
+
+
+class Number(int):
+    """A planned image that is made alone, for short."""
+
+    cohort = None
+
+
+PLAN = [Number(i) for i in range(15)]
 SIZE = 2
 SHARDS = 8
 LONG = 60  # seconds that no test lasts
