@@ -146,7 +146,7 @@ CASES = [
     ("train_base", {"recipes.digits.weights": "none.pth"}, "the weights file none.pth is missing; put it there"),
     ("train_base", {"recipes.digits.weights": "IMAGENET1K_V1"}, "torchvision has no weights for small_cnn"),
     ("synth_guided", {"feedbacks.entropy.scale": 1e300}, "images hold NaN or infinity, which no pixel can"),
-    ("synth_guided", {"feedbacks.entropy.criterion": "2*"}, "criterion '' is unknown; choose one of none, chamfer, loss"),
+    ("synth_guided", {"feedbacks.entropy.criterion": "2*"}, "criterion '' is unknown; choose one of none, chamfer"),
     ("synth_guided", {"feedbacks.entropy.criterion": "much*loss"}, "must read <number>*<name>"),
     ("synth_guided", {"feedback": "hardness", "feedbacks.hardness.shrinkage": "none"}, "shrinkage"),
     ("synth_guided", {f"{TINY}.path": "params.yaml"}, "params.yaml has no model_index.json"),
