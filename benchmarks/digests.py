@@ -3,7 +3,7 @@
 python -m benchmarks.digests          # prints which differ from those in benchmarks/results/digests.json
 python -m benchmarks.digests --add    # and adds this processor's there
 
-Those of Zen 3, and of Zen 5 where MKL has no part, were taken one by one under the settings that are now together.
+Those of Zen 3 were taken one by one under the settings that are now together.
 """
 
 import argparse
