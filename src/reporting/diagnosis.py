@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from src.evaluation.improvement import SHOTS
-from src.reporting.findings import NO_EFFECT, NO_GAIN, NOTE, TOO_FEW, WEAK_BASE, WEAK_JUDGE, Finding
+from src.reporting.findings import NO_EFFECT, NO_GAIN, TOO_FEW, WEAK_BASE, WEAK_JUDGE, Finding
 from src.reporting.image_signs import image_signs
 from src.reporting.measures import ADJECTIVE, above_chance, accuracies, bound_of, main_measure, overall_metrics
 from src.reporting.run_results import Rows, Tree, dig
@@ -26,7 +26,7 @@ def diagnose(
     validation: Mapping[str, Tree] | None = None,
     improved: Mapping[str, bool] | None = None,
 ) -> list[Finding]:
-    """Return the findings, warnings first. A metric that is missing leads to none.
+    """Return the findings, warnings first and causes before effects. A metric that is missing leads to none.
 
     accuracy, quality: metrics/accuracy.json and metrics/fid_density_coverage.json. curves: {arm: rows with `loss`}.
     settings: params.yaml, for the size of the feedback's step and the wording of the advice. validation: {arm:
@@ -38,7 +38,7 @@ def diagnose(
     findings += [*weak_base(accuracy, (curves or {}).get(BASE, [])), *weak_judge(accuracy, quality)]
     findings += [finding for arm in JUDGED for finding in no_gain(accuracy, arm, (improved or {}).get(arm))]
     findings += [*idle_stages(validation or {}), *too_few(accuracy, quality)]
-    return sorted(findings, key=lambda finding: finding.severity == NOTE)
+    return sorted(findings, key=lambda finding: finding.rank)
 
 
 def weak_base(accuracy: Tree, curve: Rows) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from src.reporting.gains import gains, headline, improved, main_arm
 from src.reporting.measures import accuracies, main_measure
 from src.reporting.revision import WORK_TREE
 from src.reporting.run_results import Run, dig
-from src.reporting.sections import accuracy, classifiers, comparison, images, pictures, provenance, studies
+from src.reporting.sections import accuracy, classifiers, comparison, images, pictures, provenance, studies, terms
 from src.reporting.wording import listed, setting, with_titles
 from src.settings.arms import BASE
 
@@ -28,6 +28,7 @@ def report(run: Run, other: Run | None = None) -> Report:
         Section("studies", "Studies", studies.studies(run)),
         Section("cost", "Cost", provenance.cost(run)),
         Section("provenance", "Provenance", provenance.origin(run)),
+        Section("terms", "Terms", terms.terms()),
     ]
     choices = [setting(dig(run.params, name)) for name in ("dataset", "generator", "feedback") if name in run.params]
     heading = " \u00b7 ".join(["Report", *choices])
@@ -66,5 +67,5 @@ def _diagnosis(run: Run, findings: list[Finding]) -> list[Block]:
     if not run.accuracy and not run.quality:
         return ["Nothing was measured, so nothing can be said."]
     if any(finding.severity == WARNING for finding in findings):
-        return [*findings]
+        return [*findings] if len(findings) == 1 else ["In the order in which to see to them:", *findings]
     return ["No warning: none of the known failures of the method shows in these numbers.", *findings]

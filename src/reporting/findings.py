@@ -17,7 +17,8 @@ WEAK_JUDGE = "judge too weak"
 NO_EFFECT = "a later stage without effect"
 TOO_FEW = "too few images to tell"
 
-
+# Each may be the cause of those after it, so that this is also the order in which to see to them.
+CAUSES_FIRST = (TOO_FEW, WEAK_BASE, WEAK_JUDGE, DESTRUCTIVE, LABELS, FAR, LOW, INERT, NO_EFFECT, NO_GAIN)
 LIMITS = (WEAK_JUDGE, TOO_FEW)  # of what can be told, rather than failures
 
 
@@ -34,6 +35,11 @@ class Finding:
     def severity(self) -> str:
         """A limit is a note, and so is all of SYNAuG, the baseline without image and feedback, expected to be off."""
         return NOTE if self.name in LIMITS or self.arm == "synaug" else WARNING
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """By which findings are sorted: warnings first, causes before what they may cause."""
+        return self.severity == NOTE, CAUSES_FIRST.index(self.name)
 
     @property
     def title(self) -> str:

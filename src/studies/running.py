@@ -20,6 +20,7 @@ from src.versions.git import experiments as kept_experiments
 from src.versions.git import git
 
 LOGS = Path(".dvc/tmp/studies")
+TARGETS = ("summarise", "draw_sheets")  # and all that they need, which is everything but what an image costs here
 POLL = 1.0  # seconds within which an interruption is heard
 
 
@@ -101,7 +102,7 @@ def _start(experiment: Experiment) -> subprocess.Popen[bytes]:
     LOGS.mkdir(parents=True, exist_ok=True)
     values = [override(name, value) for name, value in {**experiment.settings, "seed": experiment.seed}.items()]
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", experiment.name]
-    command += [part for value in values for part in ("--set-param", value)]
+    command += [part for value in values for part in ("--set-param", value)] + [*TARGETS]
     # DVC runs `python` and itself by name: those of this environment, whether it is activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -22,27 +22,47 @@ SELECTORS = {
     "recipes": "dataset",
 }
 CHOICES = ("dataset", "generator", "feedback", "seed")
+COST = "measure_cost"  # the stage, which works beside the others
 SHOWN = 3
 
 
 def require_current(root: Path, below: str = "metrics/") -> None:
     """InputError unless what stages write `below` this folder was made with params.yaml; all at `root`.
 
-    Code is not compared: DVC itself looks after that.
+    Code is not compared: DVC itself looks after that. Nor is what an image costs: `cost_is_current`.
     """
     lock, params = read_lock(root / "dvc.lock"), read_mapping(root / "params.yaml")
-    writers = [stage for stage, entry in lock.items() if any(path.startswith(below) for path in _hashes(entry, "outs"))]
-    every = _ancestors(lock, writers)
-    recorded = {name: value for stage in every for name, value in _recorded(lock[stage]).items()}
+    writers = [stage for stage in _writers(lock, below) if not stage.startswith(COST)]
+    recorded, differing, replaced = _compared(root, lock, params, writers)
     made, asked = _choices_of(recorded), {name: params[name] for name in CHOICES if name in params}
     chosen = any(name in made and made[name] != asked[name] for name in asked)
-    differing = sorted(set(_differing(recorded, params)))
     if not writers:
         raise InputError(f"there are no results here; this run ({_listed(asked)}) has none yet, `dvc repro` makes them")
-    if chosen or differing or _outdated(lock, every) or _replaced(root, lock, writers):
+    if chosen or differing or replaced:
         why = "" if chosen else f", with another {_few(differing)}" if differing else ", of files that changed since"
         here, this = f"the results here are of {_listed(made)}", f"this run ({_listed(asked)}{why})"
         raise InputError(f"{here}; {this} has none yet, `dvc repro` makes them")
+
+
+def cost_is_current(root: Path) -> bool:
+    """Whether the measured cost is that of the images at `root`; a study's experiments leave it as it was."""
+    lock, params = read_lock(root / "dvc.lock"), read_mapping(root / "params.yaml")
+    _, differing, replaced = _compared(root, lock, params, [stage for stage in lock if stage.startswith(COST)])
+    return not differing and not replaced
+
+
+def _writers(lock: Mapping[str, Any], below: str) -> list[str]:
+    return [stage for stage, entry in lock.items() if any(path.startswith(below) for path in _hashes(entry, "outs"))]
+
+
+def _compared(
+    root: Path, lock: Mapping[str, Any], params: Mapping[str, Any], writers: list[str]
+) -> tuple[dict[str, Any], list[str], bool]:
+    """All parameters that these stages and those before them were run with, which differ, and whether files do."""
+    every = _ancestors(lock, writers)
+    recorded = {name: value for stage in every for name, value in _recorded(lock[stage]).items()}
+    differing = sorted(set(_differing(recorded, params)))
+    return recorded, differing, _outdated(lock, every) or _replaced(root, lock, writers)
 
 
 def _recorded(entry: Mapping[str, Any]) -> Mapping[str, Any]:

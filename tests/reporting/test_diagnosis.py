@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import (
+    CAUSES_FIRST,
     DESTRUCTIVE,
     FAR,
     LABELS,
@@ -127,6 +128,17 @@ def test_warnings_come_before_notes():
     images(metrics, arm="synaug", fid=25.0, density=0.2, precision=0.3)
     alike(metrics)
     assert [finding.severity for finding in diagnose(**metrics)] == [WARNING, NOTE]
+
+
+def test_causes_come_before_what_they_may_cause():
+    metrics = run()
+    strange(metrics)
+    metrics["accuracy"]["guided"] = copy.deepcopy(metrics["accuracy"]["base"])
+    for row in metrics["accuracy"]["base"]["per_class"].values():
+        row["test_images"] = 20
+    names = [finding.name for finding in diagnose(**metrics, improved={"guided": False}) if finding.arm != "synaug"]
+    assert names.index(FAR) < names.index(NO_GAIN) < names.index(TOO_FEW)  # a limit is a note, and notes are last
+    assert sorted(names[:-1], key=CAUSES_FIRST.index) == names[:-1]
 
 
 def test_few_images_are_told_as_a_limit():

@@ -12,6 +12,7 @@ from PIL import Image
 from src.reporting.blocks import Side, Table
 from src.reporting.markdown_writer import markdown
 from src.reporting.report_writer import compact, page, write
+from src.reporting.sections.terms import TERMS
 from src.versions.import_closure import ROOT
 from tests.reporting import made
 from tests.reporting.reading import Page, checked, markdown_tables
@@ -27,7 +28,7 @@ def test_the_page_is_sound_and_needs_nothing_else(whole):
     parsed = checked(page(whole))
     assert names(whole) == [
         "result", "diagnosis", "pictures", "classes", "images", "feedback", "errors", "training", "cost",
-        "provenance",
+        "provenance", "terms",
     ]  # fmt: skip
     assert len(parsed.all("img")) == 4 and len(parsed.all("svg")) == 15
 
@@ -203,6 +204,22 @@ def test_of_many_classes_the_figures_show_the_rarest_and_the_tables_all(tmp_path
     assert figure.title.endswith("the 24 rarest of 200") and "guided 12.5\u00a0% for class 000" in figure.alt
     assert sum(row[0].startswith("class") for row in figure.numbers.rows) == 200
     assert len(checked(page(document)).tables) > 0
+
+
+def test_an_accuracy_of_a_handful_of_test_images_comes_with_their_number(healthy, tmp_path):
+    name = next(iter(made.accuracy()["base"]["per_class"]))
+    for arm in made.ACCURACY:
+        made.change(healthy / "metrics/accuracy.json", arm, "per_class", name, "test_images", value=1)
+    classes = next(part for part in made.report_of(healthy, tmp_path).sections if part.name == "classes")
+    rows = [row[0] for row in classes.blocks[0].blocks[1].numbers.rows]
+    assert [row for row in rows if "tested" in row] == [next(row for row in rows if row.startswith(f"{name} ("))]
+    assert any("; 1 tested)" in row for row in rows)
+
+
+def test_every_metric_of_the_report_is_among_its_terms(whole):
+    terms = " ".join(TERMS)
+    assert all(name in terms for name in ("FID", "density", "precision", "coverage", "recall", "class agreement"))
+    assert all(f"{shot}-shot" in terms for shot in ("few", "medium", "many")) and names(whole)[-1] == "terms"
 
 
 @pytest.mark.slow

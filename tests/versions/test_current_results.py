@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from src.runtime.errors import InputError
-from src.versions.current_results import require_current
+from src.versions.current_results import cost_is_current, require_current
 from src.versions.import_closure import ROOT
 
 PARAMS = {
@@ -102,3 +102,17 @@ def test_only_what_is_asked_for_need_be_current(tmp_path) -> None:
 def test_the_committed_results_are_those_of_the_committed_parameters() -> None:
     require_current(ROOT)
     require_current(ROOT, "data/merged/")
+
+
+def test_a_cost_of_other_images_is_none_of_these_and_holds_up_nothing(tmp_path) -> None:
+    stages: Any = copy.deepcopy(LOCK)
+    stages["measure_cost@arm"] = {
+        "deps": [{"path": "data/synth", "md5": "b"}],
+        "outs": [{"path": "metrics/cost/arm.json", "md5": hashlib.md5(METRICS).hexdigest()}],
+    }
+    root = repository(tmp_path, stages=stages)
+    assert cost_is_current(root)
+    stages["measure_cost@arm"]["deps"][0]["md5"] = "of another seed"
+    (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    require_current(root)
+    assert not cost_is_current(root)

@@ -22,6 +22,7 @@ from src.reporting.wording import MISSING, listed, number, percent, points, titl
 from src.settings.arms import BASE, BOUND
 
 DRAWN = 24  # rows of a figure; the table has all
+TOLD = 10  # test images, below which an accuracy is shown with their number: a single one makes 0 or 100 %
 
 
 def tiles(run: Run) -> list[Tile]:
@@ -81,7 +82,10 @@ def result(run: Run) -> list[Block]:
 def classes(run: Run) -> list[Block]:
     """Which classes and groups gain: bars by shot, dots by class and group, and fairness."""
     by_class = [
-        (f"{name} ({count})", {arm: dig(run.accuracy, arm, "per_class", name, "accuracy") for arm in run.arms})
+        (
+            f"{name} ({_counted(count, dig(run.accuracy, BASE, 'per_class', name, 'test_images'))})",
+            {arm: dig(run.accuracy, arm, "per_class", name, "accuracy") for arm in run.arms},
+        )
         for name, count in run.rarest_first
     ]
     caption = "Accuracy by class, rarest first (training images)"
@@ -107,6 +111,11 @@ def dotted(arms: Sequence[str], caption: str, what: str, entries: ArmRows, note:
     ]
     alt = f"{heading}. {'; '.join(ends)}" + (f". {note}" if note else "")
     return Figure(heading, dots(drawn, arms, alt), alt, by_arm(caption, arms, entries, first=what))
+
+
+def _counted(training: int, test: int | None) -> str:
+    """Training images, and the test images where they are so few that a share of them says little."""
+    return f"{training}" if test is None or test >= TOLD else f"{training}; {test} tested"
 
 
 def _by_measure(run: Run) -> dict[str, dict[str, float | None]]:
@@ -137,7 +146,7 @@ def _groups(run: Run) -> Figure | None:
     groups: dict[tuple[int, str], dict[str, Any]] = {}
     for arm in run.arms:
         for row in dig(run.accuracy, arm, "groups", "per_group") or []:
-            name = f"{row['class']}, {row['context']} ({row['train_images']})"
+            name = f"{row['class']}, {row['context']} ({_counted(row['train_images'], row.get('test_images'))})"
             groups.setdefault((row["train_images"], name), {})[arm] = row["accuracy"]
     entries = [(name, values) for (_, name), values in sorted(groups.items())]
     return dotted(run.arms, "Accuracy by group, rarest first (training images)", "group", entries)
