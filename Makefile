@@ -50,7 +50,7 @@ format: env ## format the code and apply safe fixes
 
 lock: env ## resolve requirements.in to requirements.txt
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" requirements.in --output-file requirements.txt
 
 check: env ## what a data set would give: make check [DATASET=folder] [GENERATOR=sd21_unclip]
