@@ -79,8 +79,8 @@ tiny-decoder: env ## distil the shipped generator's decoder anew, for feedback d
 	$${LAUNCH:-python} -m stages.train_tiny_decoder
 	$(BIN)/dvc commit --force train_tiny_decoder
 
-bars: env ## measure the shipped generator's bars on the development splits
-	$(BIN)/python -m benchmarks.generator_bars
+bars: env ## measure a shipped generator's bars on the development splits: make bars [GENERATOR=tiny_fashion]
+	$(BIN)/python -m benchmarks.generator_bars $(if $(GENERATOR),--generator $(GENERATOR))
 
 benchmarks: env ## measure sampling and metrics on this machine (half an hour, leave it alone); writes benchmarks/results
 	$(BIN)/python -m benchmarks.metrics --large --out benchmarks/results/metrics.json

@@ -383,7 +383,7 @@ class TinyDecoderSettings(TrainingLength):
 
 @dataclass(frozen=True, kw_only=True)
 class TinySettings(Section):
-    """How the shipped generator is trained, by the frozen stage train_generator."""
+    """How a shipped generator is trained, by the frozen stages train_generator and train_fashion_generator."""
 
     seed: int
     images: int
@@ -419,6 +419,7 @@ class Params(Section):
     synaug: SynaugSettings
     evaluation: EvaluationSettings
     tiny: TinySettings
+    tiny_fashion: TinySettings
     tiny_decoder: TinyDecoderSettings
 
 

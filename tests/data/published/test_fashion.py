@@ -14,19 +14,15 @@ from src.data.imbalance import exponential_counts
 from src.data.prepared_data import ImageSource, PreparedData
 from src.data.published import fashion_files
 from src.data.published.fashion import FOR_SPLITS, FRAMED, for_generators, framed
-from src.data.published.fashion_files import CLASSES, OFFICIAL, SHEETS, SIDE, SUMS, read_official, read_sheet, sheet_of
+from src.data.published.fashion_files import CLASSES, OFFICIAL, SHEETS, SIDE, read_official, read_sheet, sheet_of
 from src.runtime.errors import InputError
 from src.versions.import_closure import ROOT
 from tests.data.loading import load
+from tests.data.published.official import FASHION, official
 
 PRESET: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())["datasets"]["fashion_lt"]
-FOLDER = ROOT / "data/raw/fashion_lt"
-FASHION = {"name": "fashion_lt", **PRESET, "path": str(FOLDER)}
+SETTINGS = {"name": "fashion_lt", **PRESET, "path": str(FASHION)}
 SEEDS = [*range(5), *range(100, 110), 2**31]
-official = pytest.mark.skipif(
-    not all((FOLDER / f"{name}.gz").exists() or (FOLDER / name).exists() for name in SUMS),
-    reason="Fashion-MNIST's IDX files are not in data/raw/fashion_lt",
-)
 
 
 def hashes(images: np.ndarray) -> set[str]:
@@ -42,7 +38,7 @@ def pixels(source: ImageSource) -> set[str]:
 
 @pytest.fixture(scope="module")
 def default() -> PreparedData:
-    return load(FASHION)
+    return load(SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +65,7 @@ def test_no_photograph_is_in_two_splits(fixed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_seed_draws_its_own_tail_from_the_same_pool_and_is_judged_by_the_same_images(seed, default, fixed):
-    data = load(FASHION, seed)
+    data = load(SETTINGS, seed)
     for name in fixed:
         assert data.splits[name].ids == default.splits[name].ids
     train = data.splits["train"]
@@ -80,7 +76,7 @@ def test_every_seed_draws_its_own_tail_from_the_same_pool_and_is_judged_by_the_s
 
 @pytest.mark.parametrize("factor", [10, 50, 200])
 def test_other_factors_change_the_tail_alone_and_a_milder_one_contains_a_harder(factor, default):
-    other = load({**FASHION, "imbalance_factor": factor}).splits
+    other = load({**SETTINGS, "imbalance_factor": factor}).splits
     assert np.bincount(other["train"].labels).tolist() == exponential_counts(500, 10, factor)
     small, large = sorted((set(default.splits["train"].ids), set(other["train"].ids)), key=len)
     assert small < large
@@ -90,7 +86,7 @@ def test_other_factors_change_the_tail_alone_and_a_milder_one_contains_a_harder(
 def test_an_image_is_a_photograph_in_a_black_frame_in_grey(default):
     image = default.splits["val"].read(5)
     assert image.shape == (FRAMED, FRAMED, 3) and image.dtype == np.uint8
-    sheet = read_sheet(FOLDER, "train")
+    sheet = read_sheet(FASHION, "train")
     assert sheet is not None and (image == framed(sheet[0, 5])[..., None]).all()
     assert image[2:-2, 2:-2].sum() == image.sum() > 0
 
@@ -106,18 +102,18 @@ def test_an_image_is_a_photograph_in_a_black_frame_in_grey(default):
 )
 def test_settings_that_the_data_cannot_meet_are_refused(change, problem):
     with pytest.raises(InputError, match=problem):
-        load({**FASHION, **change})
+        load({**SETTINGS, **change})
 
 
 def test_more_than_ships_asks_for_the_official_files(tmp_path):
     (tmp_path / SHEETS["train"]).write_bytes(sheet_of(made(3), 3))
     few = {"val_per_class": 1, "pool_per_class": 2, "test_per_class": 1, "head_count": 2, "imbalance_factor": 1}
     with pytest.raises(InputError, match=r"t10k-images-idx3-ubyte\.gz is missing; data/raw/fashion_lt/SOURCE\.md says"):
-        load({**FASHION, "path": str(tmp_path), **few})
+        load({**SETTINGS, "path": str(tmp_path), **few})
     (tmp_path / SHEETS["test"]).write_bytes(sheet_of(made(3), 3))
-    assert load({**FASHION, "path": str(tmp_path), **few}).counts == [2] * 10
+    assert load({**SETTINGS, "path": str(tmp_path), **few}).counts == [2] * 10
     with pytest.raises(InputError, match=r"train-images-idx3-ubyte\.gz is missing"):
-        load({**FASHION, "path": str(tmp_path), **few, "pool_per_class": 3})
+        load({**SETTINGS, "path": str(tmp_path), **few, "pool_per_class": 3})
 
 
 def made(each: int) -> np.ndarray:
@@ -178,21 +174,21 @@ def test_a_file_that_is_another_is_refused_by_its_name(content, tmp_path):
 @official
 @pytest.mark.parametrize("split", SHEETS)
 def test_what_ships_is_the_first_of_what_the_official_files_hold(split):
-    shipped, whole = read_sheet(FOLDER, split), read_official(FOLDER, split)
+    shipped, whole = read_sheet(FASHION, split), read_official(FASHION, split)
     assert shipped is not None and shipped.shape[1] == {"train": 1200, "test": 1000}[split]
     assert np.array_equal(shipped, whole[:, : shipped.shape[1]])
 
 
 @official
 def test_more_than_ships_is_read_from_the_official_files_and_the_rest_stays_the_same(default):
-    more = load({**FASHION, "pool_per_class": 1800, "head_count": 1500}).splits
+    more = load({**SETTINGS, "pool_per_class": 1800, "head_count": 1500}).splits
     assert np.bincount(more["pool"].labels).tolist() == [1800] * 10
     assert more["val"].ids == default.splits["val"].ids and set(default.splits["pool"].ids) < set(more["pool"].ids)
 
 
 @official
 def test_the_generator_s_photographs_are_in_no_split_under_any_settings():
-    train, test = hashes(read_official(FOLDER, "train")[:, :FOR_SPLITS]), hashes(read_official(FOLDER, "test"))
-    others = hashes(for_generators(FOLDER))
+    train, test = hashes(read_official(FASHION, "train")[:, :FOR_SPLITS]), hashes(read_official(FASHION, "test"))
+    others = hashes(for_generators(FASHION))
     assert len(train) == 20_000 and len(test) == 10_000 and len(others) == 40_000
     assert not others & (train | test)
