@@ -18,7 +18,12 @@ NO_EFFECT = "a later stage without effect"
 TOO_FEW = "too few images to tell"
 
 
+EASIER = "easier than real: feedback can help"
+AS_HARD = "already as hard as real: feedback has nothing to add"
+HARDER = "harder than real: feedback uphill leads further away"
+
 LIMITS = (WEAK_JUDGE, TOO_FEW)  # of what can be told, rather than failures
+STATES = (EASIER, AS_HARD, HARDER)  # of images before any feedback
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,9 @@ class Finding:
 
     @property
     def severity(self) -> str:
-        """A limit is a note, and so is all of SYNAuG, the baseline without image and feedback, expected to be off."""
-        return NOTE if self.name in LIMITS or self.arm == "synaug" else WARNING
+        """A limit is a note, and a state, and so is all of SYNAuG, the baseline without image and feedback, expected to
+        be off."""
+        return NOTE if self.name in (*LIMITS, *STATES) or self.arm == "synaug" else WARNING
 
     @property
     def title(self) -> str:
