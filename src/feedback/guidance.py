@@ -35,11 +35,13 @@ from src.shards.lazy_images import Images
 
 @dataclass
 class Trace:
-    """What guidance did: the criterion (B,) at the first guided step; updates and refusals per sample."""
+    """What guidance did: the criterion (B,) at the first guided step; updates and refusals per sample. scale: w of
+    each (B,), where it is its class's."""
 
     before: Tensor | None = None
     updates: Tensor | int = 0
     skipped: Tensor | int = 0
+    scale: Tensor | None = None
 
     def note(self, value: Tensor, usable: Tensor) -> None:
         self.before = value if self.before is None else self.before
@@ -77,6 +79,7 @@ class Feedback:
         """
         trace, settings = Trace(), self.settings
         judge = _Judge(self.value, self.decode, labels, micro_batch, cohorts, self.loss_scale)
+        trace.scale = None if self.scales is None else self.scales.to(labels.device)[labels]
 
         def predict(z: Tensor, step: Step) -> tuple[Tensor, Tensor]:
             if not settings.guides(step.number):
@@ -91,7 +94,7 @@ class Feedback:
             direction, usable = unit(g)
             trace.note(value, usable)
             output = denoiser.combined(z, step, conditional)
-            scale = self._scale(labels, aims, value, g, z.flatten(1).norm(dim=1))
+            scale = self._scale(trace.scale, aims, value, g, z.flatten(1).norm(dim=1))
             if settings.rule == "latent":
                 return output, latent_update(z, direction, usable, scale)
             w = per_sample(scale, g) if isinstance(scale, Tensor) else scale
@@ -123,7 +126,7 @@ class Feedback:
             direction, usable = unit(g)
             if k == 0:
                 trace.note(value, usable)
-            length = self._scale(judge.labels, aims, value, g, size, settings.inner_steps) * size
+            length = self._scale(trace.scale, aims, value, g, size, settings.inner_steps) * size
             x0, moved = x0 + per_sample(torch.where(usable, length, 0), x0) * direction, moved | usable
         return torch.where(per_sample(moved, z), output_for(kind, z, x0, step.noise), output)
 
@@ -145,14 +148,14 @@ class Feedback:
         return conditional.detach(), g, value
 
     def _scale(
-        self, labels: Tensor, aims: Tensor | None, value: Tensor, g: Tensor, size: Tensor, parts: int = 1
+        self, by_class: Tensor | None, aims: Tensor | None, value: Tensor, g: Tensor, size: Tensor, parts: int = 1
     ) -> float | Tensor:
-        """w of a step, one of so many parts: the settings', each class's, or each sample's own (B,) towards its aim.
+        """w of a step, one of so many parts: the settings', the class's (B,), or each sample's own (B,) to its aim.
 
         value: the criterion (B,); g: its gradient, times loss_scale; size (B,): the norm of what moves.
         """
-        if self.scales is not None:
-            return self.scales.to(labels.device)[labels] / parts
+        if by_class is not None:
+            return by_class / parts
         if aims is None or self.settings.pilot is not None:
             return self.settings.scale / parts
         return newton_scale((aims - value) * self.loss_scale, g, size, self.settings.scale / parts)

@@ -24,11 +24,13 @@ from src.synthesis.translation import Translation
 
 
 class Trace(Protocol):
-    """What a guide did: its criterion (B,) before it acted; updates and refusals of each image, or 0."""
+    """What a guide did: its criterion (B,) before it acted; updates and refusals of each image, or 0; the scale of each
+    (B,), where it is its class's."""
 
     before: Tensor | None
     updates: Tensor | int
     skipped: Tensor | int
+    scale: Tensor | None
 
 
 class Guide(Protocol):
@@ -146,6 +148,7 @@ class Synthesiser:
         counts = (trace.updates, trace.skipped) if trace else (0, 0)
         updates, skipped = (torch.as_tensor(count).expand(len(part)).tolist() for count in counts)
         judged = _finite(after, len(part))
+        scales = None if trace is None or trace.scale is None else trace.scale.tolist()
         return [
             {
                 "label": p.label,
@@ -158,6 +161,7 @@ class Synthesiser:
                 **({} if p.cohort is None else {"cohort": p.cohort}),
                 **({} if p.start is None else {"start": p.start}),
                 **({} if aims is None else {"target": aims[i]}),
+                **({} if scales is None else {"scale": scales[i]}),
                 "criterion_before": before[i],
                 "criterion_after": judged[i],
                 "updates": updates[i],

@@ -11,6 +11,7 @@ from src.feedback.classifier_criterion import values_of
 from src.feedback.guidance import Feedback
 from src.feedback.real_targets import RealTargets
 from src.runtime.files import read_json
+from src.shards.store import Shards
 from src.synthesis.pilot import matched_round, pilot_scales
 from src.synthesis.plan import PlannedImage
 from src.synthesis.production import write_plan
@@ -86,7 +87,8 @@ def test_scales_are_found_once_and_kept_for_whoever_comes_later(
     scales = read_json(tmp_path / "a/scales.json")
     assert len(scales) == 3 and scales == pilot_scales(synthesiser, feedback, feedback.targets, 2, 4)
     monkeypatch.setattr("src.synthesis.pilot.pilot_scales", lambda *_: pytest.fail("found again"))
-    whole = images_of(tmp_path / "a/shards")
+    whole, made = images_of(tmp_path / "a/shards"), Shards(tmp_path / "a/shards")
+    assert [made.meta(i)["scale"] for i in range(9)] == pytest.approx([scales[k] for k in made.labels], abs=1e-6)
     (tmp_path / "a/shards/shard-00001.tar").unlink()
     write_plan(synthesiser, synthesiser.plan, 4, tmp_path / "a/shards", "test", rounds=rounds)
     assert np.array_equal(images_of(tmp_path / "a/shards"), whole)
