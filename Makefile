@@ -50,7 +50,7 @@ format: env ## format the code and apply safe fixes
 
 lock: env ## resolve requirements.in to requirements.txt
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" requirements.in --output-file requirements.txt
 
 check: env ## what a data set would give: make check [DATASET=folder] [GENERATOR=sd21_unclip]
@@ -79,8 +79,8 @@ tiny-decoder: env ## distil the shipped generator's decoder anew, for feedback d
 	$${LAUNCH:-python} -m stages.train_tiny_decoder
 	$(BIN)/dvc commit --force train_tiny_decoder
 
-bars: env ## measure the shipped generator's bars on the development splits
-	$(BIN)/python -m benchmarks.generator_bars
+bars: env ## measure a shipped generator's bars on the development splits: make bars [GENERATOR=tiny_fashion]
+	$(BIN)/python -m benchmarks.generator_bars $(if $(GENERATOR),--generator $(GENERATOR))
 
 benchmarks: env ## measure sampling and metrics on this machine (half an hour, leave it alone); writes benchmarks/results
 	$(BIN)/python -m benchmarks.metrics --large --out benchmarks/results/metrics.json

@@ -1,12 +1,13 @@
-"""Is the shipped generator good enough? Its bars, measured on the development splits (seeds 0 to 4).
+"""Is a shipped generator good enough? Its bars, measured on the development splits (seeds 0 to 4) of its data set.
 
 python -m benchmarks.generator_bars        # writes metrics/generator.json and metrics/sheets/generator.png
+python -m benchmarks.generator_bars --generator tiny_fashion        # metrics/generators/tiny_fashion.json and .png
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,22 +18,25 @@ from src.classifiers.features import classifier_features, extract
 from src.classifiers.models import Classifier
 from src.classifiers.models import load as load_classifier
 from src.data.datasets import prepare
-from src.data.digits import CLASS_NAMES
 from src.data.grouping import first_of_each
 from src.data.labelled_images import LabelledImages
 from src.data.prepared_data import ImageSource
+from src.data.published.fashion_files import read_sheet
 from src.evaluation.accuracy import predict
 from src.evaluation.fid import GaussianStatistics, fid
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.loading import load as load_generator
 from src.generators.tiny.build import FEATURE_SPACE
-from src.generators.tiny.corpus import CLASSES, STYLES, render
+from src.generators.tiny.corpus import Corpus
+from src.generators.tiny.glyphs import render
+from src.generators.tiny.photographs import compose
 from src.runtime.entry import run_stage
 from src.runtime.files import write_json
 from src.runtime.pipeline import read_mapping
 from src.runtime.seeds import numpy_generator
 from src.settings.params import resolve
-from src.settings.sections import Params
+from src.settings.schema import build
+from src.settings.sections import Params, TinySettings
 from src.shards.contact_sheet import contact_sheet
 from src.shards.pixels import centre_square, to_tensor, to_uint8
 from src.studies.experiments import experiment_of, parameters_of
@@ -48,14 +52,49 @@ ARMS: dict[str, dict[str, Any]] = {
     "text_image": {"synth.image_dropout": 0.0},
     "dropout": {},
 }
-JUDGE_TEST = 2000  # rendered images
+JUDGE_TEST = 2000  # images of its corpus' kind
 CPU = torch.device("cpu")
 
 
+class Subject(NamedTuple):
+    """A shipped generator: the data set that it is for, and what its images are called; its section of params.yaml;
+    images as its corpus has them that it never saw; out, sheet: what is written."""
+
+    dataset: str
+    real: str
+    section: str
+    unseen: Callable[[TinySettings], Corpus]
+    out: str
+    sheet: str
+
+
+def _unseen_glyphs(settings: TinySettings) -> Corpus:
+    return render(JUDGE_TEST, settings.pose, numpy_generator("judge corpus"))
+
+
+def _unseen_photographs(settings: TinySettings) -> Corpus:
+    """Of those that ship, none of which the generator saw."""
+    photographs = read_sheet(Path("data/raw/fashion_lt"), "train")
+    assert photographs is not None, "data/raw/fashion_lt/train.png ships"
+    return compose(photographs, JUDGE_TEST, settings.pose, numpy_generator("judge corpus"))
+
+
+SUBJECTS = {
+    "tiny_unclip": Subject(
+        "digits", "posed_real_digits", "tiny", _unseen_glyphs,
+        "metrics/generator.json", "metrics/sheets/generator.png",
+    ),
+    "tiny_fashion": Subject(
+        "fashion_lt", "real_photographs", "tiny_fashion", _unseen_photographs,
+        "metrics/generators/tiny_fashion.json", "metrics/generators/tiny_fashion.png",
+    ),
+}  # fmt: skip
+
+
 @torch.no_grad()
-def zero_shot(generator: DiffusionModel, images: np.ndarray) -> np.ndarray:
-    """Classes (N,) that CLIP reads in images: the nearest "a photo of a {class}" by cosine."""
-    texts = F.normalize(generator.text_embeddings([f"a photo of a {name}" for name in CLASS_NAMES]), dim=1)
+def zero_shot(generator: DiffusionModel, images: np.ndarray, prompts: list[str]) -> np.ndarray:
+    """Classes (N,) that CLIP reads in images: the nearest of the classes' prompts by cosine."""
+    texts = F.normalize(generator.text_embeddings(prompts), dim=1)
     return (F.normalize(generator.image_embeddings(images), dim=1) @ texts.T).argmax(1).numpy()
 
 
@@ -64,19 +103,18 @@ def params_of(stage: str, seed: int, settings: Mapping[str, Any]) -> Params:
     return resolve(stage, read_mapping(Path("dvc.yaml")), parameters_of(experiment_of(settings, seed)))
 
 
-def read_glyphs(judge: Classifier, images: np.ndarray) -> np.ndarray:
-    """Digits (N,) that the shipped feature space's own classifier reads in images, whatever their style."""
-    by_class = predict(judge, images).reshape(len(images), len(CLASSES), len(STYLES)).sum(2)
-    return by_class[:, [CLASSES.index(name) for name in CLASS_NAMES]].argmax(1)
+def read_classes(judge: Classifier, images: np.ndarray, corpus: Corpus, classes: tuple[str, ...]) -> np.ndarray:
+    """Which of the classes (N,) the shipped feature space's own classifier reads in images, whatever their style."""
+    by_class = predict(judge, images).reshape(len(images), len(corpus.class_names), len(corpus.style_names)).sum(2)
+    return by_class[:, [corpus.class_names.index(name) for name in classes]].argmax(1)
 
 
-def held_out_accuracy(judge: Classifier) -> float:
-    """Of `read_glyphs` on rendered digits of every style that no training saw."""
-    corpus = render(JUDGE_TEST, params_of("train_generator", 0, {}).tiny.pose, numpy_generator("judge corpus"))
-    names = np.array(CLASSES)[corpus.classes]
-    digits = np.flatnonzero(np.isin(names, CLASS_NAMES))
-    read = read_glyphs(judge, corpus.images.permute(0, 2, 3, 1).numpy()[digits])
-    return float((np.array(CLASS_NAMES)[read] == names[digits]).mean())
+def held_out_accuracy(judge: Classifier, corpus: Corpus, classes: tuple[str, ...]) -> float:
+    """Of `read_classes` on images of every style that no training saw."""
+    names = np.array(corpus.class_names)[corpus.classes]
+    ours = np.flatnonzero(np.isin(names, classes))
+    read = read_classes(judge, corpus.images.permute(0, 2, 3, 1).numpy()[ours], corpus, classes)
+    return float((np.array(classes)[read] == names[ours]).mean())
 
 
 def classifier(
@@ -120,9 +158,16 @@ def blurred(images: np.ndarray) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--generator", choices=SUBJECTS, default="tiny_unclip")
     options = parser.parse_args()
-    each = IMAGES // (len(options.seeds) * len(CLASS_NAMES))
-    budget = {"feedback": "none", "budgets.digits.per_class": each, "budgets.digits.fill": "add"}
+    subject = SUBJECTS[options.generator]
+    names = prepare(params_of("prepare_lt", 0, {"dataset": subject.dataset}).data, 0).names
+    prompts = Prompts(f"prompts/{subject.dataset}.yaml", names.classes)
+    each = IMAGES // (len(options.seeds) * len(prompts))
+    budget: dict[str, Any] = {"dataset": subject.dataset, "generator": options.generator, "feedback": "none"}
+    budget |= {f"budgets.{subject.dataset}.per_class": each, f"budgets.{subject.dataset}.fill": "add"}
+    section = read_mapping(Path("params.yaml"))[subject.section]
+    corpus = subject.unseen(build(TinySettings, section, subject.section))
     preset = params_of("synth_guided", 0, budget).generator
     generator, folder = load_generator(preset, CPU), Path(preset.path)
     judge = load_classifier(folder / FEATURE_SPACE)
@@ -138,14 +183,18 @@ def main() -> None:
         reference = classifier(params_of("train_base", seed, budget), splits["pool"], splits["val"], counts, "pool")
         for split in ("pool", "val"):
             real = splits[split]
-            read += (zero_shot(generator, np.asarray(real.images)) == real.labels).tolist()
-        chosen = first_of_each(splits["pool"].labels, np.full(len(CLASS_NAMES), each))
+            found = zero_shot(generator, np.asarray(real.images), [prompts.plain(k) for k in range(len(prompts))])
+            read += (found == real.labels).tolist()
+        chosen = first_of_each(splits["pool"].labels, np.full(len(prompts), each))
         kinds = {"real": splits["pool"].images[chosen]}
         kinds["real_blurred"] = blurred(kinds["real"])
         for name, settings in ARMS.items():
             params = params_of("synth_guided", seed, {**budget, **settings})
             images, provenance = synthesised(params, splits["train"], data.names, generator)
-            judged = read_glyphs(judge, images) if name == "text" else predict(reference, images).argmax(1)
+            if name == "text":  # in styles that the reference has never seen
+                judged = read_classes(judge, images, corpus, names.classes)
+            else:
+                judged = predict(reference, images).argmax(1)
             agree[name] += (judged == [meta["label"] for meta in provenance]).tolist()
             sheets.setdefault(name, images)
             kinds[name] = images
@@ -156,24 +205,23 @@ def main() -> None:
             )
             for kind, statistics in zip(kinds, others, strict=True):
                 fids[space].setdefault(kind, []).append(fid(val, statistics))
-    rows = [
-        image for name in ARMS for k in range(len(CLASS_NAMES)) for image in sheets[name][k :: len(CLASS_NAMES)][:12]
-    ]
-    labels_of_rows = [f"{name}: {digit}" for name in ARMS for digit in CLASS_NAMES]
-    contact_sheet("metrics/sheets/generator.png", np.stack(rows), min(12, each), row_labels=labels_of_rows)
+    classes = len(prompts)
+    rows = [image for name in ARMS for k in range(classes) for image in sheets[name][k::classes][:12]]
+    labels_of_rows = [f"{name}: {shown}" for name in ARMS for shown in names.classes]
+    contact_sheet(subject.sheet, np.stack(rows), min(12, each), row_labels=labels_of_rows)
     write_json(
-        "metrics/generator.json",
+        subject.out,
         {
             "seeds": options.seeds,
-            "zero_shot_clip_on_posed_real_digits": float(np.mean(read)),
+            f"zero_shot_clip_on_{subject.real}": float(np.mean(read)),
             "class_agreement_text_image": float(np.mean(agree["text_image"])),
             "class_agreement_default_dropout": float(np.mean(agree["dropout"])),
             "class_agreement_text_by_style_judge": float(np.mean(agree["text"])),
-            "style_judge_held_out_accuracy": held_out_accuracy(judge),
+            "style_judge_held_out_accuracy": held_out_accuracy(judge, corpus, names.classes),
             "images_per_bar": len(agree["text"]),
             # Real images of the pool, the same blurred, and the arms', against real validation images, mean over seeds.
             "fid": {space: {kind: float(np.mean(v)) for kind, v in kinds.items()} for space, kinds in fids.items()},
-            "styles": list(STYLES),
+            "styles": list(corpus.style_names),
         },
     )
 

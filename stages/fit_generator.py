@@ -35,7 +35,7 @@ def task(params: Params, scratch: Scratch):
     """The images to fit to: the real long tail, or the corpus that the shipped generator saw of these classes."""
     from src.generators.fitting.task import FitTask
     from src.generators.fitting.textual_inversion import words_of
-    from src.generators.tiny.corpus import labelled_as
+    from src.generators.tiny.glyphs import labelled_as
     from src.shards.store import Shards
     from src.synthesis.prompts import Prompts
 

@@ -26,7 +26,7 @@ def synthesiser(params: Params) -> Synthesiser:
         params.budget, real.labels, real.contexts, names, params.seed, prompts, conditioned=False, modified=True,
         translation=kind,
     )  # fmt: skip
-    if of_one_step := one_step_synthesiser(params, plan, size):
+    if of_one_step := one_step_synthesiser(params, plan, size, names):
         return of_one_step
     generator = load_fitted(params.generator, device())
     translation = None if kind == "none" else Translation(generator, real.images(), params.synaug.strength)

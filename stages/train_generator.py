@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from src.generators.tiny.build import build
+from src.generators.tiny.glyphs import CARD, render
 from src.runtime.entry import run_stage
 from src.runtime.pipeline import inputs_of
 from src.runtime.processes import device
 from src.runtime.scratch import Scratch
+from src.runtime.seeds import numpy_generator
 from src.settings.params import load
 from src.settings.provenance import unmoved
 from src.settings.work_key import work_key
@@ -15,7 +17,8 @@ from src.settings.work_key import work_key
 def main() -> None:
     params = load("train_generator")
     scratch = Scratch("train_generator", work_key(params, inputs_of("train_generator")))
-    build(params.tiny, scratch.path, scratch.path / "tiny_unclip", device())
+    corpus = render(params.tiny.images, params.tiny.pose, numpy_generator("corpus", params.tiny.seed))
+    build(params.tiny, corpus, CARD, scratch.path, scratch.path / "tiny_unclip", device())
     scratch.publish("tiny_unclip", Path("models/tiny_unclip"))
 
 

@@ -10,9 +10,12 @@ import pytest
 from src.data.merged_index import read_merged
 from src.runtime.errors import InputError
 from src.runtime.files import read_json
+from src.runtime.pipeline import read_mapping
+from src.settings.params import resolve
+from src.settings.together import check_one_step
 from src.shards.store import Shards
 from src.versions.import_closure import ROOT
-from tests.micro import set_parameters
+from tests.micro import put, set_parameters
 from tests.small import enter, fill, lay_out, run
 
 FEW = {f"generators.{name}.{key}": value for name in ("tiny_lora", "tiny_textual_inversion", "vae", "gan")
@@ -149,6 +152,83 @@ def test_a_fitted_generator_makes_both_arms(here: Path, monkeypatch: pytest.Monk
 def test_a_generator_of_one_step_takes_no_feedback(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="generator=gan makes an image in one step, which leaves nothing to guide"):
         make(here, monkeypatch, "guided", generator="gan")
+
+
+def test_the_pool_makes_both_arms_of_real_images_that_training_does_not_have(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = {image.tobytes() for image in Shards("data/real/train").images()[:]}
+    pool = Shards("data/real/pool")
+    chosen = {}
+    for arm, feedback in (("synaug", "none"), ("guided", "none"), ("guided", "select")):
+        made = make(here, monkeypatch, arm, generator="pool", feedback=feedback, feedbacks__select__candidates=6)
+        assert [pool.labels[i] for i in made.each("pool")] == made.labels.tolist()
+        assert all(
+            np.array_equal(pool.image(i), image) for i, image in zip(made.each("pool"), made.pixels, strict=True)
+        )
+        assert len({image.astype(np.uint8).tobytes() for image in made.pixels} - trained) == len(made.pixels)
+        chosen[arm, feedback] = made
+    plain, best = chosen["guided", "none"], chosen["guided", "select"]
+    assert plain.each("pool") == chosen["synaug", "none"].each("pool") != best.each("pool")
+    near = make(here, monkeypatch, "guided", feedbacks__select__target="real")
+    off = {k: np.abs(np.array(m.each("criterion_after")) - near.each("target")) for k, m in (("m", best), ("n", near))}
+    assert off["n"].mean() < off["m"].mean()
+    assert np.mean(near.each("criterion_after")) < np.mean(best.each("criterion_after"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"feedback": "entropy"}, "leaves nothing to guide; set the feedback preset's scale to 0, as in select"),
+        ({"feedback": "chamfer"}, "leaves nothing to guide"),
+        (
+            {"feedback": "learnability", "feedbacks.learnability.scale": 0.0},
+            "has no CLIP; set feedback to select or none",
+        ),
+        ({"feedback": "select", "online.rounds": 2}, "all chosen before the first round; set online.rounds=1"),
+        (
+            {"feedback": "none", "budgets.digits.name_context": True},
+            "knows no contexts; set the budget's balance=class",
+        ),
+    ],
+)
+def test_the_pool_refuses_what_it_cannot_heed(changes: dict[str, Any], sentence: str) -> None:
+    everything = read_mapping(ROOT / "params.yaml")
+    put(everything, {"generator": "pool", **changes})
+    with pytest.raises(InputError, match=f"generator=pool takes real images as they are, .*{sentence}"):
+        check_one_step(resolve("synth_guided", read_mapping(ROOT / "dvc.yaml"), everything))
+
+
+def test_a_pool_of_training_images_alone_is_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree("data/real/pool")
+    shutil.copytree("data/real/train", "data/real/pool")
+    with pytest.raises(InputError, match="data/real/pool holds none of class zero; choose another generator"):
+        make(here, monkeypatch, "guided", generator="pool", feedback="none")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pilot", [None, 1])
+def test_matched_feedback_makes_the_same_images_again_and_says_how_hard_they_are(
+    here: Path, monkeypatch: pytest.MonkeyPatch, pilot: int | None
+) -> None:
+    set_parameters(here, {"feedbacks.matched.first": 0, "feedbacks.matched.pilot": pilot})
+    made = make(here, monkeypatch, "guided", feedback="matched")
+    assert set(made.each("updates")) == {2} and len(set(made.each("target"))) > 1
+    run("measure_difficulty", monkeypatch)
+    report = read_json("metrics/difficulty.json")
+    assert report["criterion"] == "entropy" and set(report["overall"]) == {"real", "unguided", "guided"}
+    judged = np.mean(made.each("criterion_after"))
+    assert report["overall"]["guided"]["mean"] == pytest.approx(judged, abs=0.02)  # but for 256 levels
+    shutil.rmtree("data/synth/guided")
+    assert np.array_equal(make(here, monkeypatch, "guided").pixels, made.pixels)
+
+
+@pytest.mark.slow
+def test_without_feedback_images_are_judged_by_entropy(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(here, monkeypatch, "guided", feedback="none")
+    run("measure_difficulty", monkeypatch)
+    report = read_json("metrics/difficulty.json")
+    assert report["criterion"] == "entropy" and set(report["overall"]) == {"real", "unguided"}
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ NAMES = {
     "retrain", "eval_fid_density_coverage", "eval_acc",
 }  # fmt: skip
 FROZEN = {"train_generator": "models/tiny_unclip", "train_tiny_decoder": "models/tiny_decoder"}
-OBSERVERS = {"summarise", "draw_sheets", "measure_cost"}  # nothing depends on them
+OBSERVERS = {"summarise", "draw_sheets", "measure_cost", "measure_difficulty"}  # nothing depends on them
 CHOSEN = {family: PARAMS[selector] for family, selector in {
     "datasets": "dataset", "recipes": "dataset", "budgets": "dataset", "generators": "generator",
     "feedbacks": "feedback",
@@ -217,7 +217,8 @@ def test_declared_parameters_are_read_parameters(name, arm, micro):
     of the parts in CHOICES. Of all else, every declared value must be. That no undeclared one is read, src.settings
     sees to at every run. What becomes of the parts that a stage copies (`train`), tests/training/test_arms.py says.
     """
-    declares = f"synth_{arm}" if name == "measure_cost" else name  # which measures that stage's images
+    # Two stages measure another's images, and read what it reads.
+    declares = {"measure_cost": f"synth_{arm}", "measure_difficulty": "synth_guided"}.get(name, name)
     offered = leaves(plain(params.load(declares, arm if declares == name and arm else None, micro.root)))
     read, chosen = (
         set(micro.reads[f"{name}@{arm}".rstrip("@")]),

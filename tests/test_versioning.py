@@ -18,7 +18,7 @@ from tests.micro import RESULTS, TIMES, commit, digests, dvc, environment, resul
 pytestmark = pytest.mark.slow
 
 AFTER_SYNTH_GUIDED = ["synth_guided", "merge_balance@guided", "retrain@guided", "eval_fid_density_coverage", "eval_acc"]
-OBSERVERS = ["summarise", "draw_sheets", "measure_cost@guided"]  # of these; cheap, and not in the run-cache
+OBSERVERS = ["summarise", "draw_sheets", "measure_cost@guided", "measure_difficulty"]  # of these; not in the run-cache
 
 
 def ran(said: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Contexts for real digits: handwriting stays real, ink and paper change, in ways that the shipped generator has seen.
 
 After Colored MNIST (Arjovsky et al., Invariant Risk Minimization, arXiv 1907.02893): the colour is the spurious
-attribute. Ink, paper and grain follow the tiny generator's corpus (src/generators/tiny/corpus.py), so that the
+attribute. Ink, paper and grain follow the tiny generator's corpus (src/generators/tiny/glyphs.py), so that the
 generator can be told a context by its name.
 """
 

@@ -11,15 +11,16 @@ from src.settings.dataset_settings import DatasetSettings
 GUIDE = "SOURCE.md"
 
 
-def raw_folder(settings: DatasetSettings, setting: str = "path") -> Path:
+def raw_folder(settings: DatasetSettings, setting: str = "path", holding: str = "") -> Path:
     """The folder that a preset's `setting` names; data/raw/<name> where it names none.
 
     A queued DVC experiment runs in a temporary copy, which lacks data that neither git nor DVC tracks: if the folder
-    here holds nothing but its SOURCE.md, the main repository's (DVC_ROOT) is taken if that one holds more.
+    here holds nothing but its SOURCE.md, or not the file `holding`, the main repository's (DVC_ROOT) is taken if that
+    one does.
     """
     folder = Path(getattr(settings, setting, None) or f"data/raw/{settings.name}").expanduser()
     root = os.environ.get("DVC_ROOT")
-    if root and not folder.is_absolute() and not _filled(folder) and _filled(Path(root) / folder):
+    if root and not folder.is_absolute() and not _filled(folder / holding) and _filled(Path(root) / folder / holding):
         return Path(root) / folder
     return folder
 

@@ -4,7 +4,8 @@ At a guided step: predict x0_hat from z_t, decode it, show it to the classifier,
 gradient g with respect to z_t. Rule `latent` moves z_t, rule `score` the model output. Everything is per sample, or per
 cohort. The gradient flows through the conditional half of classifier-free guidance, whose forward is reused for the
 output, and is split at x0_hat so that decoder and classifier run in micro-batches; both are exact. Rule `x0` moves
-x0_hat itself and needs no gradient of the model.
+x0_hat itself and needs no gradient of the model. With a target the step is no longer than what reaches it, and may be
+downhill.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,8 @@ from src.classifiers.models import Classifier
 from src.data.grouping import whole_runs
 from src.feedback.chamfer import ChamferCriterion
 from src.feedback.classifier_criterion import Value, feedback_value
-from src.feedback.update_rules import RULES, latent_update, per_sample, score_update, unit
+from src.feedback.real_targets import RealTargets
+from src.feedback.update_rules import RULES, latent_update, newton_scale, per_sample, score_update, unit
 from src.feedback.zero_shot import Clip, PublishedClip, zero_shot_logits
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.prediction import output_for, x0_hat
@@ -33,11 +35,13 @@ from src.shards.lazy_images import Images
 
 @dataclass
 class Trace:
-    """What guidance did: the criterion (B,) at the first guided step; updates and refusals per sample."""
+    """What guidance did: the criterion (B,) at the first guided step; updates and refusals per sample. scale: w of
+    each (B,), where it is its class's."""
 
     before: Tensor | None = None
     updates: Tensor | int = 0
     skipped: Tensor | int = 0
+    scale: Tensor | None = None
 
     def note(self, value: Tensor, usable: Tensor) -> None:
         self.before = value if self.before is None else self.before
@@ -51,26 +55,31 @@ class Feedback:
 
     Of cohorts it is value(images, labels, cohorts) with the number of each image's. decode: latents to the images that
     the classifier sees. loss_scale: keeps float16 gradients from underflowing; a power of two, so that it changes no
-    digit.
+    digit. targets: where the criterion is on real images, if it is to be met. scales: w of each class (C,), in place of
+    the settings'.
     """
 
     value: Value
     settings: FeedbackSettings
     decode: Callable[[Tensor], Tensor]
     loss_scale: float = 1.0
+    targets: RealTargets | None = None
+    scales: Tensor | None = None
 
     def wrap(
         self, denoiser: ClassifierFreeGuidance, labels: Tensor, micro_batch: int = 64, seeds: Sequence[int] = (),
-        cohorts: Sequence[int] | None = None,
+        cohorts: Sequence[int] | None = None, aims: Tensor | None = None,
     ) -> tuple[Predict, Trace]:  # fmt: skip
         """The denoiser under this feedback for images of these labels (B,), and what the feedback will have done.
 
         micro_batch: images per pass of decoder and classifier. seeds: of each image, for rule `x0` with smoothing.
-        cohorts: of each image, equal ones beside each other, where they are judged together. A sample whose gradient is
-        zero or not finite stays unguided and is counted.
+        cohorts: of each image, equal ones beside each other, where they are judged together. aims: the criterion (B,)
+        that each image is to have, None for as much as there is. A sample whose gradient is zero or not finite stays
+        unguided and is counted.
         """
         trace, settings = Trace(), self.settings
         judge = _Judge(self.value, self.decode, labels, micro_batch, cohorts, self.loss_scale)
+        trace.scale = None if self.scales is None else self.scales.to(labels.device)[labels]
 
         def predict(z: Tensor, step: Step) -> tuple[Tensor, Tensor]:
             if not settings.guides(step.number):
@@ -80,21 +89,23 @@ class Feedback:
                 trace.skipped = trace.skipped + 1
                 return denoiser(z, step)
             if settings.rule == "x0":
-                return self._moved_x0(denoiser, z, step, judge, seeds, trace), z
+                return self._moved_x0(denoiser, z, step, judge, seeds, trace, aims), z
             conditional, g, value = self._gradient(denoiser, z, step, judge)
             direction, usable = unit(g)
             trace.note(value, usable)
             output = denoiser.combined(z, step, conditional)
+            scale = self._scale(trace.scale, aims, value, g, z.flatten(1).norm(dim=1))
             if settings.rule == "latent":
-                return output, latent_update(z, direction, usable, settings.scale)
-            w_g = settings.scale / self.loss_scale * torch.where(per_sample(usable, g), g, 0)
+                return output, latent_update(z, direction, usable, scale)
+            w = per_sample(scale, g) if isinstance(scale, Tensor) else scale
+            w_g = w / self.loss_scale * torch.where(per_sample(usable, g), g, 0)
             return score_update(denoiser.prediction_type, output, w_g, step.noise), z
 
         return predict, trace
 
     def _moved_x0(
         self, denoiser: ClassifierFreeGuidance, z: Tensor, step: Step, judge: "_Judge", seeds: Sequence[int],
-        trace: Trace,
+        trace: Trace, aims: Tensor | None,
     ) -> Tensor:  # fmt: skip
         """Rule `x0`: the output whose x0_hat has gone uphill in `inner_steps` steps, scale |x0_hat| long in all.
 
@@ -104,7 +115,7 @@ class Feedback:
         output, _ = denoiser(z, step)
         x0 = x0_hat(kind, z, output, step.noise)
         moved = torch.zeros(len(z), dtype=torch.bool, device=z.device)
-        length = settings.scale / settings.inner_steps * x0.flatten(1).norm(dim=1)
+        size = x0.flatten(1).norm(dim=1)
         for k in range(settings.inner_steps):
             seen = step.noise.s * x0 + (1 - step.noise.s) * z if settings.mix else x0
             if settings.smoothing:
@@ -115,6 +126,7 @@ class Feedback:
             direction, usable = unit(g)
             if k == 0:
                 trace.note(value, usable)
+            length = self._scale(trace.scale, aims, value, g, size, settings.inner_steps) * size
             x0, moved = x0 + per_sample(torch.where(usable, length, 0), x0) * direction, moved | usable
         return torch.where(per_sample(moved, z), output_for(kind, z, x0, step.noise), output)
 
@@ -134,6 +146,23 @@ class Feedback:
             else:
                 g = torch.autograd.grad(seen, leaf, grad_outputs=at_seen)[0]
         return conditional.detach(), g, value
+
+    def _scale(
+        self, by_class: Tensor | None, aims: Tensor | None, value: Tensor, g: Tensor, size: Tensor, parts: int = 1
+    ) -> float | Tensor:
+        """w of a step, one of so many parts: the settings', the class's (B,), or each sample's own (B,) to its aim.
+
+        value: the criterion (B,); g: its gradient, times loss_scale; size (B,): the norm of what moves.
+        """
+        if by_class is not None:
+            return by_class / parts
+        if aims is None or self.settings.pilot is not None:
+            return self.settings.scale / parts
+        return newton_scale((aims - value) * self.loss_scale, g, size, self.settings.scale / parts)
+
+    def aims(self, labels: Sequence[int], ranks: Sequence[float]) -> list[float] | None:
+        """What images of these classes are to have of the criterion, by their ranks in [0, 1) among real images."""
+        return None if self.targets is None else self.targets.at(labels, ranks).tolist()
 
     def judged(self, images: Tensor, labels: Tensor, cohorts: Sequence[int] | None = None) -> Tensor:
         """The criterion (B,) of finished images (B, 3, H, W); the other arguments as for `wrap`."""

@@ -8,13 +8,24 @@ from src.generators.prediction import Noise
 RULES = ("latent", "score", "x0")
 
 
-def latent_update(z: Tensor, direction: Tensor, usable: Tensor, scale: float) -> Tensor:
+def latent_update(z: Tensor, direction: Tensor, usable: Tensor, scale: float | Tensor) -> Tensor:
     """Rule `latent` of the released code: z + w ||z|| g / ||g||.
 
-    direction: g / ||g|| of each sample, and usable (B,) which samples have one, as from `unit`. scale: w.
+    direction: g / ||g|| of each sample, and usable (B,) which samples have one, as from `unit`. scale: w, or that of
+    each sample (B,).
     """
     length = scale * z.flatten(1).norm(dim=1)
     return z + per_sample(torch.where(usable, length, 0), z) * direction
+
+
+def newton_scale(gap: Tensor, gradient: Tensor, length: Tensor, most: float) -> Tensor:
+    """The w of a step w ||z|| g / ||g|| by which the criterion would change by `gap`, were it linear.
+
+    Newton's step for a root, gap g / ||g||^2, where that is no longer than most ||z||. gap, length ||z||: (B,).
+    Returns (B,) in [-most, most], 0 where the gap is 0 or not a number.
+    """
+    w = gap / (gradient.flatten(1).norm(dim=1) * length)
+    return w.nan_to_num(nan=0.0, posinf=most, neginf=-most).clamp(-most, most)
 
 
 def score_update(prediction_type: str, output: Tensor, w_g: Tensor, noise: Noise) -> Tensor:

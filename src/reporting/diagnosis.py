@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from src.evaluation.improvement import SHOTS
 from src.reporting.findings import NO_EFFECT, NO_GAIN, TOO_FEW, WEAK_BASE, WEAK_JUDGE, Finding
+from src.reporting.guidance_signs import room
 from src.reporting.image_signs import image_signs
 from src.reporting.measures import ADJECTIVE, above_chance, accuracies, bound_of, main_measure, overall_metrics
 from src.reporting.run_results import Rows, Tree, dig
@@ -25,19 +26,20 @@ def diagnose(
     settings: Tree | None = None,
     validation: Mapping[str, Tree] | None = None,
     improved: Mapping[str, bool] | None = None,
+    difficulty: Tree | None = None,
 ) -> list[Finding]:
     """Return the findings, warnings first and causes before effects. A metric that is missing leads to none.
 
     accuracy, quality: metrics/accuracy.json and metrics/fid_density_coverage.json. curves: {arm: rows with `loss`}.
     settings: params.yaml, for the size of the feedback's step and the wording of the advice. validation: {arm:
     metrics/validation/<arm>.json}. improved: whether an arm's main accuracy is beyond noise above the base's, where the
-    answers to the same test images are known.
+    answers to the same test images are known. difficulty: metrics/difficulty.json.
     """
     measured = [arm for arm in JUDGED if isinstance(quality.get(arm), Mapping)]
     findings = [finding for arm in measured for finding in image_signs(accuracy, quality, arm, settings or {})]
     findings += [*weak_base(accuracy, (curves or {}).get(BASE, [])), *weak_judge(accuracy, quality)]
     findings += [finding for arm in JUDGED for finding in no_gain(accuracy, arm, (improved or {}).get(arm))]
-    findings += [*idle_stages(validation or {}), *too_few(accuracy, quality)]
+    findings += [*room(difficulty or {}), *idle_stages(validation or {}), *too_few(accuracy, quality)]
     return sorted(findings, key=lambda finding: finding.rank)
 
 

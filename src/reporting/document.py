@@ -14,7 +14,9 @@ from src.settings.arms import BASE
 
 def report(run: Run, other: Run | None = None) -> Report:
     """Return the report of a run; with another one, compared with it."""
-    findings = diagnose(run.accuracy, run.quality, run.curves, run.params, run.validation, improved(run))
+    findings = diagnose(
+        run.accuracy, run.quality, run.curves, run.params, run.validation, improved(run), run.difficulty
+    )
     sections = [
         Section("result", "Result", accuracy.result(run)),
         Section("diagnosis", "Diagnosis", _diagnosis(run, findings)),

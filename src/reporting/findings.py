@@ -17,9 +17,15 @@ WEAK_JUDGE = "judge too weak"
 NO_EFFECT = "a later stage without effect"
 TOO_FEW = "too few images to tell"
 
-# Each may be the cause of those after it, so that this is also the order in which to see to them.
-CAUSES_FIRST = (TOO_FEW, WEAK_BASE, WEAK_JUDGE, DESTRUCTIVE, LABELS, FAR, LOW, INERT, NO_EFFECT, NO_GAIN)
+
+EASIER = "easier than real: feedback can help"
+AS_HARD = "already as hard as real: feedback has nothing to add"
+HARDER = "harder than real: feedback uphill leads further away"
+
 LIMITS = (WEAK_JUDGE, TOO_FEW)  # of what can be told, rather than failures
+STATES = (EASIER, AS_HARD, HARDER)  # of images before any feedback
+# Each may be the cause of those after it, so that this is also the order in which to see to them.
+CAUSES_FIRST = (TOO_FEW, WEAK_BASE, WEAK_JUDGE, DESTRUCTIVE, LABELS, FAR, LOW, INERT, *STATES, NO_EFFECT, NO_GAIN)
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,9 @@ class Finding:
 
     @property
     def severity(self) -> str:
-        """A limit is a note, and so is all of SYNAuG, the baseline without image and feedback, expected to be off."""
-        return NOTE if self.name in LIMITS or self.arm == "synaug" else WARNING
+        """A limit is a note, and a state, and so is all of SYNAuG, the baseline without image and feedback, expected to
+        be off."""
+        return NOTE if self.name in (*LIMITS, *STATES) or self.arm == "synaug" else WARNING
 
     @property
     def rank(self) -> tuple[bool, int]:

@@ -1,9 +1,9 @@
-"""Signs of guidance without effect, or with too much of it, in what the feedback says of itself."""
+"""Signs of guidance without effect, with too much of it, or with nothing to do, in what the classifier says."""
 
 import math
 from collections.abc import Iterator
 
-from src.reporting.findings import DESTRUCTIVE, INERT, Finding
+from src.reporting.findings import AS_HARD, DESTRUCTIVE, EASIER, HARDER, INERT, Finding
 from src.reporting.run_results import Tree, dig, preset
 from src.reporting.wording import number, percent, setting
 
@@ -15,6 +15,11 @@ ROSE = 1.05  # of the first look, where entropy that is sated can hardly rise mo
 # Of the latent's norm, which rule `latent` moves by the feedback scale in one update; the released code's is .03.
 TINY_STEP, HUGE_STEP = 0.001, 0.3
 IDLE = 0.5  # share of updates without a usable gradient
+TO_DO = {
+    EASIER: "`-S feedback=matched` makes them as hard as real ones; uphill feedback may go past that.",
+    AS_HARD: "`-S feedback=none` makes such images at less cost; look at the few-shot classes by themselves first.",
+    HARDER: "Leave feedback out, or let it pull the images back: `-S feedback=matched`.",
+}
 
 
 def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: bool) -> Iterator[Finding]:
@@ -36,7 +41,7 @@ def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: boo
     fell = far_up = False
     if before is not None and after is not None:
         sated = name == "entropy" and classes > 1 and after > SATED * math.log(classes)
-        fell = after < before + (FALLEN - 1) * abs(before)
+        fell = not chosen.get("target") and after < before + (FALLEN - 1) * abs(before)
         far_up = after > before + ((ROSE if sated else RAISED) - 1) * abs(before)
     if tried is not None and skipped >= IDLE * tried:
         advice = "A classifier that is always certain, or always says the same, has no gradient: train the base "
@@ -50,6 +55,24 @@ def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: boo
         advice = "Feedback has not raised its criterion. Raise its scale, or guide more steps (`every`, `last`); "
         advice += "`-S feedback=none` shows what the images are without it."
         yield Finding(INERT, arm, numbers, advice)
+
+
+def room(difficulty: Tree) -> Iterator[Finding]:
+    """Whether images without feedback are easier for the base classifier than held-out real ones, or harder.
+
+    difficulty: metrics/difficulty.json. Means within two standard errors of their difference are taken for the same.
+    """
+    kinds = ("real", "unguided", "guided")
+    real, unguided, guided = (dig(difficulty, "overall", kind, "mean") for kind in kinds)
+    errors = [dig(difficulty, "overall", kind, "standard_error") for kind in kinds[:2]]
+    if None in (real, unguided, *errors):
+        return
+    noise, judged = math.hypot(*errors), difficulty.get("criterion")
+    numbers = f"mean {judged} {number(real)} of real validation images, {number(unguided)} of images without feedback"
+    numbers += f" (standard error of the difference {number(noise)})"
+    numbers += "" if guided is None else f", {number(guided)} of these with it"
+    name = AS_HARD if abs(real - unguided) <= 2 * noise else EASIER if unguided < real else HARDER
+    yield Finding(name, "guided", numbers, TO_DO[name])
 
 
 def criterion(settings: Tree) -> str:

@@ -29,8 +29,8 @@ Rows = list[dict[str, float]]
 class Run:
     """A run's results.
 
-    accuracy, quality, splits: the JSON files. costs, validation: {arm: JSON}. curves, calibration: {arm: rows
-    of numbers}. sheets: contact sheets, {name: path}, in the order to show them.
+    accuracy, quality, splits, difficulty: the JSON files. costs, validation: {arm: JSON}. curves, calibration: {arm:
+    rows of numbers}. sheets: contact sheets, {name: path}, in the order to show them.
     predictions: every arm's answers on the same test images, None if they are missing or of another run.
     """
 
@@ -38,6 +38,7 @@ class Run:
     accuracy: Tree
     quality: Tree
     splits: Tree
+    difficulty: Tree
     costs: Mapping[str, Tree]
     validation: Mapping[str, Tree]
     curves: Mapping[str, Rows]
@@ -80,6 +81,7 @@ def read_run(revision: Revision) -> Run:
         accuracy,
         _mapping(metrics / "fid_density_coverage.json"),
         _mapping(metrics / "splits.json"),
+        _mapping(metrics / "difficulty.json"),
         _by_stem(metrics / "cost"),
         _by_stem(metrics / "validation"),
         {CURVES.get(path.stem, path.stem): _numbers(path) for path in sorted((metrics / "curves").glob("*.csv"))},

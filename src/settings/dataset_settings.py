@@ -130,6 +130,17 @@ class CifarSettings(FileDatasetSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FashionSettings(FileDatasetSettings):
+    """See `src.data.published.fashion`. pool_per_class: of the training images that the long tail is drawn from."""
+
+    head_count: Count
+    imbalance_factor: float
+    test_per_class: Count
+    val_per_class: Count
+    pool_per_class: Count
+
+
+@dataclass(frozen=True, kw_only=True)
 class NicoSettings(FileDatasetSettings):
     """NICO++. held_out: images of each group for validation and test together; split_seed: of the shuffles."""
 
@@ -165,6 +176,7 @@ DATASETS: dict[str, type[DatasetSettings]] = {
     "imagenet100_lt": ListSettings,
     "cifar10_lt": CifarSettings,
     "cifar100_lt": CifarSettings,
+    "fashion_lt": FashionSettings,
     "nico": NicoSettings,
     "waterbirds": FileDatasetSettings,
     "utkface": UtkFaceSettings,

@@ -62,7 +62,10 @@ class FitSettings(TrainingLength):
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorSettings(Section):
-    """A diffusion model and how it is sampled. path: a diffusers folder, or a hub's model id at a `revision`."""
+    """A diffusion model and how it is sampled. path: a diffusers folder, or a hub's model id at a `revision`.
+
+    pool: real images that no split uses stand in its place; the path is then only where images are compared.
+    """
 
     path: str
     scheduler: str
@@ -78,6 +81,7 @@ class GeneratorSettings(Section):
     compile: bool = False
     image_size: Count | None = None
     fit: FitSettings | None = None
+    pool: bool | None = None
     name: str = ""
 
 
@@ -99,7 +103,9 @@ class FeedbackSettings(Section):
     candidates: images sampled for each one kept, the best by the criterion. inner_steps, smoothing: of rule "x0".
     reference_weight: omega of the criterion less omega times that of zero-shot CLIP (arXiv 2604.00519), of the
     generator's or of a `reference`. cohort, exemplars: of the criterion chamfer, the images of a class that are made
-    together and the real ones that they are compared with.
+    together and the real ones that they are compared with. target: None, uphill, or "real", to where the criterion is
+    on held-out real images: each image to a draw from these (see `feedback.real_targets`), or with a `pilot` of so many
+    images a class by a scale for each class. The scale is then the most that a step may have.
     """
 
     criterion: str
@@ -120,9 +126,12 @@ class FeedbackSettings(Section):
     reference: WeightsSettings | None = None
     cohort: Count = 1
     exemplars: Count = 32
+    target: str | None = None
+    pilot: Count | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
+        self._check_target()
         if self.criterion == "chamfer" and (self.cohort < 2 or self.reference_weight):
             raise InputError("feedback by chamfer needs a cohort of 2 or more, and has no reference to take off")
         if self.cohort > 1 and self.candidates > 1:
@@ -133,6 +142,20 @@ class FeedbackSettings(Section):
             raise InputError(
                 "feedback needs every >= 1 and 0 <= first <= last; check the feedback preset in params.yaml."
             )
+
+    def _check_target(self) -> None:
+        if self.target not in (None, "real"):
+            raise InputError(f"feedback is matched to target real or, left empty, to none, not to '{self.target}'")
+        if self.target is None and self.pilot is not None:
+            raise InputError("a feedback's pilot finds the scale that meets a target; set target to real, or no pilot")
+        if self.target is not None and self.criterion in ("none", "chamfer"):
+            raise InputError(f"feedback with a target needs a classifier's criterion, not {self.criterion}; set one")
+        if self.target is not None and self.scale < 0:
+            raise InputError("feedback with a target finds the sign of its steps; set its scale to 0 or more")
+        if self.target is not None and self.pilot is None and self.scale and self.rule == "score":
+            raise InputError("feedback steps towards a target by rule latent or x0; set one of them, or a pilot")
+        if self.pilot is not None and self.scale == 0:
+            raise InputError("a feedback's pilot looks for scales up to the preset's; set that above 0, or no pilot")
 
     def guides(self, step: int) -> bool:
         """Whether this step is guided. A scale of zero guides nowhere."""
@@ -383,7 +406,7 @@ class TinyDecoderSettings(TrainingLength):
 
 @dataclass(frozen=True, kw_only=True)
 class TinySettings(Section):
-    """How the shipped generator is trained, by the frozen stage train_generator."""
+    """How a shipped generator is trained, by the frozen stages train_generator and train_fashion_generator."""
 
     seed: int
     images: int
@@ -419,6 +442,7 @@ class Params(Section):
     synaug: SynaugSettings
     evaluation: EvaluationSettings
     tiny: TinySettings
+    tiny_fashion: TinySettings
     tiny_decoder: TinyDecoderSettings
 
 

@@ -82,7 +82,7 @@ class Shards:
     """The samples of a folder, in order of their keys, read at random and by any number of threads.
 
     labels: int64 (N,); contexts: int64 (N,) of the context (background, domain, sensitive attribute), None for images
-    without one.
+    without one; digests: uint8 (N, 32), the sha256 of each stored image.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -90,6 +90,7 @@ class Shards:
         self.folder = Path(folder)
         self._index = Index(self.folder)
         self.labels, self.contexts = self._index.labels, self._index.contexts
+        self.digests = self._index.sha256
 
     def __len__(self) -> int:
         return len(self._index)

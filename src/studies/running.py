@@ -20,7 +20,8 @@ from src.versions.git import experiments as kept_experiments
 from src.versions.git import git
 
 LOGS = Path(".dvc/tmp/studies")
-TARGETS = ("summarise", "draw_sheets")  # and all that they need, which is everything but what an image costs here
+# and all that they need, which is everything but what an image costs here
+TARGETS = ("summarise", "draw_sheets", "measure_difficulty")
 POLL = 1.0  # seconds within which an interruption is heard
 
 

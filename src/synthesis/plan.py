@@ -42,12 +42,14 @@ class PlannedImage:
     """Position of the real image whose noised latents it begins from, or None for noise alone."""
     cohort: int | None = None
     """What the images of its class, or group, that are made together with it have in common; None: it is made alone."""
+    rank: float | None = None
+    """In [0, 1): the place among real images, the easiest first, whose criterion it is matched to; None for none."""
 
 
 def synthesis_plan(
     budget: Budget, labels: np.ndarray, contexts: np.ndarray | None, names: Names, seed: int, prompts: Prompts, *,
     conditioned: bool, modified: bool, mixed: bool = False, cohort: int = 1,
-    translation: str = "none",
+    translation: str = "none", ranked: bool = False,
 ) -> list[PlannedImage]:  # fmt: skip
     """Return the plan that a budget asks for, indices outermost, so that every prefix is as balanced as it can be.
 
@@ -56,6 +58,7 @@ def synthesis_plan(
     a second real image for each conditioned one. cohort: so many images of a class or group follow each other, those of
     index // cohort; a class's last ones may be fewer. translation: images begin from a real one of their class
     ("intra_class"), or from one of any class that has more than theirs ("inter_class"; of the largest, its own).
+    ranked: draw each image's rank.
 
     With balance="group" per_class is that of every (class, context), and the conditioning image is one of the group. An
     empty group has none: its images are conditioned on one of its class from another context (empty_group="class"),
@@ -118,7 +121,8 @@ def synthesis_plan(
                     f"class {names.classes[label]} has no real image to begin from; set synaug.translation to none"
                 )
             start = int(begins[numpy_generator("start", *place).integers(len(begins))])
-        return PlannedImage(label, index, seed_here, prompt, shown, context, partner, start, together)
+        rank = float(numpy_generator("target", *place).random()) if ranked else None
+        return PlannedImage(label, index, seed_here, prompt, shown, context, partner, start, together, rank)
 
     return [
         planned(*group, index)

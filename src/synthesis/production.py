@@ -36,6 +36,7 @@ from src.settings.work_key import work_key
 from src.shards.codec import suffix_of
 from src.shards.store import INDEX, Sample, shard_name, write_index
 from src.synthesis.plan import PlannedImage
+from src.synthesis.pool import POOL
 from src.synthesis.shelf import Shelf, spent
 from src.synthesis.synthesiser import Synthesiser, cut
 
@@ -77,7 +78,8 @@ def synthesise(
 
 def scratch_key(stage: str, params: Params) -> dict[str, Any]:
     """What the unfinished images of a synthesis stage are known by: of models, the folders of the chosen generator."""
-    inputs = [path for path in inputs_of(stage) if not path.startswith("models/")]
+    unread = ("models/",) if params.generator.pool else ("models/", POOL)
+    inputs = [path for path in inputs_of(stage) if not path.startswith(unread)]
     reference = params.feedback.reference if params.declares("feedback") else None
     named = [os.path.expanduser(reference.path)] if reference and reference.path else []
     return work_key(params, [*inputs, *folders_of(params.generator), *(path for path in named if Path(path).exists())])

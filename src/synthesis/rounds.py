@@ -45,24 +45,36 @@ def online_rounds(
     def trained(k: int, folder: Path) -> Classifier:
         if k == 0:
             return base
-        name, place = f"classifier-{k}", folder.with_name(f"classifier-{k}")
-        with Claims(folder.with_name("claims")) as claims:
-            while not place.exists():
-                if not folder.is_dir():
-                    raise Gone
-                if not is_main() or not claims.take(name):  # of several main processes one trains
-                    time.sleep(POLL_SECONDS)
-                elif not place.exists():  # between the look and the claim
-                    before = trained(k - 1, folder)
-                    seen = folder.with_name(f".seen.{claims.token}.tmp")
-                    try:
-                        data = _images(folder, seen, range(spans[k].start), real, names)
-                        _put(train(k, before, *data), place, claims.token)
-                    finally:
-                        remove(seen)
-        return load(place)
+
+        def make(place: Path, token: str) -> None:
+            before = trained(k - 1, folder)
+            seen = folder.with_name(f".seen.{token}.tmp")
+            try:
+                data = _images(folder, seen, range(spans[k].start), real, names)
+                _put(train(k, before, *data), place, token)
+            finally:
+                remove(seen)
+
+        return load(once(folder, f"classifier-{k}", make))
 
     return [Round(span, maker(k)) for k, span in enumerate(spans)]
+
+
+def once(folder: Path, name: str, make: Callable[[Path, str], None]) -> Path:
+    """What the main process makes, whole, beside the shards' folder, and others wait for; returns where it is.
+
+    make: given that place and a token of this process for names of its own.
+    """
+    place = folder.with_name(name)
+    with Claims(folder.with_name("claims")) as claims:
+        while not place.exists():
+            if not folder.is_dir():
+                raise Gone
+            if not is_main() or not claims.take(name):  # of several main processes one makes it
+                time.sleep(POLL_SECONDS)
+            elif not place.exists():  # between the look and the claim
+                make(place, claims.token)
+    return place
 
 
 def _images(

@@ -1,5 +1,7 @@
 """Generate, then select: of several candidates for each planned image keep the best by the criterion.
 
+The best has the most of it or, where the image has a target, is nearest to that.
+
 What guidance is compared with in Deliberate Practice (arXiv 2502.15588): no gradient, but that many times the images.
 """
 
@@ -15,7 +17,8 @@ from src.synthesis.plan import PlannedImage
 def generate_then_select(
     generate: Callable[[Sequence[PlannedImage]], list[Sample]], part: Sequence[PlannedImage], candidates: int
 ) -> list[Sample]:
-    """For each planned image the candidate whose provenance has the highest `criterion_after`; one is just made.
+    """For each planned image the candidate whose provenance has the highest `criterion_after`, or that nearest to its
+    `target`; one is just made.
 
     The k-th candidate is the same image from another seed, the first one from its own.
     """
@@ -30,5 +33,7 @@ def _candidate(p: PlannedImage, k: int) -> PlannedImage:
 
 
 def _criterion(sample: Sample) -> float:
-    value = sample[1]["criterion_after"]
-    return -math.inf if value is None else value
+    value, target = sample[1]["criterion_after"], sample[1].get("target")
+    if value is None:
+        return -math.inf
+    return value if target is None else -abs(value - target)

@@ -24,11 +24,13 @@ from src.synthesis.translation import Translation
 
 
 class Trace(Protocol):
-    """What a guide did: its criterion (B,) before it acted; updates and refusals of each image, or 0."""
+    """What a guide did: its criterion (B,) before it acted; updates and refusals of each image, or 0; the scale of each
+    (B,), where it is its class's."""
 
     before: Tensor | None
     updates: Tensor | int
     skipped: Tensor | int
+    scale: Tensor | None
 
 
 class Guide(Protocol):
@@ -44,11 +46,14 @@ class Guide(Protocol):
     def judged(self, images: Tensor, labels: Tensor, cohorts: Sequence[int] | None) -> Tensor:
         """The criterion (B,) of images (B, 3, H, W) in [-1, 1] with labels (B,)."""
 
+    def aims(self, labels: Sequence[int], ranks: Sequence[float]) -> list[float] | None:
+        """The criterion that each image is to have, by its class and rank; None where as much as there is."""
+
     def wrap(
         self, denoiser: ClassifierFreeGuidance, labels: Tensor, micro_batch: int, seeds: Sequence[int],
-        cohorts: Sequence[int] | None,
+        cohorts: Sequence[int] | None, aims: Tensor | None,
     ) -> tuple[Predict, Trace]:  # fmt: skip
-        """The denoiser under this guide; micro_batch: images that it looks at together; seeds: of each image."""
+        """The denoiser under this guide; micro_batch: images that it looks at together; seeds, aims: of each image."""
 
 
 class Synthesiser:
@@ -68,8 +73,8 @@ class Synthesiser:
         """conditioning: of the plan's images; None is text alone. guide: steers sampling, if there is one.
 
         size: the edge of the images that come out, in pixels; None: the generator's own. candidates: images sampled for
-        each planned one, of which the one with the highest criterion of the guide is kept. translation: of the real
-        images that the plan's begin from; None: from noise.
+        each planned one, of which the one with the highest criterion of the guide is kept, or that nearest to the
+        image's target. translation: of the real images that the plan's begin from; None: from noise.
         """
         if candidates > 1 and guide is None:
             raise InputError(f"feedback candidates={candidates} need a criterion to choose by; set it, or candidates=1")
@@ -91,10 +96,10 @@ class Synthesiser:
         labels = torch.tensor([self.plan[0].label], device=z.device)
         return self.guide.judged(self.guide.decode(z), labels, _cohorts(self.plan[:1]))
 
-    def under(self, guide: Guide) -> "Synthesiser":
-        """The same under another guide, sharing all embeddings."""
+    def under(self, guide: Guide, candidates: int | None = None) -> "Synthesiser":
+        """The same under another guide, sharing all embeddings; candidates: None for as many."""
         other = copy.copy(self)
-        other.guide = guide
+        other.guide, other.candidates = guide, candidates or self.candidates
         return other
 
     def unguided(self) -> "Synthesiser":
@@ -120,22 +125,30 @@ class Synthesiser:
         )  # fmt: skip
         predict: Predict = denoiser
         trace: Trace | None = None
-        cohorts = _cohorts(part)
+        cohorts, aims = _cohorts(part), None
         if self.guide is not None:
-            predict, trace = self.guide.wrap(denoiser, labels, self.fit.micro_batch, [p.seed for p in part], cohorts)
+            ranks = [p.rank for p in part if p.rank is not None]
+            aims = self.guide.aims([p.label for p in part], ranks) if ranks else None
+            wanted = None if aims is None else torch.tensor(aims, dtype=z.dtype, device=z.device)
+            predict, trace = self.guide.wrap(
+                denoiser, labels, self.fit.micro_batch, [p.seed for p in part], cohorts, wanted
+            )
         z = sample(predict, schedule, z, first)
         with torch.no_grad():
             decoded = model.decode(z)
             after = None if self.guide is None else self.guide.judged(decoded, labels, cohorts)
-        return list(zip(to_uint8(resized(decoded, self.size)), self._provenance(part, trace, after), strict=True))
+        recorded = self._provenance(part, trace, after, aims)
+        return list(zip(to_uint8(resized(decoded, self.size)), recorded, strict=True))
 
     def _provenance(
-        self, part: Sequence[PlannedImage], trace: Trace | None, after: Tensor | None
-    ) -> list[dict[str, Any]]:
+        self, part: Sequence[PlannedImage], trace: Trace | None, after: Tensor | None,
+        aims: Sequence[float] | None = None,
+    ) -> list[dict[str, Any]]:  # fmt: skip
         before = _finite(trace.before if trace else None, len(part))
         counts = (trace.updates, trace.skipped) if trace else (0, 0)
         updates, skipped = (torch.as_tensor(count).expand(len(part)).tolist() for count in counts)
         judged = _finite(after, len(part))
+        scales = None if trace is None or trace.scale is None else trace.scale.tolist()
         return [
             {
                 "label": p.label,
@@ -147,6 +160,8 @@ class Synthesiser:
                 **({} if p.partner is None else {"partner": p.partner}),
                 **({} if p.cohort is None else {"cohort": p.cohort}),
                 **({} if p.start is None else {"start": p.start}),
+                **({} if aims is None else {"target": aims[i]}),
+                **({} if scales is None else {"scale": scales[i]}),
                 "criterion_before": before[i],
                 "criterion_after": judged[i],
                 "updates": updates[i],

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from src.data.published.fashion_files import CLASSES as CLOTHES
+from src.data.published.fashion_files import SHEETS, SIDE, sheet_of
 from tests.data.pictures import corners, noise, photographs, rotated, save
 from tests.data.published import miniatures
 
@@ -71,6 +73,18 @@ def few_digits(root: Path, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"head_count": 6, "imbalance_factor": 6, "test_per_class": 3, "val_per_class": 2}
 
 
+def few_clothes(root: Path, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Both sheets of ten pictures a class."""
+    root.mkdir(parents=True, exist_ok=True)
+    for first, sheet in enumerate(SHEETS.values()):
+        tiles = [
+            [miniatures.picture(label, 0, 100 * first + number, SIDE)[..., 0] for number in range(10)]
+            for label in range(len(CLOTHES))
+        ]
+        (root / sheet).write_bytes(sheet_of(np.array(tiles), columns=20))
+    return {"head_count": 6, "imbalance_factor": 6, "test_per_class": 3, "val_per_class": 2, "pool_per_class": 7}
+
+
 def few_groups(root: Path, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """At most three training images of a group, empty groups empty, at most four classes."""
     train = {name: [min(n, 3) for n in row] for name, row in list(settings["train"].items())[:4]}
@@ -88,6 +102,7 @@ MINIATURES = {  # by kind of data set
     ),
     "cifar10_lt": Miniature(published(miniatures.cifar10_lt), ("airplane", "automobile", "bird")),
     "cifar100_lt": Miniature(published(miniatures.cifar100_lt), ("apple", "aquarium fish", "baby", "bear")),
+    "fashion_lt": Miniature(few_clothes, CLOTHES),
     "nico": Miniature(
         published(miniatures.nico), ("dog", "hot air balloon"), ("autumn", "dim", "grass", "outdoor", "rock", "water")
     ),

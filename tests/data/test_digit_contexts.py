@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from src.data.digit_contexts import CONTEXTS, FAINT, INKS, paint
 from src.data.digits import CLASS_NAMES, posed_digits
-from src.generators.tiny.corpus import INKS as GENERATOR_INKS
+from src.generators.tiny.glyphs import INKS as GENERATOR_INKS
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
 from src.settings.dataset_settings import PoseRange

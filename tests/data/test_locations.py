@@ -42,6 +42,19 @@ def test_an_experiments_copy_falls_back_to_the_main_repository(two, monkeypatch)
     assert str(raw_folder(birds())) == "data/raw/birds"
 
 
+def test_a_copy_that_lacks_the_file_in_question_falls_back_although_it_holds_others(two, monkeypatch):
+    main, copy = two
+    monkeypatch.setenv("DVC_ROOT", str(main))
+    for root in two:
+        (root / "data/raw/birds/shipped.png").touch()
+    assert str(raw_folder(birds(), holding="more.gz")) == "data/raw/birds"  # neither has it
+    (main / "data/raw/birds/more.gz").touch()
+    assert raw_folder(birds(), holding="more.gz") == main / "data/raw/birds"
+    assert str(raw_folder(birds())) == "data/raw/birds"
+    (copy / "data/raw/birds/more.gz").touch()
+    assert str(raw_folder(birds(), holding="more.gz")) == "data/raw/birds"
+
+
 def test_an_absolute_path_is_taken_as_it_is(two, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(two[0]))
     assert raw_folder(birds(path=str(tmp_path / "x"))) == tmp_path / "x"

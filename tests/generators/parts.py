@@ -7,7 +7,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTokenizer
 
 from src.generators.tiny import components
-from src.generators.tiny.corpus import CLASSES, WORDS
+from src.generators.tiny.glyphs import CLASSES, WORDS
 from src.settings.sections import TinySizes
 
 SIZES = TinySizes(

@@ -6,8 +6,8 @@ import sklearn.datasets
 import torch
 
 from src.generators.tiny import components
-from src.generators.tiny.corpus import CHARACTERS, CLASSES, INKS, SIZE, STYLES, WORDS, Corpus, render
 from src.generators.tiny.fonts import FONTS, glyph_mask
+from src.generators.tiny.glyphs import CHARACTERS, CLASSES, INKS, SIZE, STYLES, WORDS, Corpus, render
 from src.generators.tiny.strokes import GLYPHS, POINTS, draw_ink, fit_to_box, write_glyph
 from src.settings.sections import PoseRange
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from src.generators.tiny.corpus import render
 from src.generators.tiny.decoder import train_decoder
+from src.generators.tiny.glyphs import render
 from src.generators.tiny.networks import encode_latents
 from src.runtime.seeds import numpy_generator
 from src.settings.sections import PoseRange, TinyDecoderSettings

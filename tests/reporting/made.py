@@ -80,6 +80,18 @@ def quality(classes: Sequence[str] = CLASSES) -> dict[str, Any]:
     return {"synaug": synaug, "guided": {**copy.deepcopy(arm), **judged, "feedback": feedback}}
 
 
+def difficulty(unguided: float = 0.7, guided: float | None = 1.2, error: float = 0.05) -> dict[str, Any]:
+    """metrics/difficulty.json: mean entropy of images without and with feedback, 0.9 of real ones."""
+
+    def part(mean: float) -> dict[str, Any]:
+        quantiles = {q: mean * k for q, k in (("0.1", 0.1), ("0.25", 0.5), ("0.5", 1.0), ("0.75", 1.5), ("0.9", 2.0))}
+        return {"images": 120, "mean": mean, "standard_error": error, "quantiles": quantiles}
+
+    means = {"real": 0.9, "unguided": unguided, **({} if guided is None else {"guided": guided})}
+    parts = {kind: part(mean) for kind, mean in means.items()}
+    return {"criterion": "entropy", "overall": parts, "many": dict.fromkeys(means), "few": parts}
+
+
 def curves(last: float = 0.01) -> dict[str, list[dict[str, float]]]:
     """{arm: rows} of metrics/curves, with the last training loss."""
     rows = [
@@ -106,6 +118,7 @@ def write_results(root: Path, classes: Sequence[str] = CLASSES) -> None:
     metrics, report = root / "metrics", accuracy(classes)
     write_json(metrics / "accuracy.json", report)
     write_json(metrics / "fid_density_coverage.json", quality(classes))
+    write_json(metrics / "difficulty.json", difficulty())
     counts = dict(zip(classes, spread(COUNTS, classes), strict=True))
     images = {"train": sum(counts.values()), "val": 300, "test": TESTS * len(classes)}
     write_json(metrics / "splits.json", {"images": images, "sha256": {"test": "ab" * 32}, "train_counts": counts})

@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 
 from src.reporting.diagnosis import diagnose
 from src.reporting.findings import (
+    AS_HARD,
     CAUSES_FIRST,
     DESTRUCTIVE,
+    EASIER,
     FAR,
+    HARDER,
+    INERT,
     LABELS,
     NO_EFFECT,
     NO_GAIN,
@@ -68,6 +72,28 @@ def test_a_later_stage_that_moved_nothing_is_no_result() -> None:
     validation = {"guided": {"later_stages": {"crt": 0.2, "lws": 0.0}}, "base": {"overall": 0.6}}
     [finding] = diagnose(**run(), validation=validation)
     assert (finding.name, finding.arm) == (NO_EFFECT, "guided") and finding.numbers.startswith("lws put none")
+
+
+@pytest.mark.parametrize(("unguided", "name"), [(0.7, EASIER), (0.85, AS_HARD), (0.95, AS_HARD), (1.1, HARDER)])
+@pytest.mark.parametrize("guided", [1.2, None])
+def test_whether_feedback_has_anything_to_do_is_a_note(unguided: float, guided: float | None, name: str) -> None:
+    [finding] = diagnose(**run(), difficulty=made.difficulty(unguided, guided))
+    assert (finding.name, finding.severity) == (name, NOTE)
+    assert "mean entropy 0.90 of real" in finding.numbers and f"{unguided:.2f} of images" in finding.numbers
+    assert ("1.20 of these with it" in finding.numbers) == (guided is not None)
+
+
+@pytest.mark.parametrize("broken", [{}, {"overall": None}, {"overall": {"real": None, "unguided": {"mean": 1.0}}}])
+def test_without_both_means_nothing_is_said_of_difficulty(broken: dict[str, Any]) -> None:
+    assert diagnose(**run(), difficulty=broken) == []
+
+
+def test_a_criterion_that_is_led_down_to_its_target_is_not_called_inert() -> None:
+    metrics = run()
+    too_weak(metrics)
+    assert warnings(diagnose(**metrics)) == [INERT]
+    entropy = {**made.SETTINGS["feedbacks"]["entropy"], "target": "real"}
+    assert diagnose(**{**metrics, "settings": {**made.SETTINGS, "feedbacks": {"entropy": entropy}}}) == []
 
 
 def test_the_numbers_that_led_to_a_finding_are_said():

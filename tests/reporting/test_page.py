@@ -9,7 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from src.reporting.blocks import Side, Table
+from src.reporting.blocks import Figure, Side, Table
 from src.reporting.markdown_writer import markdown
 from src.reporting.report_writer import compact, page, write
 from src.reporting.sections.terms import TERMS
@@ -30,7 +30,22 @@ def test_the_page_is_sound_and_needs_nothing_else(whole):
         "result", "diagnosis", "pictures", "classes", "images", "feedback", "errors", "training", "cost",
         "provenance", "terms",
     ]  # fmt: skip
-    assert len(parsed.all("img")) == 4 and len(parsed.all("svg")) == 15
+    assert len(parsed.all("img")) == 4 and len(parsed.all("svg")) == 16
+
+
+@pytest.mark.parametrize("unguided", [0.7, -3.0, None])
+def test_how_hard_images_are_is_drawn_unless_a_quantile_is_negative(healthy, tmp_path, unguided):
+    measured = {} if unguided is None else made.difficulty(unguided)
+    (healthy / "metrics/difficulty.json").write_text(json.dumps(measured))
+    document = made.report_of(healthy, tmp_path)
+    last = next(section for section in document.sections if section.name == "feedback").blocks[-1]
+    if unguided is None:
+        assert "criterion on the finished images" in last.caption
+    else:
+        assert isinstance(last, Table if unguided < 0 else Figure)
+        numbers = last if isinstance(last, Table) else last.numbers
+        assert list(numbers.rows[0]) == ["real, overall", "0.90", "0.09", "0.90", "1.80", "120"]
+        assert isinstance(last, Table) or "median: real 0.90, unguided 0.70, guided 1.20" in last.alt
 
 
 def test_the_headline_says_the_main_result_with_its_interval(whole):

@@ -17,7 +17,8 @@ BUDGET: dict[str, Any] = {"balance": "class", "name_context": False, "empty_grou
 def synthesis_plan(
     counts: Sequence[int], per_class: int, fill: str, seed: int, prompts: Prompts, *, labels: np.ndarray | None = None,
     contexts: np.ndarray | None = None, context_count: int | None = None, conditioned: bool = True,
-    modified: bool = False, mixed: bool = False, cohort: int = 1, translation: str = "none", **budget: Any,
+    modified: bool = False, mixed: bool = False, cohort: int = 1, translation: str = "none", ranked: bool = False,
+    **budget: Any,
 ) -> list[PlannedImage]:  # fmt: skip
     """counts: real images of each class. labels: of them, where images are to be conditioned on them; else text."""
     if labels is None:
@@ -27,5 +28,5 @@ def synthesis_plan(
     asked = Budget(per_class=per_class, fill=fill, **{**BUDGET, **budget})
     return plan.synthesis_plan(
         asked, labels, contexts, names, seed, prompts, conditioned=conditioned, modified=modified, mixed=mixed,
-        cohort=cohort, translation=translation,
+        cohort=cohort, translation=translation, ranked=ranked,
     )  # fmt: skip

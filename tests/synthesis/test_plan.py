@@ -44,6 +44,15 @@ def test_a_smaller_budget_makes_the_first_images_of_a_larger_one(prompts):
     assert set(filled) < set(large)
 
 
+def test_a_rank_is_an_image_s_own_and_changes_nothing_else(prompts):
+    small, large = (synthesis_plan(COUNTS, n, "add", 0, prompts, labels=LABELS, ranked=True) for n in (2, 200))
+    assert small == large[: len(small)]
+    assert [replace(p, rank=None) for p in large] == synthesis_plan(COUNTS, 200, "add", 0, prompts, labels=LABELS)
+    ranks = np.array([p.rank for p in large])
+    assert len(set(ranks)) == len(ranks) and 0 <= ranks.min() < ranks.max() < 1
+    assert [np.histogram(ranks[k::3], 4, (0, 1))[0].min() > 30 for k in range(3)] == [True] * 3
+
+
 def test_images_differ_in_seed_and_so_do_runs(prompts):
     plans = [synthesis_plan(COUNTS, 20, "add", seed, prompts) for seed in (0, 1)]
     assert len({image.seed for plan in plans for image in plan}) == 120

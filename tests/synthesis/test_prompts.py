@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.data.digit_contexts import CONTEXTS
-from src.generators.tiny.corpus import WORDS
+from src.generators.tiny.glyphs import WORDS
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
 from src.synthesis.prompts import Prompts

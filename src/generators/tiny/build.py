@@ -1,4 +1,4 @@
-"""From settings to a Stable unCLIP on disk in the diffusers format: render, train, save."""
+"""From a corpus and settings to a Stable unCLIP on disk in the diffusers format: train, save."""
 
 import os
 import re
@@ -13,10 +13,10 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from src.classifiers import models as classifiers
 from src.generators.model_folder import ZERO_SHOT
 from src.generators.tiny import components, networks
-from src.generators.tiny.corpus import CLASSES, SIZE, STYLES, WORDS, render
+from src.generators.tiny.corpus import SIZE, Corpus
 from src.runtime.checkpoint_file import save_checkpoint
 from src.runtime.files import atomic_write
-from src.runtime.seeds import derive, numpy_generator
+from src.runtime.seeds import derive
 from src.settings.sections import TinySettings
 
 FEATURE_SPACE = "feature_space"  # a classifier in the repository's own format, beside the pipeline
@@ -34,20 +34,19 @@ def _caption_states(
     return states, torch.tensor([row[caption] for caption in captions])
 
 
-def build(settings: TinySettings, scratch: Path, out: Path, device: torch.device) -> None:
+def build(settings: TinySettings, corpus: Corpus, card: str, scratch: Path, out: Path, device: torch.device) -> None:
     """Train everything and save it to `out`; continues from `scratch` after a kill.
 
-    settings: `tiny` of params.yaml. Float16 on disk.
+    settings: `tiny`, or `tiny_fashion`, of params.yaml. card: the README beside the weights, float16 on disk.
     """
     seed, sizes = settings.seed, settings.sizes
-    corpus = render(settings.images, settings.pose, numpy_generator("corpus", seed))
-    words = components.tokenizer(["a", "photo", "of", *CLASSES, *WORDS])
+    words = components.tokenizer(corpus.spoken)
     torch.manual_seed(derive("weights", seed))
     text, vision = components.clip_towers(sizes, words, SIZE)
     vae = components.autoencoder(sizes, SIZE)
     network = components.unet(sizes, SIZE // 2 ** (len(sizes.vae_widths) - 1))
     judge = classifiers.build(
-        "small_cnn", len(CLASSES) * len(STYLES), SIZE, derive("feature space", seed)
+        "small_cnn", len(corpus.class_names) * len(corpus.style_names), SIZE, derive("feature space", seed)
     )  # its weights are drawn apart: those of the others stay what they were
     networks.train_autoencoder(vae, corpus, settings.autoencoder, seed, scratch / "vae.safetensors", device)
     networks.train_clip(text, vision, words, corpus, settings.clip, seed, scratch / "clip.safetensors", device)
@@ -89,7 +88,7 @@ def build(settings: TinySettings, scratch: Path, out: Path, device: torch.device
     _save(pipeline.to("cpu", torch.float16), out)
     classifiers.save(judge.cpu(), out / FEATURE_SPACE)
     save_checkpoint(out / ZERO_SHOT, {"weight": text.text_projection.weight.half()}, {})
-    atomic_write(out / "README.md", CARD.encode())
+    atomic_write(out / "README.md", card.encode())
 
 
 def _save(pipeline: StableUnCLIPImg2ImgPipeline, out: Path) -> None:
@@ -99,14 +98,3 @@ def _save(pipeline: StableUnCLIPImg2ImgPipeline, out: Path) -> None:
         if code := re.search(r"os error (\d+)", str(error)):
             raise OSError(int(code[1]), os.strerror(int(code[1])), str(out)) from error
         raise
-
-
-CARD = """# Tiny Stable unCLIP
-
-A text- and image-conditioned latent diffusion model for 32 x 32 glyphs with the component classes of
-`stable-diffusion-2-1-unclip`, in the diffusers format, float16 safetensors. Written by the frozen DVC stage
-`train_generator` (`make generator` writes it anew) from rendered glyphs alone: fonts and procedural pen strokes, never
-the handwritten digits it is used on. `zero_shot/` holds the CLIP text projection, for zero-shot reading;
-`feature_space/` a classifier of the same glyphs, in whose features generated and real images are compared.
-License: Apache-2.0, as the repository.
-"""

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor
 
-from src.generators.tiny.corpus import render
+from src.generators.tiny.glyphs import render
 from src.generators.tiny.networks import encode_latents
 from src.generators.tiny.optimise import optimise
 from src.runtime.files import atomic_write

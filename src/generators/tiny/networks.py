@@ -1,4 +1,4 @@
-"""Training of the tiny generator's networks on the rendered corpus: autoencoder, CLIP, UNet."""
+"""Training of the tiny generator's networks on a corpus: autoencoder, CLIP, UNet."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionModelWithProjection
 
-from src.generators.tiny.corpus import Corpus, feature_classes
+from src.generators.tiny.corpus import Corpus
 from src.generators.tiny.optimise import optimise
 from src.runtime.seeds import torch_generator
 from src.settings.sections import AutoencoderSettings, TrainingLength, UnetSettings
@@ -138,9 +138,9 @@ def _image_condition(
 def train_feature_space(
     network: nn.Module, corpus: Corpus, settings: TrainingLength, seed: int, checkpoint: Path, device: torch.device
 ) -> None:
-    """A classifier of glyph and style together, so that its features tell both; `feature_classes` numbers them."""
+    """A classifier of class and style together, so that its features tell both (`Corpus.feature_classes`)."""
     network.to(device)
-    labels = torch.from_numpy(feature_classes(corpus.classes, corpus.styles))
+    labels = torch.from_numpy(corpus.feature_classes)
 
     def loss_at(step: int) -> Tensor:
         index = torch.randint(len(corpus), (settings.batch,), generator=torch_generator("feature space", seed, step))

@@ -22,7 +22,13 @@ def differences(run: Run, other: Run) -> list[Block]:
     findings = [
         finding.title
         for finding in diagnose(
-            other.accuracy, other.quality, other.curves, other.params, other.validation, improved(other)
+            other.accuracy,
+            other.quality,
+            other.curves,
+            other.params,
+            other.validation,
+            improved(other),
+            other.difficulty,
         )
     ]
     results = [(side.accuracy, side.quality, side.curves, side.validation) for side in (run, other)]

@@ -21,6 +21,7 @@ SPACES = {
     "openai_clip": "OpenAI's CLIP",
     "reference_classifier": "the classifier of all real images",
 }
+QUANTILES = {"0.1": "10 %", "0.5": "median", "0.9": "90 %"}
 LOOKS = {"before": "first look", "after": "finished image"}
 
 
@@ -47,7 +48,7 @@ def feedback(run: Run) -> list[Block]:
     if not trace:
         none = name == "none" or "feedback" in (run.quality.get("guided") or {})
         absent = "This run had no feedback." if none else f"Criterion before and after feedback: {MISSING}."
-        return [absent, *_judged(run)]
+        return [absent, *_judged(run), *_difficulty(run)]
     before, after = (trace.get(key) for key in LOOKS)
     note = ""
     if before is not None and after is not None:
@@ -59,7 +60,7 @@ def feedback(run: Run) -> list[Block]:
     rows.append(["updates an image got", number(trace.get("updates"), 1)])
     rows.append(["updates skipped for want of a gradient", number(trace.get("skipped"), 1)])
     table = Table(f"Mean {name} of the base classifier over the guided images", ["", name], rows)
-    return [note, _looks(trace, name, table), *_judged(run)]
+    return [note, _looks(trace, name, table), *_judged(run), *_difficulty(run)]
 
 
 def _in_space(run: Run, arms: Sequence[str], space: str) -> Table:
@@ -134,3 +135,31 @@ def _judged(run: Run) -> list[Block]:
     rows = [(name, {arm: part.get(name) for arm, part in means.items()}) for name in names]
     caption = "The base classifier's mean criterion on the finished images of each arm, in nats"
     return [by_arm(caption, list(means), rows, write=lambda mean: number(mean, 3))] if rows else []
+
+
+def _difficulty(run: Run) -> list[Block]:
+    """How hard real, unguided and guided images are for the base classifier: bars of quantiles, and the means by shot.
+
+    Bars are left out if a quantile is negative, since none has such a length.
+    """
+    name, parts = run.difficulty.get("criterion"), {s: dig(run.difficulty, s) or {} for s in SUBSETS}
+    rows = []
+    for subset, kinds in parts.items():
+        for kind, part in kinds.items():
+            if part:
+                shown = [number(dig(part, "quantiles", q)) for q in QUANTILES]
+                rows.append([f"{kind}, {label(subset)}", number(part.get("mean")), *shown, number(part.get("images"))])
+    if not rows:
+        return []
+    caption = f"How hard images are for the base classifier: its {name}, every class counting alike"
+    table = Table(caption, ["", "mean", *QUANTILES.values(), "images"], rows)
+    values = {q: {kind: dig(part, "quantiles", q) for kind, part in parts["overall"].items()} for q in QUANTILES}
+    known = [value for row in values.values() for value in row.values() if value is not None]
+    if not known or min(known) < 0:
+        return [table]
+    groups = [
+        (words, max(known), [(kind, value, number(value)) for kind, value in values[q].items()])
+        for q, words in QUANTILES.items()
+    ]
+    alt = "; ".join(f"{h}: {', '.join(f'{kind} {words}' for kind, _, words in bar)}" for h, _, bar in groups)
+    return [Figure(caption, bars(groups, f"{caption}. {alt}", like="guided"), f"{caption}. {alt}", table)]

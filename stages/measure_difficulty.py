@@ -1,0 +1,72 @@
+"""Stage measure_difficulty: how hard real, unguided and guided images are for the base classifier.
+
+By the feedback's criterion, or entropy where it has none of its own, into metrics/difficulty.json: of the validation
+images and, of some of the planned ones, as they came out and as they would have without guide.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from src.data.labelled_images import image_counts
+from src.data.names import read_names
+from src.feedback.classifier_criterion import values_of
+from src.feedback.difficulty import difficulty
+from src.runtime.entry import run_stage
+from src.runtime.files import write_json
+from src.runtime.processes import device
+from src.settings.params import load
+from src.settings.provenance import unmoved
+from src.settings.schema import changed
+from src.settings.sections import FeedbackSettings, Params
+from src.shards.lazy_images import subset
+from src.shards.store import Shards
+from src.synthesis.guided_arm import criterion_of, synthesiser
+from src.synthesis.synthesiser import cut
+
+IMAGES = 120  # made again without guide, of all classes alike
+
+
+def main() -> None:
+    params = load("synth_guided")  # whose images are measured
+    names, held_out, guided = read_names("data/real"), Shards("data/real/val"), Shards("data/synth/guided")
+    settings = judging(params.feedback)
+    value, places = criterion_of(settings, names), spread(len(guided), len(names.classes))
+    assert value is not None
+    labels = guided.labels[places]
+    images = {"real": held_out.images(), "unguided": subset(guided.images(), places)}
+    if steered(params):
+        images = {"real": images["real"], "unguided": without_guide(params, places), "guided": images["unguided"]}
+    judged = {}
+    for kind, some in images.items():
+        of = held_out.labels if kind == "real" else labels
+        judged[kind] = values_of(value, some, of, device()), of
+    counts = image_counts(Shards("data/real/train"), names)[0]
+    write_json("metrics/difficulty.json", {"criterion": settings.criterion, **difficulty(judged, counts)})
+
+
+def judging(feedback: FeedbackSettings) -> FeedbackSettings:
+    """The preset, by entropy where it asks no classifier."""
+    return changed(feedback, criterion="entropy") if feedback.criterion in ("none", "chamfer") else feedback
+
+
+def steered(params: Params) -> bool:
+    """Whether the images are others than they would be without feedback."""
+    return params.feedback.criterion != "none" and (params.feedback.scale != 0 or params.feedback.candidates > 1)
+
+
+def spread(images: int, classes: int) -> np.ndarray:
+    """Places of about IMAGES planned images: the first ones of each class or, of many classes, of some of them."""
+    first = np.arange(min(images, max(IMAGES, classes)))
+    return first[:: -(-len(first) // IMAGES)]
+
+
+def without_guide(params: Params, places: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The planned images at these places, uint8 (N, H, W, 3), from their own seeds and conditions."""
+    maker = synthesiser(params).unguided()
+    parts = cut([maker.plan[i] for i in places], params.synth.shard_size)
+    return np.stack([image for part in parts for image, _ in maker(part)])
+
+
+if __name__ == "__main__":
+    run_stage(unmoved("measure_difficulty", main), arguments=False)
