@@ -1,10 +1,11 @@
 """Stage measure_difficulty: how hard real, unguided and guided images are for the base classifier.
 
 By the feedback's criterion, or entropy where it has none of its own, into metrics/difficulty.json: of the validation
-images and, of some of the planned ones, as they came out and as they would have without guide.
+images and, of some of the planned ones, as they came out and as they would have without guide. Their mean entropy and
+loss stand there in any case.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,25 +25,34 @@ from src.shards.store import Shards
 from src.synthesis.guided_arm import criterion_of, synthesiser
 from src.synthesis.synthesiser import cut
 
+COMPARED = ("entropy", "loss")  # in every run, whatever it was guided by: so that runs can be compared
 IMAGES = 120  # made again without guide, of all classes alike
 
 
 def main() -> None:
     params = load("synth_guided")  # whose images are measured
     names, held_out, guided = read_names("data/real"), Shards("data/real/val"), Shards("data/synth/guided")
-    settings = judging(params.feedback)
-    value, places = criterion_of(settings, names), spread(len(guided), len(names.classes))
-    assert value is not None
-    labels = guided.labels[places]
+    settings, places = judging(params.feedback), spread(len(guided), len(names.classes))
     images = {"real": held_out.images(), "unguided": subset(guided.images(), places)}
     if steered(params):
         images = {"real": images["real"], "unguided": without_guide(params, places), "guided": images["unguided"]}
-    judged = {}
-    for kind, some in images.items():
-        of = held_out.labels if kind == "real" else labels
-        judged[kind] = values_of(value, some, of, device()), of
+    labels = {kind: held_out.labels if kind == "real" else guided.labels[places] for kind in images}
     counts = image_counts(Shards("data/real/train"), names)[0]
-    write_json("metrics/difficulty.json", {"criterion": settings.criterion, **difficulty(judged, counts)})
+    reports = {}
+    for criterion in dict.fromkeys((settings.criterion, *COMPARED)):
+        value = criterion_of(changed(settings, criterion=criterion), names)
+        assert value is not None
+        judged = {kind: (values_of(value, some, labels[kind], device()), labels[kind]) for kind, some in images.items()}
+        reports[criterion] = difficulty(judged, counts)
+    means = {name: means_of(reports[name]["overall"] or {}) for name in COMPARED}
+    write_json(
+        "metrics/difficulty.json", {"criterion": settings.criterion, **reports[settings.criterion], "means": means}
+    )
+
+
+def means_of(subset: Mapping[str, Mapping[str, float] | None]) -> dict[str, float | None]:
+    """The mean of each kind of images."""
+    return {kind: part and part["mean"] for kind, part in subset.items()}
 
 
 def judging(feedback: FeedbackSettings) -> FeedbackSettings:

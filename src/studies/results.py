@@ -17,6 +17,7 @@ from src.studies.study import ACCURACY, FAIRNESS
 from src.versions.git import commit_of, experiments, file_at
 
 FILE = Path("metrics/studies/experiments.jsonl")
+DIFFICULTY = "metrics/difficulty.json"
 _QUALITY = ("fid", "density", "coverage", "precision", "recall")
 _REQUIRED = {"name", "seed", "settings", "inputs", "code", "commit", "seconds", "arms"}
 
@@ -87,13 +88,16 @@ class Results:
 def measured(commit: str) -> dict[str, dict[str, dict[str, float | None]]]:
     """Metrics of each arm of an experiment, from the files that git keeps of its commit.
 
-    arms: accuracy on test, and quality. validation: accuracy there.
+    arms: accuracy on test, and quality. validation: accuracy there. difficulty: the base's mean entropy and loss on
+    real validation images, and on those of the guided arm without and with feedback.
     """
     accuracy, quality = (json.loads(tracked(commit, path)) for path in MEASURES)
+    difficulty = json.loads(file_at(Path("."), commit, DIFFICULTY) or b"{}")
     validation = {arm: json.loads(tracked(commit, path)) for arm, path in VALIDATION.items()}
     return {
         "arms": {arm: {**_accuracy(accuracy[arm]), **_quality(quality.get(arm))} for arm in ARMS},
         "validation": {arm: _accuracy(report) for arm, report in validation.items()},
+        "difficulty": difficulty.get("means", {}),
     }
 
 

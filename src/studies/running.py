@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Event, Lock
 
 from src.studies.experiments import Experiment, override
@@ -51,22 +52,29 @@ def run_all(
         chains.setdefault(experiment.seed, []).append(experiment)
     jobs = max(1, min(jobs, len(chains)))
     stop, turn = Event(), Lock()
+    free: SimpleQueue[set[int]] = SimpleQueue()
+    for cores in shares(jobs):
+        free.put(cores)
 
     def follow(chain: Sequence[Experiment]) -> None:
-        for experiment in chain:
-            start = time.perf_counter()
-            with turn:
-                if stop.is_set():
-                    return
-                process = _start(experiment)
-                running.add(process)
-                started(experiment)
-            code = process.wait()
-            with turn:
-                running.discard(process)
-                if not stop.is_set():
-                    error = None if code == 0 else _reason(_log(experiment))
-                    finished(Outcome(experiment, time.perf_counter() - start, error))
+        cores = free.get()
+        try:
+            for experiment in chain:
+                start = time.perf_counter()
+                with turn:
+                    if stop.is_set():
+                        return
+                    process = _start(experiment, cores)
+                    running.add(process)
+                    started(experiment)
+                code = process.wait()
+                with turn:
+                    running.discard(process)
+                    if not stop.is_set():
+                        error = None if code == 0 else _reason(_log(experiment))
+                        finished(Outcome(experiment, time.perf_counter() - start, error))
+        finally:
+            free.put(cores)
 
     with ThreadPoolExecutor(jobs) as pool:
         futures = {pool.submit(follow, chain) for chain in chains.values()}
@@ -85,6 +93,18 @@ def run_all(
             raise
 
 
+def shares(jobs: int) -> list[set[int]]:
+    """This process's cores dealt out to so many jobs; empty sets, for all of them, where there are fewer than jobs.
+
+    Two jobs of two threads each on two cores wait for each other at every barrier; each on its own core they take 0.8
+    times as long (AMD EPYC Zen 5). No bytes: the number of threads is fixed.
+    """
+    if not hasattr(os, "sched_setaffinity"):  # not Linux
+        return [set() for _ in range(jobs)]
+    cores = sorted(os.sched_getaffinity(0))
+    return [set(cores[job::jobs]) if len(cores) >= jobs > 1 else set() for job in range(jobs)]
+
+
 @contextmanager
 def quiet(root: Path = Path(".")) -> Iterator[None]:
     """Hold DVC's lock: `dvc exp run` puts the work tree aside for a moment, and what is written then would be lost."""
@@ -98,8 +118,11 @@ def _log(experiment: Experiment) -> Path:
     return LOGS / f"{experiment.name}.log"
 
 
-def _start(experiment: Experiment) -> subprocess.Popen[bytes]:
-    """`dvc exp run --temp`, its output kept in a log, with all it starts in a session that can be ended as one."""
+def _start(experiment: Experiment, cores: set[int]) -> subprocess.Popen[bytes]:
+    """`dvc exp run --temp`, its output kept in a log, with all it starts in a session that can be ended as one.
+
+    cores: that it may use; none for any.
+    """
     LOGS.mkdir(parents=True, exist_ok=True)
     values = [override(name, value) for name, value in {**experiment.settings, "seed": experiment.seed}.items()]
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", experiment.name]
@@ -109,9 +132,13 @@ def _start(experiment: Experiment) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     _forget(experiment.name)
     with open(_log(experiment), "w") as file:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True
         )
+    with suppress(ProcessLookupError):  # it has ended already, and its code says how
+        if cores:
+            os.sched_setaffinity(process.pid, cores)
+    return process
 
 
 def _forget(name: str) -> None:

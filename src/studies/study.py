@@ -30,7 +30,8 @@ from src.evaluation.fairness import DIFFERENCES
 ACCURACY = ("overall", "many", "medium", "few", "macro", "ece", "worst_group", "group_mean", "weighted_mean")
 FAIRNESS = tuple(DIFFERENCES)  # the largest over the classes
 QUALITY = ("fid", "density", "coverage", "precision", "recall", "agreement", "loss", "entropy")
-METRICS = (*ACCURACY, *FAIRNESS, *QUALITY)
+DISTANCES = ("entropy_distance", "loss_distance")  # of the guided arm's images from real ones, in the base's means
+METRICS = (*ACCURACY, *FAIRNESS, *QUALITY, *DISTANCES)
 TEST, VALIDATION = "test", "val"
 
 
@@ -75,7 +76,15 @@ class Study:
 
 def values_of(row: Mapping[str, Any], arm: str, split: str) -> dict[str, Any]:
     """What a row of experiments.jsonl says of an arm: the quality of its images, and its accuracies on that split."""
+    measured = {**row["arms"][arm], **(_distances(row) if arm == "guided" else {})}
     if split == TEST:
-        return dict(row["arms"][arm])
+        return measured
     unknown = dict.fromkeys((*ACCURACY, *FAIRNESS))
-    return {**row["arms"][arm], **row.get("validation", {}).get(arm, unknown)}
+    return {**measured, **row.get("validation", {}).get(arm, unknown)}
+
+
+def _distances(row: Mapping[str, Any]) -> dict[str, float]:
+    """How far the means on the images that were made are from those on real ones; of rows that know it."""
+    known = {f"{name}_distance": means for name, means in row.get("difficulty", {}).items()}
+    made = {name: means.get("guided", means.get("unguided")) for name, means in known.items()}
+    return {name: abs(made[name] - known[name]["real"]) for name in known if made[name] is not None}

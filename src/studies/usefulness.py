@@ -12,9 +12,9 @@ from scipy import stats
 
 from src.evaluation.intervals import mean_ci
 from src.settings.arms import BASE
-from src.studies.study import TEST, values_of
+from src.studies.study import DISTANCES, TEST, values_of
 
-PREDICTORS = ("fid", "density", "coverage", "agreement", "entropy", "loss")
+PREDICTORS = ("fid", "density", "coverage", "agreement", "entropy", "loss", *DISTANCES)
 LEAST = 3  # settings of a seed, and seeds with so many
 ROUNDING = 1e-9  # of a value: what is left where all of a seed's experiments have the same images
 

@@ -11,7 +11,7 @@ import pytest
 
 from src.studies import running
 from src.studies.experiments import Experiment
-from src.studies.running import quiet, run_all
+from src.studies.running import quiet, run_all, shares
 from tests.reporting.made import commit, git
 
 
@@ -84,6 +84,26 @@ def test_experiments_of_one_seed_follow_each_other_in_the_order_asked(dvc):
     run_all(chain, 2, lambda outcome: None)
     for seed in (1, 2):
         assert [name for name in calls if name.startswith(f"s{seed}-")] == [o.name for o in chain if o.seed == seed]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core cannot be shared out")
+def test_jobs_side_by_side_have_cores_of_their_own(dvc, monkeypatch):
+    """Of two processes that share cores, each of several threads, all wait for all."""
+    _, _, hanging = dvc
+    chain = [Experiment({"feedback": "a"}, seed) for seed in (1, 2)]
+    hanging |= {experiment.name for experiment in chain}
+    start, processes = running._start, []
+    monkeypatch.setattr(running, "_start", lambda *what: processes.append(start(*what)) or processes[-1])
+
+    def compare(experiment):
+        if len(processes) == 2:
+            one, other = (os.sched_getaffinity(process.pid) for process in processes)
+            assert one and other and not one & other and one | other == os.sched_getaffinity(0)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_all(chain, 2, lambda outcome: None, compare)
+    assert shares(1) == [set()] and shares(10**4)[0] == set()  # alone, or too many: as the system sees fit
 
 
 def test_an_interruption_ends_what_runs_and_keeps_what_is_finished(dvc):
