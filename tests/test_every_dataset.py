@@ -163,6 +163,6 @@ def test_missing_data_is_one_sentence_and_with_the_data_the_same_command_runs_to
     assert "Traceback" not in output and digests(root / "data/real") == {}
     shutil.move(tmp_path / "kept", "data/raw/cifar100_lt/cifar-100-python")
     output = dvc(root, *command)
-    assert len(re.findall(r"^Running stage '(\S+)'", output, re.MULTILINE)) == 16
+    assert len(re.findall(r"^Running stage '(\S+)'", output, re.MULTILINE)) == 17
     check_splits(miniature("cifar100_lt", PARAMS["datasets"]["cifar100_lt"]).classes, None)
     check_metrics(None)
