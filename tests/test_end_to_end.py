@@ -184,7 +184,7 @@ def test_a_wrong_setting_stops_dvc_with_a_sentence_and_the_way_back_costs_nothin
     first = lock(reproduced), digests(*(reproduced / folder for folder in RESULTS))
     for setting, wrong, right, sentence in [
         ("dataset", "imagenet", "digits", "data/raw/imagenet"),  # where its files would be: it has no such preset
-        ("generator", "dalle", "tiny_unclip", "generators.dalle.fit' are missing from 'params.yaml'"),
+        ("generator", "dalle", "tiny_unclip", "Parameters 'generators.dalle."),  # all of its, in any order, are missing
         ("feedback", "applause", "entropy", "Parameters 'feedbacks.applause' are missing from 'params.yaml'"),
         ("datasets.digits.imbalance_factor", 61, 60, "error: imbalance factor 61 leaves class 9 without"),
     ]:
