@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,8 @@ def inside(root: Path, relative: str | Path) -> Path:
     base = root.resolve()
     try:
         path = (base / relative).resolve()
+        if any(map(os.path.islink, (path, *path.parents))):  # a loop, which Python lets pass from 3.13 on
+            raise OSError(errno.ELOOP)
     except (OSError, RuntimeError, ValueError):  # a name too long, a loop of links, a zero byte
         raise InputError(f"{str(relative)!r} is no path that can be followed; correct the entry") from None
     if Path(relative).is_absolute() or not path.is_relative_to(base):

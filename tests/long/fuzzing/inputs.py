@@ -183,9 +183,11 @@ def _tar(data: bytes, random: Random) -> bytes:
             elif action == 5:
                 content = damaged(content, member.name, random)
                 member.size = len(content)
-            new.addfile(
-                member, io.BytesIO(content.ljust(min(member.size, 1 << 16), b"\0")) if member.size < 1 << 16 else None
-            )
+            if member.size < 1 << 16:
+                new.addfile(member, io.BytesIO(content.ljust(member.size, b"\0")))
+            else:  # a size with nothing behind it, which `addfile` refuses to write
+                out.write(header := member.tobuf(new.format))
+                new.offset += len(header)
     return out.getvalue()
 
 
