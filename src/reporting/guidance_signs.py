@@ -72,7 +72,7 @@ def room(difficulty: Tree) -> Iterator[Finding]:
     numbers += f" (standard error of the difference {number(noise)})"
     numbers += "" if guided is None else f", {number(guided)} of these with it"
     name = AS_HARD if abs(real - unguided) <= 2 * noise else EASIER if unguided < real else HARDER
-    yield Finding(name, "guided", numbers, TO_DO[name])
+    yield Finding(name, "guided", numbers, f"{TO_DO[name]} That this decides what feedback does is not shown yet.")
 
 
 def criterion(settings: Tree) -> str:

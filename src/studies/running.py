@@ -21,7 +21,7 @@ from src.versions.git import experiments as kept_experiments
 from src.versions.git import git
 
 LOGS = Path(".dvc/tmp/studies")
-# and all that they need, which is everything but what an image costs here
+# With all that they need this is everything but `measure_cost`, which no table of a study reads.
 TARGETS = ("summarise", "draw_sheets", "measure_difficulty")
 POLL = 1.0  # seconds within which an interruption is heard
 
