@@ -1,6 +1,6 @@
 """Experiments on their way, through DVC's own `dvc exp run`: those of one seed in turn, seeds side by side.
 
-Later experiments of a seed find the stages of earlier ones in the run-cache.
+Later experiments of a seed find the stages of earlier ones in the run-cache. Who has no seed left helps with another's.
 """
 
 import os
@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -47,23 +48,30 @@ def run_all(
     running ones.
     """
     running: set[subprocess.Popen[bytes]] = set()
-    chains: dict[int, list[Experiment]] = {}
+    chains: dict[int, deque[Experiment]] = {}
     for experiment in experiments:
-        chains.setdefault(experiment.seed, []).append(experiment)
-    jobs = max(1, min(jobs, len(chains)))
+        chains.setdefault(experiment.seed, deque()).append(experiment)
+    jobs = max(1, min(jobs, sum(map(len, chains.values()))))
+    waiting, begun = deque(chains.values()), [deque[Experiment]()]
     stop, turn = Event(), Lock()
     free: SimpleQueue[set[int]] = SimpleQueue()
     for cores in shares(jobs):
         free.put(cores)
 
-    def follow(chain: Sequence[Experiment]) -> None:
+    def follow() -> None:
         cores = free.get()
+        chain = begun[0]
         try:
-            for experiment in chain:
+            while True:
                 start = time.perf_counter()
                 with turn:
-                    if stop.is_set():
+                    if not chain and waiting:
+                        begun.append(waiting.popleft())
+                        chain = begun[-1]
+                    chain = chain or max(begun, key=len)
+                    if stop.is_set() or not chain:
                         return
+                    experiment = chain.popleft()
                     process = _start(experiment, cores)
                     running.add(process)
                     started(experiment)
@@ -77,7 +85,7 @@ def run_all(
             free.put(cores)
 
     with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(follow, chain) for chain in chains.values()}
+        futures = {pool.submit(follow) for _ in range(jobs)}
         try:
             while futures:
                 # Not for ever: a signal that another thread receives does not wake one that waits on a lock.

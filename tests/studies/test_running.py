@@ -86,6 +86,19 @@ def test_experiments_of_one_seed_follow_each_other_in_the_order_asked(dvc):
         assert [name for name in calls if name.startswith(f"s{seed}-")] == [o.name for o in chain if o.seed == seed]
 
 
+def test_the_last_seed_is_everyones(dvc):
+    """Five seeds for two jobs, or one seed alone: no core waits while an experiment does."""
+    chain = [Experiment({"feedback": name}, 1) for name in ("a", "b", "c", "d")]
+    running_now, most = set(), []
+
+    def started(experiment):
+        running_now.add(experiment.name)
+        most.append(len(running_now))
+
+    run_all(chain, 2, lambda outcome: running_now.discard(outcome.experiment.name), started)
+    assert max(most) == 2 and sorted(dvc[0]) == sorted(experiment.name for experiment in chain)
+
+
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core cannot be shared out")
 def test_jobs_side_by_side_have_cores_of_their_own(dvc, monkeypatch):
     """Of two processes that share cores, each of several threads, all wait for all."""
