@@ -138,7 +138,7 @@ def _start(experiment: Experiment, cores: set[int]) -> subprocess.Popen[bytes]:
     # DVC runs `python` and itself by name: those of this environment, whether it is activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-    _forget(experiment.name)
+    forget(experiment.name)
     with open(_log(experiment), "w") as file:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True
@@ -149,7 +149,7 @@ def _start(experiment: Experiment, cores: set[int]) -> subprocess.Popen[bytes]:
     return process
 
 
-def _forget(name: str) -> None:
+def forget(name: str) -> None:
     """Remove an experiment of that name, of other code: `--force` would too, but would also run every stage again."""
     for _, ref in kept_experiments(Path(".")).get(name, []):
         git(Path("."), "update-ref", "-d", ref)
