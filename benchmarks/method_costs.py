@@ -2,10 +2,10 @@
 
     python -m benchmarks.method_costs --out benchmarks/results/method_costs.json
 
-Every stage runs anew (`dvc exp run --temp --force`) on the study's first seed, each variant on one core, as many side by
-side as there are cores; what a stage takes to start, some seconds, is part of it. Of an arm with synthetic images the
-stages are those that train a committee, fit the generator, make images, merge them and train on them; of the base its
-training. The table also goes to docs/results.md.
+Every stage runs anew (`dvc exp run --temp --force`) on the study's first seed, each variant on one core, as many side
+by side as there are cores; what a stage takes to start, some seconds, is part of it. Of an arm with synthetic images
+the stages are those that train a committee, fit the generator, make images, merge them and train on them; of the base
+its training. The table also goes to docs/results.md.
 """
 
 import os
@@ -86,7 +86,11 @@ def table(study: Study, took: Mapping[str, Mapping[str, float]]) -> str:
     for variant in study.variants:
         seconds, others = took[variant.name], [sum(took[other].values()) for other in variant.against]
         trained = sum(value for stage, value in seconds.items() if stage.startswith(("train_base", "retrain")))
-        row = {"variant": variant.name, "images, s": round(sum(seconds.values()) - trained), "training, s": round(trained)}
+        row = {
+            "variant": variant.name,
+            "images, s": round(sum(seconds.values()) - trained),
+            "training, s": round(trained),
+        }
         ratio = f"{sum(seconds.values()) / others[0]:.1f} times {variant.against[0]}" if others else None
         rows.append({**row, "all of it": ratio})
     return markdown_table(rows, ["variant", "images, s", "training, s", "all of it"])
