@@ -18,7 +18,7 @@ from src.studies.maps import accuracy_map
 from src.studies.origin import UNKNOWN, Origin
 from src.studies.paper import PEAK, SHARE, cost
 from src.studies.results import sheet
-from src.studies.study import Study
+from src.studies.study import DISTANCES, Study
 from src.studies.study_files import FOLDER as STUDIES
 from src.studies.study_files import every_study, known_studies, read_study
 from src.studies.summary import Measured, absent, brief, compares
@@ -42,6 +42,7 @@ def write_study(
     each with the arm that a variant reads. origin: whose code made them.
     """
     clouds = points(finished, study.metrics[0], study.split) if not study.unpredicted else {}
+    clouds = {metric: cloud for metric, cloud in clouds.items() if metric in study.metrics or metric not in DISTANCES}
     predicted = predictions(correlations(clouds))
     write_csv(folder / f"{study.name}.csv", rows(study, measured, origin))
     _write_page(study, measured, failures, predicted, origin, folder)
