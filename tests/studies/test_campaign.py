@@ -180,7 +180,7 @@ def test_rows_of_older_code_are_never_among_todays(start, monkeypatch):
 
 def test_a_study_of_the_validation_split_reads_its_accuracies_there(start, monkeypatch):
     row = {"arms": {"guided": {"few": 0.5, "fid": 3.0}}, "validation": {"guided": {"few": 0.25}}}
-    monkeypatch.setattr(results, "measured", lambda commit: row)
+    monkeypatch.setattr(results, "measured", lambda commit, known: row)
     running, written = start()
     for experiment in running.missing():
         running.end(ended(experiment))
