@@ -128,7 +128,7 @@ def _run(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
             bar.update()
             show(-1)
 
-        run_all(missing, jobs, finished, lambda experiment: show(1))
+        run_all(missing, jobs, finished, lambda experiment: show(1), campaign.targets)
 
 
 if __name__ == "__main__":

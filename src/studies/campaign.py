@@ -11,8 +11,8 @@ from src.studies.experiments import Experiment, experiment_of
 from src.studies.fingerprint import code_digest, inputs_digest, made_by, same_inputs, same_outputs
 from src.studies.origin import of_one_code
 from src.studies.results import Results, recorded
-from src.studies.running import Outcome
-from src.studies.study import Study, values_of
+from src.studies.running import DIFFICULTY, SHEETS, TARGETS, Outcome
+from src.studies.study import DISTANCES, GAPS, Study, values_of
 from src.studies.study_writer import shown_as_older, write_index, write_sheets, write_study
 
 
@@ -32,6 +32,7 @@ class Campaign:
             for study in self.studies
         }
         self.experiments = {e.name: e for experiments in self.wanted.values() for e in experiments.values()}
+        self.targets = self._targets()
         every = tqdm(self.experiments.values(), "what is there already", unit="experiment", delay=2, leave=False)
         self._inputs = {experiment.name: inputs_digest(experiment) for experiment in every}
         self._code = code_digest()
@@ -79,7 +80,7 @@ class Campaign:
         try:
             if not made_by(experiment, recorded(experiment.name)[1], self._code):
                 raise InputError("it was made by other code or parameters than this study's; run the study again")
-            self.results.add(outcome, self._inputs[experiment.name], self._code)
+            self.results.add(outcome, self._inputs[experiment.name], self._code, self.targets[experiment.name])
         except InputError as error:
             self.failures[experiment.name] = str(error)
         except (KeyError, TypeError, ValueError) as error:
@@ -106,7 +107,21 @@ class Campaign:
 
     def _finished(self, experiment: Experiment) -> bool:
         row = self._row(experiment)
-        return row is not None and row["code"] in {self._code, *self._same}
+        if row is None or row["code"] not in {self._code, *self._same}:
+            return False
+        there = {DIFFICULTY: bool(row.get("difficulty")), SHEETS: row.get("sheets", True)}
+        return all(there.get(target, True) for target in self.targets[experiment.name])
+
+    def _targets(self) -> dict[str, tuple[str, ...]]:
+        """The stages that each experiment is to reach, by its name: what its studies' tables and pictures read."""
+        targets = {name: set(TARGETS) for name in self.experiments}
+        for study in self.studies:
+            for (_, seed), experiment in self.wanted[study.name].items():
+                if {*GAPS, *DISTANCES} & {*study.metrics}:
+                    targets[experiment.name].add(DIFFICULTY)
+                if study.sheets and seed == study.seeds[0]:
+                    targets[experiment.name].add(SHEETS)
+        return {name: tuple(sorted(stages)) for name, stages in targets.items()}
 
     def _rows(self, study: Study) -> dict[tuple[str, int], Mapping[str, Any]]:
         """The rows of the study's experiments, of whatever code, by variant and seed."""

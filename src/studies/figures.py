@@ -34,7 +34,7 @@ def paired_differences(study: Study, measured: Measured) -> bytes:
                 inside = "C0" if d.holds else "white"
                 axis.errorbar(d.mean, place, xerr=d.half, fmt="o", color="C0", markerfacecolor=inside, capsize=3)
     caption = f"less {others.pop()}; " if len(others) == 1 else ""
-    return _png(canvas, f"{caption}{sample(study)}; filled: differs from zero together with the others (Holm)")
+    return png(canvas, f"{caption}{sample(study)}; filled: differs from zero together with the others (Holm)")
 
 
 def by_variant(study: Study, measured: Measured) -> bytes:
@@ -45,42 +45,47 @@ def by_variant(study: Study, measured: Measured) -> bytes:
             value = cell(study, measured, variant, metric)
             if value is not None:
                 axis.errorbar(value[0], place, xerr=value[1] or 0, fmt="o", color="C0", capsize=3)
-    return _png(canvas, sample(study))
+    return png(canvas, sample(study))
 
 
 def against_gain(clouds: Mapping[str, Points], shot: str) -> bytes:
     """A PNG: a panel per metric, an experiment per point."""
     predicted = correlations(clouds)
-    size = (2.6 * len(clouds), 2.6)
-    canvas, axes = plt.subplots(1, len(clouds), figsize=size, sharey=True, squeeze=False, layout="constrained")
-    for axis, (metric, (_, x, y)) in zip(axes[0], clouds.items(), strict=True):
+    canvas, axes = subplots(len(clouds), 2.6 * len(clouds), 2.6, sharey=True)
+    for axis, (metric, (_, x, y)) in zip(axes, clouds.items(), strict=True):
         rho, low, high = predicted[metric]
         axis.scatter(x, y, s=14)
         axis.set_title(f"{name_of(metric)}: rho {rho:+.2f}\n[{low:+.2f}, {high:+.2f}]", fontsize=9)
         axis.set_xlabel(f"{name_of(metric)}, less seed mean", fontsize=8)
-    axes[0][0].set_ylabel(fill(f"gain in {name_of(shot)}, less seed mean", 24), fontsize=8)
-    return _png(canvas)
+    axes[0].set_ylabel(fill(f"gain in {name_of(shot)}, less seed mean", 24), fontsize=8)
+    return png(canvas)
 
 
 def _panels(metrics: Sequence[str], names: Sequence[str], unit: str = "%") -> tuple[Figure, Sequence[Axes]]:
     """Side by side, a row per name from top to bottom."""
     lines = sum(1 + name.count("\n") for name in names)
     size = (2.6 * len(metrics) + 3, 0.1 * len(names) + 0.2 * lines + 1.3)
-    canvas, axes = plt.subplots(1, len(metrics), figsize=size, sharey=True, squeeze=False, layout="constrained")
-    for axis, metric in zip(axes[0], metrics, strict=True):
+    canvas, axes = subplots(len(metrics), *size, sharey=True)
+    for axis, metric in zip(axes, metrics, strict=True):
         axis.set_title(fill(heading(metric, unit), 24), fontsize=10)
         axis.set_yticks(range(len(names)), names)
-    axes[0][0].set_ylim(len(names) - 0.5, -0.5)
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
+    return canvas, axes
+
+
+def subplots(count: int, width: float, height: float, sharey: bool = False) -> tuple[Figure, Sequence[Axes]]:
+    """That many panels in a row; width and height of the whole in inches."""
+    canvas, axes = plt.subplots(1, count, figsize=(width, height), sharey=sharey, squeeze=False, layout="constrained")
     return canvas, axes[0]
 
 
-def _png(canvas: Figure, caption: str = "") -> bytes:
-    """On white, so that it can be read on a dark page too."""
+def png(canvas: Figure, caption: str = "", colours: int = COLOURS) -> bytes:
+    """The figure, closed; on white, so that it can be read on a dark page too."""
     if caption:
         canvas.supxlabel(caption, fontsize=8)
     drawn, png = io.BytesIO(), io.BytesIO()
     canvas.savefig(drawn, format="png", dpi=110)
     plt.close(canvas)
     with Image.open(drawn, formats=["PNG"]) as image:  # lines and letters need few colours: a third of the bytes
-        image.convert("RGB").quantize(COLOURS).save(png, format="PNG", optimize=True)
+        image.convert("RGB").quantize(colours).save(png, format="PNG", optimize=True)
     return png.getvalue()

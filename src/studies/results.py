@@ -1,7 +1,7 @@
 """What finished experiments measured, kept in one tracked file so that no study computes anything twice."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ from src.runtime.machine import processor
 from src.settings.arms import ARMS
 from src.studies.fingerprint import MEASURES, VALIDATION
 from src.studies.origin import PROTOCOL
-from src.studies.running import Outcome
+from src.studies.running import DIFFICULTY, SHEETS, Outcome
 from src.studies.study import ACCURACY, FAIRNESS
 from src.versions.git import commit_of, experiments, file_at
 
 FILE = Path("metrics/studies/experiments.jsonl")
-DIFFICULTY = "metrics/difficulty.json"
+_DIFFICULTY = "metrics/difficulty.json"
 _QUALITY = ("fid", "density", "coverage", "precision", "recall")
 _REQUIRED = {"name", "seed", "settings", "inputs", "code", "commit", "seconds", "arms"}
 
@@ -26,8 +26,8 @@ class Results:
     """Finished experiments by name, the latest of each.
 
     {name, seed, settings, inputs, code: digests of `fingerprint`, protocol: absent for 1, commit: whose code it was,
-    processor, seconds and arithmetic: None where it was made elsewhere, arms: measured on test, validation: accuracies
-    of the same arms there}
+    processor, seconds and arithmetic: None where it was made elsewhere, sheets: whether it has pictures of its own,
+    arms: measured on test, validation: accuracies of the same arms there, difficulty: see `measured`}
     """
 
     def __init__(self, path: Path = FILE) -> None:
@@ -64,9 +64,13 @@ class Results:
         """A commit of each code that made results under today's protocol, by the code's digest."""
         return {row["code"]: row["commit"] for row in self._rows.values() if row.get("protocol", 1) == PROTOCOL}
 
-    def add(self, outcome: Outcome, inputs: str, code: str) -> None:
-        """Keep a finished experiment, at once and sorted by name. InputError if DVC keeps no results of it."""
+    def add(self, outcome: Outcome, inputs: str, code: str, targets: Sequence[str]) -> None:
+        """Keep a finished experiment, at once and sorted by name. InputError if DVC keeps no results of it.
+
+        targets: the stages that it was to reach, if it ran here; what others would have left is there of another run.
+        """
         experiment, here = outcome.experiment, outcome.seconds is not None
+        difficulty, sheets = (not here or stage in targets for stage in (DIFFICULTY, SHEETS))
         start, commit = recorded(experiment.name)
         self._rows[experiment.name] = {
             "name": experiment.name,
@@ -79,25 +83,26 @@ class Results:
             "processor": processor() if here else None,
             "seconds": round(outcome.seconds, 1) if outcome.seconds is not None else None,
             "arithmetic": arithmetic() if here else None,
-            **measured(commit),
+            "sheets": sheets,
+            **measured(commit, difficulty),
         }
         lines = [json.dumps(self._rows[name], sort_keys=True) + "\n" for name in sorted(self._rows)]
         atomic_write(self.path, "".join(lines).encode())
 
 
-def measured(commit: str) -> dict[str, dict[str, dict[str, float | None]]]:
+def measured(commit: str, difficulty: bool) -> dict[str, dict[str, dict[str, float | None]]]:
     """Metrics of each arm of an experiment, from the files that git keeps of its commit.
 
     arms: accuracy on test, and quality. validation: accuracy there. difficulty: the base's mean entropy and loss on
-    real validation images, and on those of the guided arm without and with feedback.
+    real validation images, and on those of the guided arm without and with feedback; empty where it is not asked for.
     """
     accuracy, quality = (json.loads(tracked(commit, path)) for path in MEASURES)
-    difficulty = json.loads(file_at(Path("."), commit, DIFFICULTY) or b"{}")
+    found = json.loads(file_at(Path("."), commit, _DIFFICULTY) or b"{}") if difficulty else {}
     validation = {arm: json.loads(tracked(commit, path)) for arm, path in VALIDATION.items()}
     return {
         "arms": {arm: {**_accuracy(accuracy[arm]), **_quality(quality.get(arm))} for arm in ARMS},
         "validation": {arm: _accuracy(report) for arm, report in validation.items()},
-        "difficulty": difficulty.get("means", {}),
+        "difficulty": found.get("means", {}),
     }
 
 

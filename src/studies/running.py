@@ -9,21 +9,22 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock
+from types import MappingProxyType
 
 from src.studies.experiments import Experiment, override
 from src.versions.git import experiments as kept_experiments
 from src.versions.git import git
 
 LOGS = Path(".dvc/tmp/studies")
-# With all that they need this is everything but `measure_cost`, which no table of a study reads.
-TARGETS = ("summarise", "draw_sheets", "measure_difficulty")
+DIFFICULTY, SHEETS = "measure_difficulty", "draw_sheets"  # stages that some studies alone need
+TARGETS = ("summarise",)  # with all that it needs, the accuracies and the quality of the images
 POLL = 1.0  # seconds within which an interruption is heard
 
 
@@ -41,11 +42,12 @@ def run_all(
     jobs: int,
     finished: Callable[[Outcome], None],
     started: Callable[[Experiment], None] = lambda experiment: None,
+    targets: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
     """Run experiments, `jobs` seeds side by side; a failed one does not stop others.
 
     started, finished: are told of every experiment and its outcome, of one at a time. Ctrl-C and SIGTERM end the
-    running ones.
+    running ones. targets: the stages that each is to reach, by its name (TARGETS).
     """
     running: set[subprocess.Popen[bytes]] = set()
     chains: dict[int, deque[Experiment]] = {}
@@ -72,7 +74,7 @@ def run_all(
                     if stop.is_set() or not chain:
                         return
                     experiment = chain.popleft()
-                    process = _start(experiment, cores)
+                    process = _start(experiment, cores, targets.get(experiment.name, TARGETS))
                     running.add(process)
                     started(experiment)
                 code = process.wait()
@@ -126,7 +128,7 @@ def _log(experiment: Experiment) -> Path:
     return LOGS / f"{experiment.name}.log"
 
 
-def _start(experiment: Experiment, cores: set[int]) -> subprocess.Popen[bytes]:
+def _start(experiment: Experiment, cores: set[int], targets: Sequence[str] = TARGETS) -> subprocess.Popen[bytes]:
     """`dvc exp run --temp`, its output kept in a log, with all it starts in a session that can be ended as one.
 
     cores: that it may use; none for any.
@@ -134,11 +136,11 @@ def _start(experiment: Experiment, cores: set[int]) -> subprocess.Popen[bytes]:
     LOGS.mkdir(parents=True, exist_ok=True)
     values = [override(name, value) for name, value in {**experiment.settings, "seed": experiment.seed}.items()]
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", experiment.name]
-    command += [part for value in values for part in ("--set-param", value)] + [*TARGETS]
+    command += [part for value in values for part in ("--set-param", value)] + [*targets]
     # DVC runs `python` and itself by name: those of this environment, whether it is activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-    _forget(experiment.name)
+    forget(experiment.name)
     with open(_log(experiment), "w") as file:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True
@@ -149,7 +151,7 @@ def _start(experiment: Experiment, cores: set[int]) -> subprocess.Popen[bytes]:
     return process
 
 
-def _forget(name: str) -> None:
+def forget(name: str) -> None:
     """Remove an experiment of that name, of other code: `--force` would too, but would also run every stage again."""
     for _, ref in kept_experiments(Path(".")).get(name, []):
         git(Path("."), "update-ref", "-d", ref)

@@ -8,13 +8,16 @@ against             the variant from which the others' paired differences are ta
 seeds               such as 400-402
 split               of which the accuracies are: test, or val while something is still to be chosen (test)
 metrics             columns, of METRICS; the first is the accuracy to be gained. loss and entropy are the base
-                    classifier's mean criteria over the finished images
+                    classifier's mean criteria over the finished images, their gap and distance how far, with sign and
+                    without, these are from those on real ones
 judged              those that the question is about, whose differences are tested together (the first)
 reported            [{variant, metric, value, source}] from the literature; no value is an unknown one, no variant is of
                     a method that has no row here
 sheets              whether pictures of each variant are kept, of the first seed (false)
 note                what to know before reading the table
 history             the file in metrics/history that answered the question before there were studies
+map                 a regular expression of the variants' names with the groups column, panel and row, to draw the first
+                    metric as a map; a variant without panel and row stands in all panels
 unpredicted         why it is not asked what image metrics tell of the gain; absent where it is asked
 paper               the same question at the papers' scale: {settings, images, seeds} and, where they are not the
                     study's own, variants, against (the first), metrics, judged, reported; note is told with it. images:
@@ -30,8 +33,9 @@ from src.evaluation.fairness import DIFFERENCES
 ACCURACY = ("overall", "many", "medium", "few", "macro", "ece", "worst_group", "group_mean", "weighted_mean")
 FAIRNESS = tuple(DIFFERENCES)  # the largest over the classes
 QUALITY = ("fid", "density", "coverage", "precision", "recall", "agreement", "loss", "entropy")
-DISTANCES = ("entropy_distance", "loss_distance")  # of the guided arm's images from real ones, in the base's means
-METRICS = (*ACCURACY, *FAIRNESS, *QUALITY, *DISTANCES)
+GAPS = ("entropy_gap", "loss_gap")  # the base's means on the guided arm's images, less those on real ones
+DISTANCES = ("entropy_distance", "loss_distance")  # the same without their sign
+METRICS = (*ACCURACY, *FAIRNESS, *QUALITY, *GAPS, *DISTANCES)
 TEST, VALIDATION = "test", "val"
 
 
@@ -66,6 +70,7 @@ class Study:
     sheets: bool = False
     note: str = ""
     history: str = ""
+    map: str = ""
     unpredicted: str = ""
     paper: "Study | None" = None
 
@@ -76,15 +81,17 @@ class Study:
 
 def values_of(row: Mapping[str, Any], arm: str, split: str) -> dict[str, Any]:
     """What a row of experiments.jsonl says of an arm: the quality of its images, and its accuracies on that split."""
-    measured = {**row["arms"][arm], **(_distances(row) if arm == "guided" else {})}
+    measured = {**row["arms"][arm], **(_gaps(row) if arm == "guided" else {})}
     if split == TEST:
         return measured
     unknown = dict.fromkeys((*ACCURACY, *FAIRNESS))
     return {**measured, **row.get("validation", {}).get(arm, unknown)}
 
 
-def _distances(row: Mapping[str, Any]) -> dict[str, float]:
+def _gaps(row: Mapping[str, Any]) -> dict[str, float]:
     """How far the means on the images that were made are from those on real ones; of rows that know it."""
-    known = {f"{name}_distance": means for name, means in row.get("difficulty", {}).items()}
-    made = {name: means.get("guided", means.get("unguided")) for name, means in known.items()}
-    return {name: abs(made[name] - known[name]["real"]) for name in known if made[name] is not None}
+    gaps: dict[str, float] = {}
+    for name, means in row.get("difficulty", {}).items():
+        if (made := means.get("guided", means.get("unguided"))) is not None:
+            gaps |= {f"{name}_gap": made - means["real"], f"{name}_distance": abs(made - means["real"])}
+    return gaps

@@ -1,5 +1,6 @@
 """Studies' files, read and checked: each as it runs here and, where it says so, at the papers' scale."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from src.studies.study import ACCURACY, METRICS, TEST, VALIDATION, Study, Varian
 FOLDER = Path("studies")
 # What a study is about unless it says otherwise, whatever the defaults of params.yaml become.
 BENCHMARK = {"dataset": "digits", "generator": "tiny_unclip"}
-_OPTIONAL = {"settings", "judged", "reported", "sheets", "unpredicted", "note", "paper", "split", "history"}
+_OPTIONAL = {"settings", "judged", "reported", "sheets", "unpredicted", "note", "paper", "split", "history", "map"}
 _FIELDS = {"title", "question", "variants", "against", "seeds", "metrics"} | _OPTIONAL
 _PAPER = {"settings", "variants", "against", "seeds", "metrics", "judged", "reported", "images", "note"}
 _REPORTED = {"variant", "metric", "value", "source"}
@@ -62,6 +63,9 @@ def _study(path: Path, name: str, content: Any, images: Any = None) -> Study:
             raise InputError(f"{path} needs variant, metric, value and source for every reported number; correct it")
     if (split := content.get("split", TEST)) not in (TEST, VALIDATION):
         raise InputError(f"{path} reads the split '{split}'; known: {TEST}, {VALIDATION}")
+    pattern = content.get("map") or ""
+    if pattern and (lost := [name for name in names if not _placed(pattern, name)]):
+        raise InputError(f"{path} has a map, '{pattern}', on which '{lost[0]}' has no place; correct it")
     return Study(
         name=name,
         title=content["title"],
@@ -76,8 +80,18 @@ def _study(path: Path, name: str, content: Any, images: Any = None) -> Study:
         sheets=bool(content.get("sheets")),
         note=content.get("note") or "",
         history=content.get("history") or "",
+        map=pattern,
         unpredicted=content.get("unpredicted") or "",
     )
+
+
+def _placed(pattern: str, name: str) -> bool:
+    """Whether the pattern is one, and the name has its column in it."""
+    try:
+        place = re.fullmatch(pattern, name)
+        return place is not None and {"panel", "row"} <= set(place.groupdict()) and place["column"] is not None
+    except (re.error, IndexError):  # no pattern, or none with a column
+        return False
 
 
 def _paper(path: Path, study: Study, entry: Any) -> Study:

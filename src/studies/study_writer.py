@@ -14,10 +14,11 @@ from src.runtime.markdown import MARKS, markdown_table, write_between
 from src.shards.contact_sheet import first_rows
 from src.studies.experiments import Experiment
 from src.studies.figures import against_gain, by_variant, paired_differences
+from src.studies.maps import accuracy_map
 from src.studies.origin import UNKNOWN, Origin
 from src.studies.paper import PEAK, SHARE, cost
 from src.studies.results import sheet
-from src.studies.study import Study
+from src.studies.study import DISTANCES, Study
 from src.studies.study_files import FOLDER as STUDIES
 from src.studies.study_files import every_study, known_studies, read_study
 from src.studies.summary import Measured, absent, brief, compares
@@ -34,12 +35,14 @@ def write_study(
     study: Study, measured: Measured, failures: Mapping[str, str], finished: Sequence[tuple[Mapping[str, Any], str]],
     origin: Origin = UNKNOWN, folder: Path = FOLDER,
 ) -> None:  # fmt: skip
-    """Write <name>.md, .csv, .png and, with enough experiments, -usefulness.csv and -usefulness.png.
+    """Write <name>.md, .csv, .png, -map.png where the study has a map, and with enough experiments
+    -usefulness.csv and -usefulness.png.
 
     failures: why failed experiments failed. finished: rows of experiments.jsonl, for the study's variants and seeds,
     each with the arm that a variant reads. origin: whose code made them.
     """
     clouds = points(finished, study.metrics[0], study.split) if not study.unpredicted else {}
+    clouds = {metric: cloud for metric, cloud in clouds.items() if metric in study.metrics or metric not in DISTANCES}
     predicted = predictions(correlations(clouds))
     write_csv(folder / f"{study.name}.csv", rows(study, measured, origin))
     _write_page(study, measured, failures, predicted, origin, folder)
@@ -70,6 +73,8 @@ def _write_page(
     atomic_write(folder / f"{study.name}.md", markdown(study, measured, failures, predicted, origin).encode())
     drawn = paired_differences if compares(study) else by_variant
     atomic_write(folder / f"{study.name}.png", drawn(study, measured))
+    if study.map:
+        atomic_write(folder / f"{study.name}-map.png", accuracy_map(study, measured))
     if RESULTS.exists() and MARKS[0].format(study.name) in RESULTS.read_text():
         said = f"{origin.sentence} {caption(study)}.\n\n".lstrip()
         write_between(RESULTS, said + numbers(study, measured), study.name)

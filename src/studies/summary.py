@@ -9,7 +9,7 @@ from scipy import stats
 
 from src.evaluation.intervals import mean_ci, paired, plus_minus
 from src.evaluation.paired_tests import holm
-from src.studies.study import ACCURACY, DISTANCES, FAIRNESS, Study, Variant
+from src.studies.study import ACCURACY, DISTANCES, FAIRNESS, GAPS, Study, Variant
 
 PER_CENT = {*ACCURACY, *FAIRNESS, "agreement"}  # shown in points; the others as they are
 POINTS = "points"  # of differences of them
@@ -25,10 +25,15 @@ NAMES = {
     "ece": "calibration error",
     "fid": "FID",
     "agreement": "class agreement",
+    "entropy_gap": "entropy above that of real images",
+    "loss_gap": "loss above that of real images",
     "entropy_distance": "distance from real entropy",
     "loss_distance": "distance from real loss",
 }  # for readers; the others have their own
-DIGITS = {"fid": 1, **dict.fromkeys(("density", "coverage", "precision", "recall", "loss", "entropy", *DISTANCES), 2)}
+DIGITS = {
+    "fid": 1,
+    **dict.fromkeys(("density", "coverage", "precision", "recall", "loss", "entropy", *GAPS, *DISTANCES), 2),
+}
 Measured = Mapping[str, Mapping[int, Mapping[str, float | None]]]  # variant -> seed -> metric -> value
 
 

@@ -43,6 +43,7 @@ def markdown(
         f"Before there were studies: [{study.history}](../history/{study.history}).\n" if study.history else "",
         f"{caption(study)}.\n",
         numbers(study, measured),
+        _figure(study, "-map") if study.map else "",
         _figure(study, ""),
         _reported(study),
         _in_words(study, measured),
@@ -82,7 +83,8 @@ def figures(study: Study) -> dict[str, str]:
     gain = (
         f"Image metrics of each experiment against what it gained in {name_of(study.metrics[0])}, both less the means "
     )
-    return {"": what, "-usefulness": f"{gain}of its seed, {sample(study)}"}
+    where = f"Mean {name_of(study.metrics[0])} of each cell, and against the gap to real images, {sample(study)}"
+    return {"": what, "-map": where, "-usefulness": f"{gain}of its seed, {sample(study)}"}
 
 
 def _figure(study: Study, ending: str) -> str:

@@ -23,6 +23,7 @@ class Campaign:
 
     def __init__(self, *_):
         self.results, self.experiments, self.failures = Results(), dict.fromkeys(range(4)), {}
+        self.targets = {}
 
     def missing(self):
         return FOUR
@@ -42,7 +43,7 @@ class Campaign:
 def four(monkeypatch):
     monkeypatch.setattr(study, "Campaign", Campaign)
     monkeypatch.setattr(study, "git_text", lambda *_: "")
-    monkeypatch.setattr(study, "run_all", lambda experiments, jobs, finished, started: [
+    monkeypatch.setattr(study, "run_all", lambda experiments, jobs, finished, started, targets: [
         (started(e), finished(Outcome(e, 1.0, None))) for e in experiments])  # fmt: skip
 
 
@@ -78,12 +79,12 @@ def test_the_papers_commands_come_without_a_run(monkeypatch, capsys):
 
 
 def test_what_it_will_take_is_what_the_same_settings_took_on_other_seeds(tmp_path, monkeypatch):
-    monkeypatch.setattr("src.studies.results.measured", lambda commit: {"arms": {}})
+    monkeypatch.setattr("src.studies.results.measured", lambda commit, known: {"arms": {}})
     monkeypatch.setattr("src.studies.results.recorded", lambda name: ("start", "commit"))
     results = Results(tmp_path / "experiments.jsonl")
     assert study.hours(results, FOUR, 1) == pytest.approx(4 * study.FIRST / 3600)
-    results.add(Outcome(Experiment({"feedback": "none"}, 7), 100.0, None), "inputs", "code")
-    results.add(Outcome(Experiment({"feedback": "loss"}, 7), 800.0, None), "inputs", "code")
-    results.add(Outcome(Experiment({"feedback": "entropy"}, 7), None, None), "inputs", "code")
+    results.add(Outcome(Experiment({"feedback": "none"}, 7), 100.0, None), "inputs", "code", ())
+    results.add(Outcome(Experiment({"feedback": "loss"}, 7), 800.0, None), "inputs", "code", ())
+    results.add(Outcome(Experiment({"feedback": "entropy"}, 7), None, None), "inputs", "code", ())
     assert study.hours(results, FOUR, 1) == pytest.approx(1800 / 3600)
     assert study.hours(results, FOUR, 2) == study.hours(results, FOUR, 8) == pytest.approx(900 / 3600)

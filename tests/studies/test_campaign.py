@@ -34,12 +34,31 @@ def start(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(campaign, "write_study", lambda study, *what: written.append((study.name, *what)))
     monkeypatch.setattr(campaign, "write_index", lambda: written.append("index"))
-    monkeypatch.setattr(results, "measured", lambda commit: GUIDED)
+    monkeypatch.setattr(results, "measured", lambda _, known: {**GUIDED, "difficulty": {"loss": {}} if known else {}})
     monkeypatch.setattr(campaign, "code_digest", lambda: "today's")
     monkeypatch.setattr(campaign, "recorded", lambda name: COMMITS)
     monkeypatch.setattr(results, "recorded", lambda name: COMMITS)
     monkeypatch.setattr(campaign, "made_by", lambda experiment, commit, code: (commit, code) == (COMMITS[1], "today's"))
     return lambda **how: (Campaign(STUDIES, Results(tmp_path / "experiments.jsonl"), **how), written)
+
+
+def test_experiments_measure_what_their_studies_read(start, monkeypatch):
+    """Stages that no table or picture shows are left out; a row without what another study reads is run again."""
+    first, _ = start()
+    assert set(first.targets.values()) == {("summarise",)}
+    for experiment in first.missing():
+        first.end(ended(experiment))
+    gaps = replace(STUDIES[0], metrics=("few", "loss_gap"), sheets=True)
+    monkeypatch.setattr(campaign, "write_sheets", lambda *_: None)
+    monkeypatch.setattr("tests.studies.test_campaign.STUDIES", [gaps, STUDIES[1]])
+    again, _ = start()
+    assert {(e.seed, again.targets[e.name]) for e in again.missing()} == {
+        (1, ("draw_sheets", "measure_difficulty", "summarise")),
+        (2, ("measure_difficulty", "summarise")),
+    }
+    for experiment in again.missing():
+        again.end(ended(experiment))
+    assert not again.missing()
 
 
 def ended(experiment: Experiment, error: str | None = None) -> Outcome:
@@ -98,7 +117,7 @@ def test_an_experiment_whose_metrics_cannot_be_read_fails_alone(start, monkeypat
     running, _ = start()
     broken, *others = running.missing()
     monkeypatch.setattr(results, "recorded", lambda name: (COMMITS[0], name))
-    monkeypatch.setattr(results, "measured", lambda name: {}["fid"] if name == broken.name else GUIDED)
+    monkeypatch.setattr(results, "measured", lambda name, known: {}["fid"] if name == broken.name else GUIDED)
     for experiment in (broken, *others):
         running.end(ended(experiment))
     assert running.failures == {broken.name: "its metrics cannot be read (KeyError: 'fid')"}
@@ -151,7 +170,7 @@ def test_rows_of_older_code_are_never_among_todays(start, monkeypatch):
     monkeypatch.setattr(campaign, "code_digest", lambda: "tomorrow's")
     monkeypatch.setattr(campaign, "made_by", lambda *what: True)
     later, written = start()
-    monkeypatch.setattr(results, "measured", lambda commit: {"arms": {"guided": {"few": 0.75}}})
+    monkeypatch.setattr(results, "measured", lambda commit, known: {"arms": {"guided": {"few": 0.75}}})
     written.clear()
     later.end(ended(next(e for e in later.missing() if e.settings.get("feedback") == "loss" and e.seed == 1)))
     later._write(STUDIES[0])
@@ -161,7 +180,7 @@ def test_rows_of_older_code_are_never_among_todays(start, monkeypatch):
 
 def test_a_study_of_the_validation_split_reads_its_accuracies_there(start, monkeypatch):
     row = {"arms": {"guided": {"few": 0.5, "fid": 3.0}}, "validation": {"guided": {"few": 0.25}}}
-    monkeypatch.setattr(results, "measured", lambda commit: row)
+    monkeypatch.setattr(results, "measured", lambda commit, known: row)
     running, written = start()
     for experiment in running.missing():
         running.end(ended(experiment))

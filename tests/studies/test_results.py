@@ -36,7 +36,7 @@ def kept(tmp_path, monkeypatch):
 
 
 def test_every_arms_measures_are_kept_and_what_was_not_measured_is_none(kept):
-    arms = measured(kept)["arms"]
+    arms = measured(kept, False)["arms"]
     base, guided = arms["base"], arms["guided"]
     assert (base["worst_group"], base["weighted_mean"], base["demographic_parity_difference"]) == (0.1, 0.5, 0.2)
     assert base["equalised_odds_difference"] is None and "fid" not in base
@@ -45,21 +45,30 @@ def test_every_arms_measures_are_kept_and_what_was_not_measured_is_none(kept):
 
 
 def test_every_arms_accuracies_on_validation_are_kept_apart(kept):
-    row = measured(kept)
+    row = measured(kept, False)
     assert {row["validation"][arm]["few"] for arm in ARMS} == {0.125} and row["arms"]["guided"]["few"] != 0.125
     assert row["validation"]["base"]["worst_group"] == 0.1 and "fid" not in row["validation"]["guided"]
 
 
+def test_the_difficulty_of_another_run_is_none_of_an_experiments(kept, tmp_path):
+    """The file is in its commit, of the default run, where the experiment did not measure it."""
+    (tmp_path / "metrics/difficulty.json").write_text(json.dumps({"means": {"loss": {"real": 1.0}}}))
+    commit = made.commit(tmp_path, "the default run's")
+    assert measured(commit, False)["difficulty"] == {}
+    assert measured(commit, True)["difficulty"] == {"loss": {"real": 1.0}}
+
+
 def test_a_row_says_by_whose_code_on_which_processor_and_how_fast(kept, tmp_path):
     results = Results(tmp_path / "rows.jsonl")
-    results.add(Outcome(EXPERIMENT, 12.34, None), "inputs", "code")
+    results.add(Outcome(EXPERIMENT, 12.34, None), "inputs", "code", ())
     (row,) = map(json.loads, (tmp_path / "rows.jsonl").read_text().splitlines())
     assert (row["commit"], row["inputs"], row["code"]) == ("5" * 40, "inputs", "code")
     assert (row["processor"], row["seconds"], row["arithmetic"]) == (processor(), 12.3, "pinned")
     assert row["name"] == EXPERIMENT.name and results.get(EXPERIMENT.name) == row
-    assert results.get("another") is None
-    results.add(Outcome(EXPERIMENT, None, None), "inputs", "code")
-    assert results.get(EXPERIMENT.name)["processor"] is None
+    assert results.get("another") is None and row["sheets"] is False
+    results.add(Outcome(EXPERIMENT, None, None), "inputs", "code", ())
+    row = results.get(EXPERIMENT.name)
+    assert row["processor"] is None and row["sheets"] is True  # where all stages ran
 
 
 def test_an_experiment_that_dvc_does_not_keep_is_named(kept):
@@ -70,7 +79,7 @@ def test_an_experiment_that_dvc_does_not_keep_is_named(kept):
 def test_a_commit_without_the_validation_split_is_no_experiment_of_today(kept, tmp_path):
     (tmp_path / "metrics/validation/guided.json").unlink()
     with pytest.raises(InputError, match=r"has no metrics/validation/guided\.json; remove the experiment"):
-        measured(made.commit(tmp_path, "an older one"))
+        measured(made.commit(tmp_path, "an older one"), False)
 
 
 def test_a_damaged_file_of_results_is_one_sentence(tmp_path):

@@ -42,7 +42,7 @@ def test_an_experiment_of_the_same_name_makes_room(tmp_path, monkeypatch):
     for name in ("s1-old", "s2-old"):
         git(tmp_path, "update-ref", f"refs/exps/00/{'0' * 38}/{name}", made)
     monkeypatch.chdir(tmp_path)
-    running._forget("s1-old")
+    running.forget("s1-old")
     assert git(tmp_path, "for-each-ref", "--format=%(refname)", "refs/exps").endswith("/s2-old")
 
 

@@ -1,0 +1,126 @@
+"""What each arm of a study costs beside the one that it is compared with: seconds of the stages that make it.
+
+    python -m benchmarks.method_costs --out benchmarks/results/method_costs.json
+
+Every stage runs anew (`dvc exp run --temp --force`) on the study's first seed, each variant on one core, as many side
+by side as there are cores; what a stage takes to start, some seconds, is part of it. Of an arm with synthetic images
+the stages are those that train a committee, fit the generator, make images, merge them and train on them; of the base
+its training. The table also goes to docs/results.md.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from tqdm import tqdm
+
+from benchmarks.measure import command_line, machine
+from src.runtime.entry import run_stage
+from src.runtime.errors import InputError
+from src.runtime.files import write_json
+from src.runtime.markdown import markdown_table, write_between
+from src.settings.arms import BASE
+from src.studies.experiments import Experiment, experiment_of, override
+from src.studies.running import forget, shares
+from src.studies.study import Study, Variant
+from src.studies.study_files import known_studies, read_study
+
+PAGE, MARK = Path("docs/results.md"), "method-costs"
+STARTS, ENDS = re.compile(r"Running stage '(.+)':"), re.compile("Updating lock file|Generating lock file")
+
+
+def stages_of(arm: str) -> tuple[str, ...]:
+    """The stages that an arm's classifier needs beyond those of every arm."""
+    if arm == BASE:
+        return ("train_base",)
+    return ("train_committee", "fit_generator", f"synth_{arm}", f"merge_balance@{arm}", f"retrain@{arm}")
+
+
+def seconds_of(lines: Iterable[str], stages: Iterable[str]) -> dict[str, float]:
+    """From DVC's lines, read as they come, how long each of these stages ran."""
+    took, running, start = dict.fromkeys(stages, 0.0), "", 0.0
+    for line in lines:
+        if begun := STARTS.match(line):
+            running, start = begun[1], time.perf_counter()
+        elif ENDS.match(line) and running in took:
+            took[running], running = time.perf_counter() - start, ""
+    return took
+
+
+def measured(variant: Variant, seed: int, cores: set[int]) -> dict[str, float]:
+    """Seconds by stage. Raises InputError if the experiment fails."""
+    experiment, stages = experiment_of(variant.settings, seed), stages_of(variant.arm)
+    process = subprocess.Popen(
+        command(experiment, stages[-1]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    if cores:
+        os.sched_setaffinity(process.pid, cores)
+    assert process.stdout is not None
+    took = seconds_of(process.stdout, stages)
+    failed = process.wait() != 0
+    forget(f"cost-{experiment.name}")
+    if failed:
+        raise InputError(f"'{variant.name}' fails with code {process.returncode}; run it by itself: dvc exp run -S ...")
+    return took
+
+
+def command(experiment: Experiment, target: str) -> list[str]:
+    """What DVC is to run, under a name that `forget` finds."""
+    values = [override(name, value) for name, value in {**experiment.settings, "seed": experiment.seed}.items()]
+    line = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--force"]
+    line += ["--name", f"cost-{experiment.name}"]
+    return [*line, *(part for value in values for part in ("--set-param", value)), target]
+
+
+def table(study: Study, took: Mapping[str, Mapping[str, float]]) -> str:
+    """Markdown: seconds of making images and of training, and the ratio of their sum to that of what it is against."""
+    rows: list[dict[str, Any]] = []
+    for variant in study.variants:
+        seconds, others = took[variant.name], [sum(took[other].values()) for other in variant.against]
+        trained = sum(value for stage, value in seconds.items() if stage.startswith(("train_base", "retrain")))
+        row = {
+            "variant": variant.name,
+            "images, s": round(sum(seconds.values()) - trained),
+            "training, s": round(trained),
+        }
+        ratio = f"{sum(seconds.values()) / others[0]:.1f} times {variant.against[0]}" if others else None
+        rows.append({**row, "all of it": ratio})
+    return markdown_table(rows, ["variant", "images, s", "training, s", "all of it"])
+
+
+def main() -> None:
+    parser = command_line(__doc__)
+    parser.add_argument("--study", default="every_arm", choices=known_studies())
+    options = parser.parse_args()
+    study, jobs = read_study(options.study), os.cpu_count() or 1
+    free: SimpleQueue[set[int]] = SimpleQueue()
+    for cores in shares(jobs):
+        free.put(cores)
+    bar = tqdm(total=len(study.variants), desc="costs", unit="variant")
+
+    def cost(variant: Variant) -> dict[str, float]:
+        cores = free.get()
+        try:
+            return measured(variant, study.seeds[0], cores)
+        finally:
+            free.put(cores)
+            bar.update()
+
+    with ThreadPoolExecutor(jobs) as pool, bar:
+        took = dict(zip((v.name for v in study.variants), pool.map(cost, study.variants), strict=True))
+    print(shown := table(study, took), end="")
+    if options.out:
+        write_json(options.out, {"machine": machine(), "study": study.name, "seed": study.seeds[0], "seconds": took})
+        write_between(PAGE, shown, MARK)
+
+
+if __name__ == "__main__":
+    run_stage(main)
