@@ -101,11 +101,8 @@ def _announce(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
 def hours(results: Results, missing: list[Experiment], jobs: int) -> float:
     """How long they should take side by side: as long as the same settings took on other seeds, else as the median."""
     usual = median(results.seconds() or [FIRST])
-    by_seed: dict[int, float] = {}
-    for experiment in missing:
-        seconds = median(results.seconds(experiment.settings) or [usual])
-        by_seed[experiment.seed] = by_seed.get(experiment.seed, 0) + seconds
-    return max(*by_seed.values(), sum(by_seed.values()) / jobs) / 3600
+    seconds = [median(results.seconds(experiment.settings) or [usual]) for experiment in missing]
+    return max(*seconds, sum(seconds) / jobs) / 3600
 
 
 def _run(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:

@@ -71,6 +71,14 @@ def accepted(name: str, embed: Callable[[], Looks], band: Sequence[float]) -> np
     return None if chosen is None else chosen(embed(), band)
 
 
+def shares_kept(passed: np.ndarray | None, labels: np.ndarray) -> dict[str, object]:
+    """What the filter kept of the synthetic images, over all and by class; ready for JSON."""
+    kept = np.ones(len(labels), bool) if passed is None else passed
+    made, left = np.bincount(labels), np.bincount(labels[kept], minlength=labels.max() + 1)
+    by_class = [None if made[k] == 0 else float(left[k] / made[k]) for k in range(len(made))]
+    return {"share_kept": float(kept.mean()), "share_kept_by_class": by_class}
+
+
 def _prototypes(looks: Looks) -> tuple[np.ndarray, np.ndarray]:
     """Means (C, D) of the real images of each class, and how many there are (C,)."""
     classes = int(max(looks.real_labels.max(), looks.labels.max())) + 1

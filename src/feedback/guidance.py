@@ -92,8 +92,11 @@ class Feedback:
                 return self._moved_x0(denoiser, z, step, judge, seeds, trace, aims), z
             conditional, g, value = self._gradient(denoiser, z, step, judge)
             direction, usable = unit(g)
-            trace.note(value, usable)
             output = denoiser.combined(z, step, conditional)
+            if trace.scale is None and aims is not None and denoiser.scale != 1:
+                # Of the image that comes out, not of its conditional half.
+                value = judge.values(x0_hat(denoiser.prediction_type, z, output, step.noise))
+            trace.note(value, usable)
             scale = self._scale(trace.scale, aims, value, g, z.flatten(1).norm(dim=1))
             if settings.rule == "latent":
                 return output, latent_update(z, direction, usable, scale)
@@ -192,6 +195,15 @@ class _Judge:
                 gradients.append(torch.autograd.grad(value.sum() * self.loss_scale, part)[0])
             values.append(value.detach())
         return torch.cat(gradients), torch.cat(values)
+
+    def values(self, seen: Tensor) -> Tensor:
+        """The criterion (B,) at the latents seen, without its gradient."""
+        values = []
+        with torch.no_grad():
+            for places in whole_runs(len(seen), self.micro_batch, self.cohorts):
+                more = () if self.cohorts is None else (self.cohorts[places],)
+                values.append(self.value(self.decode(seen[places]), self.labels[places], *more))
+        return torch.cat(values)
 
 
 def loss_scale(dtype: torch.dtype) -> float:

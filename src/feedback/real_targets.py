@@ -46,5 +46,6 @@ class RealTargets:
         return self.values[np.minimum(places, len(self.values) - 1)]
 
     def means(self) -> np.ndarray:
-        """The mean (C,) of each class's distribution."""
-        return np.array([self.weights(label) @ self.values for label in range(len(self.counts))])
+        """The mean (C,) of each class's own values, not a number where it has none."""
+        sums = np.bincount(self.labels, self.values, len(self.counts))
+        return np.where(self.counts > 0, sums / np.maximum(self.counts, 1), np.nan)

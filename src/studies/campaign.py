@@ -9,6 +9,7 @@ from src.runtime.errors import InputError
 from src.settings.arms import SYNTHETIC
 from src.studies.experiments import Experiment, experiment_of
 from src.studies.fingerprint import code_digest, inputs_digest, made_by, same_inputs, same_outputs
+from src.studies.maps import column_of
 from src.studies.origin import of_one_code
 from src.studies.results import Results, recorded
 from src.studies.running import DIFFICULTY, SHEETS, TARGETS, Outcome
@@ -151,7 +152,10 @@ class Campaign:
             for (name, seed), experiment in wanted.items()
             if experiment.name in self.failures
         }
-        read = {(row["name"], variants[name].arm): row for (name, _), row in rows.items()}
+        read = {
+            (row["name"], variants[name].arm): {**row, "column": column_of(study, name)}
+            for (name, _), row in rows.items()
+        }
         finished = [(row, arm) for (_, arm), row in sorted(read.items()) if arm in SYNTHETIC]
         write_study(study, measured, failures, finished, origin)
         if study.sheets and not origin.older:

@@ -52,9 +52,9 @@ def against_gain(clouds: Mapping[str, Points], shot: str) -> bytes:
     """A PNG: a panel per metric, an experiment per point."""
     predicted = correlations(clouds)
     canvas, axes = subplots(len(clouds), 2.6 * len(clouds), 2.6, sharey=True)
-    for axis, (metric, (_, x, y)) in zip(axes, clouds.items(), strict=True):
+    for axis, (metric, cloud) in zip(axes, clouds.items(), strict=True):
         rho, low, high = predicted[metric]
-        axis.scatter(x, y, s=14)
+        axis.scatter(cloud.x, cloud.y, s=14)
         axis.set_title(f"{name_of(metric)}: rho {rho:+.2f}\n[{low:+.2f}, {high:+.2f}]", fontsize=9)
         axis.set_xlabel(f"{name_of(metric)}, less seed mean", fontsize=8)
     axes[0].set_ylabel(fill(f"gain in {name_of(shot)}, less seed mean", 24), fontsize=8)

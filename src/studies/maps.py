@@ -29,6 +29,12 @@ def panels_of(study: Study) -> dict[str, Cells]:
     return found
 
 
+def column_of(study: Study, variant: str) -> str:
+    """The column that a variant stands in, nothing in a study without a map."""
+    place = re.fullmatch(study.map, variant) if study.map else None
+    return place["column"] if place else ""
+
+
 def accuracy_map(study: Study, measured: Measured) -> bytes:
     """A PNG: of each panel the mean of the first metric by row and column, then that metric against GAPS to real
     images, both of the mean over seeds, coloured by column."""

@@ -89,9 +89,9 @@ def values_of(row: Mapping[str, Any], arm: str, split: str) -> dict[str, Any]:
 
 
 def _gaps(row: Mapping[str, Any]) -> dict[str, float]:
-    """How far the means on the images that were made are from those on real ones; of rows that know it."""
+    """How far the means on all images that were made are from those on real ones; of rows that know it."""
     gaps: dict[str, float] = {}
     for name, means in row.get("difficulty", {}).items():
-        if (made := means.get("guided", means.get("unguided"))) is not None:
+        if (made := row["arms"]["guided"].get(name)) is not None:
             gaps |= {f"{name}_gap": made - means["real"], f"{name}_distance": abs(made - means["real"])}
     return gaps

@@ -199,5 +199,6 @@ def predictions(predicted: Mapping[str, tuple[float, float, float]]) -> list[dic
 def _predicted(study: Study, predicted: Sequence[Mapping[str, str]]) -> str:
     """Whether an image metric orders a seed's experiments as their gain does."""
     lead = f"Does an image metric predict the gain in {name_of(study.metrics[0])}? Spearman's rho over a seed's "
-    lead += "experiments, its mean over seeds with Student's interval; it says nothing of settings that were not run:"
+    lead += "experiments, in each column of the map by itself, " if study.map else "experiments, "
+    lead += "its mean over seeds with Student's interval; it says nothing of settings that were not run:"
     return f"{lead}\n\n" + markdown_table(predicted, PREDICTED)

@@ -1,7 +1,8 @@
 """Do image metrics predict usefulness? Rank correlation with the accuracy gained, over a study's experiments.
 
 A seed's experiments share its splits and its base classifier, so that they are ranked among themselves: rho is that of
-a seed, and its mean over seeds has Student's interval, as everything else in a study.
+a seed, and its mean over seeds has Student's interval, as everything else in a study. On a map they also share a
+column, so that what the column itself does to both counts for nothing: rho is the mean over a seed's columns.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,18 +21,21 @@ ROUNDING = 1e-9  # of a value: what is left where all of a seed's experiments ha
 
 
 class Points(NamedTuple):
-    """An experiment's seed, its image metric and its gain in points, both less the means of the seed; (N,) each."""
+    """An experiment's seed, its image metric and its gain in points, both less the means of those of its seed and
+    column; its column, if the study has any; (N,) each."""
 
     seeds: list[int]
     x: list[float]
     y: list[float]
+    columns: list[str] | None = None
 
 
 def points(finished: Sequence[tuple[Mapping[str, Any], str]], shot: str, split: str = TEST) -> dict[str, Points]:
     """Of each image metric the values over experiments and the gain of `shot` over the base, on that split.
 
-    finished: rows of metrics/studies/experiments.jsonl, each with the arm whose images are meant. A metric that an
-    experiment lacks leaves that experiment out. One that does not vary in LEAST settings of LEAST seeds is absent.
+    finished: rows of metrics/studies/experiments.jsonl, each with the arm whose images are meant, and with its column
+    if the study is a map. A metric that an experiment lacks leaves that experiment out. One that does not vary in LEAST
+    settings of LEAST seeds is absent.
     """
     clouds = {}
     for metric in PREDICTORS:
@@ -39,9 +43,10 @@ def points(finished: Sequence[tuple[Mapping[str, Any], str]], shot: str, split: 
         for row, arm in finished:
             values, base = values_of(row, arm, split), values_of(row, BASE, split)[shot]
             if None not in (values.get(metric), values[shot], base):
-                known.append((row["seed"], values[metric], 100 * (values[shot] - base)))
-        seeds, x, y = np.array(known, np.float64).reshape(-1, 3).T
-        cloud = Points(seeds.astype(int).tolist(), _within(seeds, x).tolist(), _within(seeds, y).tolist())
+                known.append((row["seed"], values[metric], 100 * (values[shot] - base), row.get("column", "")))
+        seeds, x, y, columns = (list(values) for values in zip(*known, strict=True)) if known else ([], [], [], [])
+        groups = list(zip(seeds, columns, strict=True))
+        cloud = Points(seeds, _within(groups, x), _within(groups, y), columns)
         if len(by_seed(cloud)) >= LEAST:
             clouds[metric] = cloud
     return clouds
@@ -54,18 +59,28 @@ def correlations(clouds: Mapping[str, Points]) -> dict[str, tuple[float, float, 
 
 
 def by_seed(points: Points) -> list[float]:
-    """Spearman's rho within each seed that has at least LEAST settings and in which both sides vary."""
-    seeds, x, y = (np.asarray(values) for values in points)
-    rhos = []
-    for seed in np.unique(seeds):
-        a, b = x[seeds == seed], y[seeds == seed]
+    """Spearman's rho within each seed, the mean over its columns that have at least LEAST settings and in which both
+    sides vary; of the seeds that have such a column."""
+    seeds, x, y, columns = points.seeds, np.array(points.x), np.array(points.y), points.columns or [""] * len(points.x)
+    rhos: dict[int, list[float]] = {}
+    for (seed, _), rows in _rows(list(zip(seeds, columns, strict=True))).items():
+        a, b = x[rows], y[rows]
         if len(a) >= LEAST and np.ptp(a) > 0 and np.ptp(b) > 0:
-            rhos.append(float(stats.spearmanr(a, b).statistic))
-    return rhos
+            rhos.setdefault(seed, []).append(float(stats.spearmanr(a, b).statistic))
+    return [float(np.mean(rhos[seed])) for seed in sorted(rhos)]
 
 
-def _within(seeds: np.ndarray, values: np.ndarray) -> np.ndarray:
-    less = values.copy()
-    for seed in np.unique(seeds):
-        less[seeds == seed] -= less[seeds == seed].mean()
-    return np.where(np.abs(less) > ROUNDING * np.abs(values).max(initial=0), less, 0)
+def _rows(groups: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[int]]:
+    """The places of each seed and column."""
+    rows: dict[tuple[int, str], list[int]] = {}
+    for place, group in enumerate(groups):
+        rows.setdefault(group, []).append(place)
+    return rows
+
+
+def _within(groups: Sequence[tuple[int, str]], values: Sequence[float]) -> list[float]:
+    """The values less the means of their seed and column; what rounding leaves of the differences is none."""
+    less = np.array(values, np.float64)
+    for rows in _rows(groups).values():
+        less[rows] -= less[rows].mean()
+    return np.where(np.abs(less) > ROUNDING * np.abs(values).max(initial=0), less, 0).tolist()

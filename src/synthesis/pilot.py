@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from src.feedback.guidance import Feedback
-from src.feedback.matched_scale import matched_scales, shrunk_means
+from src.feedback.matched_scale import matched_scales, shrunk_gaps
 from src.feedback.real_targets import RealTargets
 from src.runtime.files import read_json, write_json
 from src.settings.schema import changed
@@ -43,12 +43,12 @@ def pilot_scales(
     """The scale of each class, from its first `pilot` images, or those of each of its groups, at each scale tried."""
     plan = [p for p in synthesiser.plan if p.index < pilot]
 
-    def response(scale: float) -> np.ndarray:
+    def gaps_at(scale: float) -> np.ndarray:
         settings = changed(feedback.settings, scale=scale, target=None, pilot=None)
         maker = synthesiser.under(replace(feedback, settings=settings, targets=None), candidates=1)
         metas = [meta for part in cut(plan, shard_size) for _, meta in maker(part)]
         known = [(meta["criterion_after"], meta["label"]) for meta in metas if meta["criterion_after"] is not None]
         values, labels = (np.array(column) for column in zip(*known, strict=True))
-        return shrunk_means(values, labels, len(targets.counts))
+        return shrunk_gaps(targets, RealTargets(values, labels, len(targets.counts)))
 
-    return matched_scales(response, targets.means(), feedback.settings.scale).tolist()
+    return matched_scales(gaps_at, feedback.settings.scale).tolist()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from src.feedback.guidance import Feedback
-from src.feedback.matched_scale import matched_scales, shrunk_means
+from src.feedback.matched_scale import matched_scales, shrunk_gaps
 from src.feedback.real_targets import PRIOR, RealTargets
 from src.feedback.update_rules import newton_scale
 from src.generators.prediction import Noise
@@ -56,10 +56,12 @@ def test_images_move_towards_their_own_targets_from_either_side(rule: str) -> No
     assert ((sampled(feedback, aims=aims) - aims).abs() < 0.2 * (plain - aims).abs()).all()
 
 
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
 @pytest.mark.parametrize("rule", ["latent", "x0"])
-def test_at_its_target_an_image_is_left_alone(rule: str) -> None:
+def test_at_its_target_an_image_is_left_alone(rule: str, guidance_scale: float) -> None:
+    """The image that comes out, which under classifier-free guidance is not the conditional half's."""
     inputs, noise = fakes.batch(3), Noise(0.6, 0.8)
-    denoiser = ClassifierFreeGuidance(fakes.denoise, "sample", inputs["condition"], inputs["absent"], 1.0)
+    denoiser = ClassifierFreeGuidance(fakes.denoise, "sample", inputs["condition"], inputs["absent"], guidance_scale)
     output, z = denoiser(inputs["z"], Step(0, 400, noise))
     aims = judged(output, inputs["labels"])
     feedback = Feedback(fakes.value, replace(MATCHED, rule=rule), fakes.decode)
@@ -97,7 +99,8 @@ def test_targets_are_drawn_as_real_images_are_and_a_class_of_few_leans_on_all() 
     assert drawn[3].mean() == pytest.approx(pooled, abs=0.1)  # no image of its own
     own = 1 / (1 + PRIOR)
     assert drawn[2].mean() == pytest.approx(own * 9 + (1 - own) * pooled, abs=0.1)  # one, and not that alone
-    assert targets.means() == pytest.approx([drawn[k].mean() for k in range(4)], abs=0.05)
+    assert targets.means()[:3] == pytest.approx([values[:400].mean(), values[400:800].mean(), 9])
+    assert np.isnan(targets.means()[3])
     assert targets.at([1, 0], [0.3, 0.7]).tolist() == [targets.at([1], [0.3])[0], targets.at([0], [0.7])[0]]
 
 
@@ -112,25 +115,30 @@ def test_scales_meet_the_real_means_of_a_generator_that_is_too_easy_or_too_hard_
     base, slope, asked = np.array([0.2, 0.9, 0.5, 0.1]), np.array([10.0, 5.0, 8.0, 1.0]), []
     real = np.array([0.7, 0.6, 0.5, 0.9])
 
-    def response(scale: float) -> np.ndarray:
+    def gaps_at(scale: float) -> np.ndarray:
         asked.append(scale)
-        return base + slope * scale
+        return real - base - slope * scale
 
-    scales = matched_scales(response, real, most=0.1)
+    scales = matched_scales(gaps_at, most=0.1)
     assert scales == pytest.approx([0.05, -0.06, 0.0, 0.1], abs=1e-6)
     assert len(asked) == 6 and max(map(abs, asked)) == 0.1
-    assert not matched_scales(response, base, 0.1).any()
+    assert not matched_scales(lambda scale: -slope * scale, 0.1).any()
 
 
 def test_a_curve_that_turns_is_met_at_the_scale_nearest_to_none() -> None:
-    scales = matched_scales(lambda s: np.array([1 - (10 * s - 0.5) ** 2]), np.array([0.9]), most=0.1)
+    scales = matched_scales(lambda s: np.array([(10 * s - 0.5) ** 2 - 0.1]), most=0.1)
     assert 0 < scales[0] < 0.03
 
 
-def test_a_class_of_one_pilot_image_leans_on_the_others() -> None:
-    means = shrunk_means(np.array([0.0] * 50 + [1.0] * 50 + [100.0]), np.repeat([0, 1, 3], [50, 50, 1]), 4)
-    middle = 101 / 3
-    assert means[3] == pytest.approx((100 + PRIOR * middle) / (1 + PRIOR)) and means[2] == pytest.approx(middle)
+def test_a_class_of_few_images_has_the_gap_of_the_others() -> None:
+    """A perfect generator asks for no feedback, in easy classes neither, however few images its pilot has."""
+    real = RealTargets(np.array([0.0] * 50 + [1.0] * 50 + [9.0]), np.repeat([0, 1, 3], [50, 50, 1]), 4)
+    made = RealTargets(np.array([0.0, 1.0, 9.0]), np.array([0, 1, 3]), 4)
+    assert not shrunk_gaps(real, made).any()
+    harder = RealTargets(np.array([0.5, 1.5, 12.0]), np.array([0, 1, 3]), 4)
+    middle, own = -(0.5 + 0.5 + 3) / 3, 0.5 / (0.5 + PRIOR)  # one real image and one made tell as much as half of one
+    gaps = shrunk_gaps(real, harder)
+    assert gaps[3] == pytest.approx(own * -3 + (1 - own) * middle) and gaps[2] == pytest.approx(middle)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from src.studies.experiments import Experiment
 from src.studies.origin import Origin
 from src.studies.results import Results
 from src.studies.running import Outcome
-from src.studies.study import Study, Variant, values_of
+from src.studies.study import Study, Variant
 
 NONE, LOSS, HARDNESS = (Variant(name, {"feedback": name}, "guided") for name in ("none", "loss", "hardness"))
 GUIDED = {"arms": {"guided": {"few": 0.5}}}
@@ -186,16 +186,3 @@ def test_a_study_of_the_validation_split_reads_its_accuracies_there(start, monke
         running.end(ended(experiment))
     running._write(replace(STUDIES[0], split="val"))
     assert written[-1][1]["loss"] == {1: {"few": 0.25, "fid": 3.0}, 2: {"few": 0.25, "fid": 3.0}}
-
-
-@pytest.mark.parametrize(
-    ("arm", "means", "distance"),
-    [
-        ("guided", {"real": 0.9, "unguided": 0.7, "guided": 1.4}, 0.5),
-        ("guided", {"real": 0.9, "unguided": 0.7}, 0.2),  # nothing guided them: these are the arm's images
-        ("synaug", {"real": 0.9, "unguided": 0.7}, None),  # the means are of the guided arm's alone
-    ],
-)
-def test_an_arms_distance_from_real_difficulty_is_that_of_its_own_images(arm, means, distance):
-    row = {"arms": {"guided": {"few": 0.5}, "synaug": {"few": 0.5}}, "difficulty": {"entropy": means}}
-    assert values_of(row, arm, "test").get("entropy_distance") == (distance and pytest.approx(distance))

@@ -59,3 +59,14 @@ def test_on_the_validation_split_the_gain_is_that_there():
     known = [({**r, "validation": {arm: {"few": 1 - r["arms"][arm]["few"]} for arm in r["arms"]}}, a) for r, a in ROWS]
     assert points(known, "few", "val")["fid"].y == pytest.approx([-1, 0, 1] * 3)
     assert points(ROWS, "few", "val") == {}
+
+
+def test_on_a_map_what_a_column_does_to_both_counts_for_nothing():
+    """More guidance lowers FID and accuracy here; within a column the lower FID is the better one."""
+    rows = [
+        ({**row(seed, 10 * column + fid, (50 + 20 * column - fid) / 100, 0.5), "column": str(column)}, "guided")
+        for seed in (1, 2, 3) for column in (0, 1) for fid in (1.0, 2.0, 3.0)
+    ]  # fmt: skip
+    assert correlations(points(rows, "few"))["fid"] == pytest.approx((-1, -1, -1))
+    blind = [({**r, "column": ""}, arm) for r, arm in rows]
+    assert correlations(points(blind, "few"))["fid"][0] > 0
