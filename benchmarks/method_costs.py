@@ -33,6 +33,11 @@ from src.studies.study import Study, Variant
 from src.studies.study_files import known_studies, read_study
 
 PAGE, MARK = Path("docs/results.md"), "method-costs"
+LEAD = """What each costs on one core (`python -m benchmarks.method_costs`, {cpu}): seconds of the stages that make and
+merge an arm's images, with the training of a committee or the fit of a generator where there is one, and of those that
+train on them; and all of it beside what the arm is compared with.
+
+"""
 STARTS, ENDS = re.compile(r"Running stage '(.+)':"), re.compile("Updating lock file|Generating lock file")
 
 
@@ -118,8 +123,9 @@ def main() -> None:
         took = dict(zip((v.name for v in study.variants), pool.map(cost, study.variants), strict=True))
     print(shown := table(study, took), end="")
     if options.out:
-        write_json(options.out, {"machine": machine(), "study": study.name, "seed": study.seeds[0], "seconds": took})
-        write_between(PAGE, shown, MARK)
+        here = machine()
+        write_json(options.out, {"machine": here, "study": study.name, "seed": study.seeds[0], "seconds": took})
+        write_between(PAGE, LEAD.format(cpu=here["cpu"]) + shown, MARK)
 
 
 if __name__ == "__main__":
