@@ -11,7 +11,6 @@ its training. The table also goes to docs/results.md.
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,8 +26,8 @@ from src.runtime.errors import InputError
 from src.runtime.files import write_json
 from src.runtime.markdown import markdown_table, write_between
 from src.settings.arms import BASE
-from src.studies.experiments import Experiment, experiment_of, override
-from src.studies.running import forget, shares
+from src.studies.experiments import experiment_of
+from src.studies.running import exp_run, forget, shares
 from src.studies.study import Study, Variant
 from src.studies.study_files import known_studies, read_study
 
@@ -62,27 +61,22 @@ def seconds_of(lines: Iterable[str], stages: Iterable[str]) -> dict[str, float]:
 def measured(variant: Variant, seed: int, cores: set[int]) -> dict[str, float]:
     """Seconds by stage. Raises InputError if the experiment fails."""
     experiment, stages = experiment_of(variant.settings, seed), stages_of(variant.arm)
+    name = f"cost-{experiment.name}"
+    command, environment = exp_run(experiment, name, ["--force", stages[-1]])
+    forget(name)  # of a run that was killed
     process = subprocess.Popen(
-        command(experiment, stages[-1]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace", env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors="replace", env={**environment, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     if cores:
         os.sched_setaffinity(process.pid, cores)
     assert process.stdout is not None
     took = seconds_of(process.stdout, stages)
     failed = process.wait() != 0
-    forget(f"cost-{experiment.name}")
+    forget(name)
     if failed:
         raise InputError(f"'{variant.name}' fails with code {process.returncode}; run it by itself: dvc exp run -S ...")
     return took
-
-
-def command(experiment: Experiment, target: str) -> list[str]:
-    """What DVC is to run, under a name that `forget` finds."""
-    values = [override(name, value) for name, value in {**experiment.settings, "seed": experiment.seed}.items()]
-    line = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--force"]
-    line += ["--name", f"cost-{experiment.name}"]
-    return [*line, *(part for value in values for part in ("--set-param", value)), target]
 
 
 def table(study: Study, took: Mapping[str, Mapping[str, float]]) -> str:

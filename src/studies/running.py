@@ -134,12 +134,7 @@ def _start(experiment: Experiment, cores: set[int], targets: Sequence[str] = TAR
     cores: that it may use; none for any.
     """
     LOGS.mkdir(parents=True, exist_ok=True)
-    values = [override(name, value) for name, value in {**experiment.settings, "seed": experiment.seed}.items()]
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", experiment.name]
-    command += [part for value in values for part in ("--set-param", value)] + [*targets]
-    # DVC runs `python` and itself by name: those of this environment, whether it is activated or not.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    environment = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    command, environment = exp_run(experiment, experiment.name, targets)
     forget(experiment.name)
     with open(_log(experiment), "w") as file:
         process = subprocess.Popen(
@@ -149,6 +144,16 @@ def _start(experiment: Experiment, cores: set[int], targets: Sequence[str] = TAR
         if cores:
             os.sched_setaffinity(process.pid, cores)
     return process
+
+
+def exp_run(experiment: Experiment, name: str, targets: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The command line of `dvc exp run --temp` under this name, and the environment to run it in."""
+    values = [override(key, value) for key, value in {**experiment.settings, "seed": experiment.seed}.items()]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", name]
+    command += [part for value in values for part in ("--set-param", value)] + [*targets]
+    # DVC runs `python` and itself by name: those of this environment, whether it is activated or not.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return command, {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def forget(name: str) -> None:
