@@ -107,7 +107,11 @@ def hours(results: Results, missing: list[Experiment], jobs: int) -> float:
 
 def _run(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
     if dirty := git_text(Path("."), "status", "--porcelain", *SOURCES):
-        raise InputError(f"{dirty.split()[1]} is not committed; commit first, so that results belong to a commit")
+        raise InputError(
+            f"{dirty.split()[1]} is not committed; commit first, so that results belong to a commit. If it is not your "
+            "change: a study that was killed may have left it, `git reset --hard` takes it back, and `git stash list` "
+            "shows whether DVC had put yours aside"
+        )
     with tqdm(total=len(missing), desc="studies", unit="experiment", smoothing=0.1) as bar:
         running = 0
 

@@ -47,7 +47,7 @@ class FitSettings(TrainingLength):
     method: str
     data: str = "train"
     rank: Count = 4
-    kl: NotNegative = 0.02
+    kl: NotNegative = 0.3
 
     @property
     def one_step(self) -> bool:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -47,7 +47,8 @@ def run_all(
     """Run experiments, `jobs` seeds side by side; a failed one does not stop others.
 
     started, finished: are told of every experiment and its outcome, of one at a time. Ctrl-C and SIGTERM end the
-    running ones. targets: the stages that each is to reach, by its name (TARGETS).
+    running ones, once DVC has the work tree back in place; a second at once. targets: the stages that each is to
+    reach, by its name (TARGETS).
     """
     running: set[subprocess.Popen[bytes]] = set()
     chains: dict[int, deque[Experiment]] = {}
@@ -96,10 +97,14 @@ def run_all(
                     future.result()
         except BaseException:
             stop.set()
-            with turn:
-                for process in running:
-                    with suppress(ProcessLookupError):  # it has ended, and its thread waits for its turn to say so
-                        os.killpg(process.pid, signal.SIGTERM)
+            with ExitStack() as held:
+                try:
+                    held.enter_context(quiet())  # or the tree would stay as an experiment's, and ours in git's stash
+                finally:
+                    with turn:
+                        for process in running:
+                            with suppress(ProcessLookupError):  # it has ended, its thread waits for its turn to say so
+                                os.killpg(process.pid, signal.SIGTERM)
             raise
 
 

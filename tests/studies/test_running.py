@@ -135,6 +135,36 @@ def test_an_interruption_ends_what_runs_and_keeps_what_is_finished(dvc):
     assert outcomes == [chain[0].name]
 
 
+def test_an_interruption_waits_until_dvc_does_not_put_the_work_tree_aside(dvc, tmp_path, monkeypatch):
+    """Ended between its stash and the tree's return, DVC leaves the experiment's parameters in the work tree."""
+    from dvc.repo import Repo
+
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "a").touch()
+    commit(tmp_path, "a work tree")
+    monkeypatch.chdir(tmp_path)
+    chain = [Experiment({"feedback": "a"}, 1)]
+    dvc[2].add(chain[0].name)
+    order, killpg = [], os.killpg
+    with Repo.init(str(tmp_path)) as repo:
+        repo.lock.lock()
+
+        def back():
+            order.append("the tree is back")
+            repo.lock.unlock()
+
+        timer = threading.Timer(1.0, back)
+        monkeypatch.setattr(running.os, "killpg", lambda *given: [order.append("ended"), killpg(*given)])
+
+        def begun(experiment):
+            timer.start()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        with pytest.raises(KeyboardInterrupt):
+            run_all(chain, 1, lambda outcome: None, begun)
+    assert order == ["the tree is back", "ended"]
+
+
 def test_an_interruption_reaches_the_others_though_one_has_ended_unheard(dvc, monkeypatch):
     """An ended process has no group to signal; the next one in the set must be told all the same."""
     _, _, hanging = dvc

@@ -1,7 +1,7 @@
 """Generators of one step, from noise and a class: a variational autoencoder and a GAN, rivals under the same protocol.
 
-Kingma & Welling (ICLR 2014); Miyato & Koyama (ICLR 2018): a projection discriminator, spectral normalisation and the
-hinge loss. One network makes the images of both; they are trained on the images at hand alone.
+Kingma & Welling (ICLR 2014); Miyato & Koyama (ICLR 2018): a projection discriminator; Mescheder et al. (ICML 2018): the
+logistic loss and its penalty R1. One network makes the images of both; they are trained on the images at hand alone.
 """
 
 import math
@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.utils.parametrizations import spectral_norm
 
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.fitting.task import FitTask
@@ -21,6 +20,8 @@ from src.generators.tiny.optimise import optimise
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive, torch_seeded
 from src.shards.pixels import to_tensor
+
+GAMMA = 1.0  # weight of R1
 
 
 class OneStep(nn.Module):
@@ -30,14 +31,13 @@ class OneStep(nn.Module):
 
 
 class Generator(OneStep):
-    """Noise (B, 64) and classes to images: convolutions on an image that doubles, each scaled and shifted by class."""
+    """Noise (B, inputs) and classes to images: convolutions on an image that doubles, scaled and shifted by class."""
 
-    shape = (64,)
-
-    def __init__(self, classes: int, edge: int) -> None:
+    def __init__(self, classes: int, edge: int, inputs: int = 64) -> None:
         super().__init__()
+        self.shape = (inputs,)
         self.widths = (64, *(max(64 >> k, 16) for k in range(int(math.log2(edge)) - 2)))
-        self.start = nn.Linear(self.shape[0], 16 * self.widths[0])
+        self.start = nn.Linear(inputs, 16 * self.widths[0])
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(self.widths))
         self.norms = nn.ModuleList(nn.GroupNorm(8, width, affine=False) for width in self.widths[:-1])
         styles = [nn.Embedding(classes, 2 * width) for width in self.widths[:-1]]
@@ -57,14 +57,19 @@ class Generator(OneStep):
 
 
 class ClassConditionalVae(OneStep):
-    """(x, y) -> q(u | x, y), a Gaussian of 64 dimensions, and (u, y) -> x, by the network of the GAN."""
+    """(x, y) -> q(u | x, y), a Gaussian of 64 dimensions, and (u, y) -> x, by the network of the GAN.
+
+    Its decoder is told the class beside u as well: u alone says enough of an image for the class to go unheeded.
+    """
+
+    shape = (64,)
 
     def __init__(self, classes: int, edge: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, padding=1) for a, b in pairwise(_widths(edge)))
         self.classes = nn.Embedding(classes, _widths(edge)[-1])
-        self.decoder = Generator(classes, edge)
-        self.shape = self.decoder.shape
+        self.told = nn.Embedding(classes, self.shape[0])
+        self.decoder = Generator(classes, edge, 2 * self.shape[0])
         self.moments = nn.Linear(16 * _widths(edge)[-1], 2 * self.shape[0])
 
     def encode(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,24 +81,25 @@ class ClassConditionalVae(OneStep):
 
     def forward(self, u: Tensor, labels: Tensor) -> Tensor:
         """Images (B, 3, H, H) of noise (B, 64)."""
-        return self.decoder(u, labels)
+        return self.decoder(torch.cat([u, self.told(labels)], 1), labels)
 
 
 class Discriminator(nn.Module):
-    """How real images of a class look: phi(x) . e_y + psi(x), every layer's spectral norm 1."""
+    """How real images of a class look: phi(x) . e_y + psi(x)."""
 
     def __init__(self, classes: int, edge: int) -> None:
         super().__init__()
         widths = _widths(edge)
-        self.layers = nn.ModuleList(spectral_norm(nn.Conv2d(a, b, 4, 2, padding=1)) for a, b in pairwise(widths))
-        self.psi = spectral_norm(nn.Linear(widths[-1], 1))
-        self.classes = spectral_norm(nn.Embedding(classes, widths[-1]))
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, 2, padding=1) for a, b in pairwise(widths))
+        self.psi = nn.Linear(16 * widths[-1], 1)
+        self.classes = nn.Embedding(classes, 16 * widths[-1])
+        nn.init.normal_(self.classes.weight, 0, 0.02)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """(B,), positive for real."""
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
-        phi = x.sum((2, 3)) / 4
+        phi = x.flatten(1)
         return (phi * self.classes(labels)).sum(1) + self.psi(phi)[:, 0]
 
 
@@ -121,11 +127,14 @@ def fit_gan(task: FitTask, load: Callable[[], DiffusionModel]) -> dict[str, Tens
     def loss_at(step: int) -> Tensor:
         x, y, draws = _batch(task, "gan", step)
         made = generator(torch.randn(len(x), *generator.shape, generator=draws).to(x), y)
-        critic = F.relu(1 - discriminator(x, y)).mean() + F.relu(1 + discriminator(made.detach(), y)).mean()
+        real = discriminator(x.requires_grad_(), y)
+        slope = torch.autograd.grad(real.sum(), x, create_graph=True)[0]
+        critic = F.softplus(-real).mean() + F.softplus(discriminator(made.detach(), y)).mean()
         still = {name: value.detach() for name, value in discriminator.named_parameters()}
-        return critic - functional_call(discriminator, still, (made, y)).mean()
+        fooled = F.softplus(-functional_call(discriminator, still, (made, y))).mean()
+        return critic + GAMMA / 2 * slope.square().sum((1, 2, 3)).mean() + fooled
 
-    optimise([generator, discriminator], loss_at, task.settings, task.checkpoint, "GAN", betas=(0.5, 0.99))
+    optimise([generator, discriminator], loss_at, task.settings, task.checkpoint, "GAN", betas=(0.0, 0.99))
     return {name: value.cpu() for name, value in generator.state_dict().items()}
 
 
