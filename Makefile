@@ -17,8 +17,8 @@ $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadsco
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test quick format lock deps audit dag exp-table clean-scratch generator tiny-decoder bars benchmarks \
-	check export improvement push repair verify report screenshots studies planted fuzz chaos slurm
+.PHONY: help env repro test quick format lock deps audit dag exp-table clean-scratch generator fashion-generator tiny-decoder bars \
+	benchmarks check export improvement push repair verify report screenshots studies planted fuzz chaos slurm
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +74,10 @@ exp-table: env ## compare experiments by what differs: make exp-table [DROP='mor
 generator: env ## train the shipped generator anew (hours on a CPU; continues after an interruption)
 	$${LAUNCH:-python} -m stages.train_generator
 	$(BIN)/dvc commit --force train_generator
+
+fashion-generator: env ## train that of fashion_lt anew, from Fashion-MNIST's files in data/raw/fashion_lt (hours, as generator)
+	$${LAUNCH:-python} -m stages.train_fashion_generator
+	$(BIN)/dvc commit --force train_fashion_generator
 
 tiny-decoder: env ## distil the shipped generator's decoder anew, for feedback decoder=tiny (minutes)
 	$${LAUNCH:-python} -m stages.train_tiny_decoder

@@ -23,7 +23,11 @@ from tests.feedback.settings import ENTROPY
 RESULTS = ("data", "metrics", "models")  # the folders that stages write
 TIMES = ("metrics/cost/", "metrics/sampling/")  # what differs between any two runs
 GENERATOR = "models/tiny_unclip"
-MODELS = (GENERATOR, "models/tiny_decoder")  # of the frozen stages, in git
+FROZEN = {
+    "train_generator": GENERATOR, "train_fashion_generator": "models/tiny_fashion",
+    "train_tiny_decoder": "models/tiny_decoder",
+}  # fmt: skip
+"""The frozen stages' models, in git."""
 DATA_SETS = ("digits", "digits_waterbirds", "folder", "csv")  # those that tests of the micro run choose
 SETTINGS: dict[str, Any] = {
     "seed": 0,
@@ -46,24 +50,27 @@ SETTINGS: dict[str, Any] = {
     "synaug.last_layer.steps": 2,
     "synaug.last_layer.batch": 4,
     "evaluation.nearest_k": 2,
-    "tiny.images": 48,
     "tiny_decoder.images": 48,
     "tiny_decoder.steps": 2,
     "tiny_decoder.batch": 4,
-    "tiny.sizes": {
-        "text_width": 16,
-        "text_layers": 1,
-        "vision_width": 16,
-        "vision_layers": 1,
-        "patch": 16,
-        "embedding": 8,
-        "vae_widths": [8, 8, 8],
-        "unet_widths": [16, 16],
-        "unet_layers": 1,
-    },
-    **{f"tiny.{part}.{name}": value for part in ("autoencoder", "clip", "feature_space", "unet") for name, value in
-       (("steps", 2), ("batch", 4))},
-}  # fmt: skip
+}
+for _generator in ("tiny", "tiny_fashion"):
+    SETTINGS |= {
+        f"{_generator}.images": 48,
+        f"{_generator}.sizes": {
+            "text_width": 16,
+            "text_layers": 1,
+            "vision_width": 16,
+            "vision_layers": 1,
+            "patch": 16,
+            "embedding": 8,
+            "vae_widths": [8, 8, 8],
+            "unet_widths": [16, 16],
+            "unet_layers": 1,
+        },
+    }
+    for _part in ("autoencoder", "clip", "feature_space", "unet"):
+        SETTINGS |= {f"{_generator}.{_part}.steps": 2, f"{_generator}.{_part}.batch": 4}
 
 
 def copy_repository(target: Path, without: tuple[str, ...] = ()) -> Path:

@@ -21,7 +21,7 @@ from src.settings.schema import changed
 from src.shards.store import Shards
 from tests.generators.miniatures import unclip
 from tests.micro import (
-    MODELS,
+    FROZEN,
     RESULTS,
     SETTINGS,
     arms,
@@ -70,14 +70,14 @@ def reproduced(micro, tmp_path_factory) -> Path:
 
 
 def _reproduced(models: Path, target: Path) -> Path:
-    root = copy_repository(target, without=("dvc.lock", "metrics", *MODELS))
+    root = copy_repository(target, without=("dvc.lock", "metrics", *FROZEN.values()))
     set_parameters(root, SETTINGS)
-    for model in MODELS:
+    for model in FROZEN.values():
         shutil.copytree(models / model, root / model)
-    dvc(root, "commit", "--force", "train_generator", "train_tiny_decoder")
+    dvc(root, "commit", "--force", *FROZEN)
     commit(root)
     said = dvc(root, "repro", fresh=True)
-    assert len(ran(said)) == 17 and not {"train_generator", "train_tiny_decoder"} & set(ran(said))
+    assert len(ran(said)) == 17 and not set(FROZEN) & set(ran(said))
     commit(root)
     return root
 

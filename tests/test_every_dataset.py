@@ -16,6 +16,7 @@ from src.shards.store import Shards
 from tests.data.presets import miniature
 from tests.generators.miniatures import unclip
 from tests.micro import (
+    FROZEN,
     GENERATOR,
     commit,
     copy_repository,
@@ -153,7 +154,7 @@ def test_missing_data_is_one_sentence_and_with_the_data_the_same_command_runs_to
         root, {"dataset": "digits", "recipes.cifar100_lt.model": "small_cnn", "budgets.cifar100_lt.per_class": 35}
     )
     shutil.move("data/raw/cifar100_lt/cifar-100-python", tmp_path / "kept")
-    dvc(root, "commit", "--force", "train_generator", "train_tiny_decoder")
+    dvc(root, "commit", "--force", *FROZEN)
     commit(root)
     command = ("exp", "run", "--set-param", "dataset=cifar100_lt")
     output = dvc(root, *command, fails=True)

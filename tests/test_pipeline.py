@@ -17,7 +17,7 @@ from src.settings import params
 from src.settings.schema import plain
 from src.settings.sections import PRESETS
 from src.versions.import_closure import ROOT, import_closure
-from tests.micro import arms, copy_repository, outputs
+from tests.micro import FROZEN, arms, copy_repository, outputs
 from tests.micro import dvc as run_dvc
 from tests.recording import leaves
 
@@ -28,7 +28,6 @@ NAMES = {
     "prepare_lt", "train_base", "train_committee", "fit_generator", "synth_guided", "synth_synaug", "merge_balance",
     "retrain", "eval_fid_density_coverage", "eval_acc",
 }  # fmt: skip
-FROZEN = {"train_generator": "models/tiny_unclip", "train_tiny_decoder": "models/tiny_decoder"}
 OBSERVERS = {"summarise", "draw_sheets", "measure_cost", "measure_difficulty"}  # nothing depends on them
 CHOSEN = {family: PARAMS[selector] for family, selector in {
     "datasets": "dataset", "recipes": "dataset", "budgets": "dataset", "generators": "generator",
@@ -163,6 +162,7 @@ MERGE = ["merge_balance@synaug", "merge_balance@guided"]
         ("evaluation.nearest_k", ["eval_fid_density_coverage"]),
         ("tiny.unet.steps", ["train_generator", "fit_generator"]),  # of a fit to its corpus
         ("tiny.pose.scale_min", ["train_generator", "train_tiny_decoder", "fit_generator"]),
+        ("tiny_fashion.unet.steps", ["train_fashion_generator"]),
         ("tiny_decoder.width", ["train_tiny_decoder"]),
     ],
 )

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.micro import RESULTS, SETTINGS, copy_repository, dvc, environment, set_parameters
+from tests.micro import FROZEN, RESULTS, SETTINGS, copy_repository, dvc, environment, set_parameters
 
 # The models in git stay the shipped ones.
 SMALL = {name: value for name, value in SETTINGS.items() if not name.startswith("tiny")}
@@ -27,7 +27,7 @@ def fresh_copy(target: Path, changes: dict[str, Any]) -> Path:
     """This repository as it lies here, with these parameters and without results; the models of frozen stages stay."""
     repository = copy_repository(target, without=("dvc.lock", "metrics"))
     set_parameters(repository, changes)
-    dvc(repository, "commit", "--force", "train_generator", "train_tiny_decoder")
+    dvc(repository, "commit", "--force", *FROZEN)
     return repository
 
 
