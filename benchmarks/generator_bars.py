@@ -172,6 +172,7 @@ def main() -> None:
     generator, folder = load_generator(preset, CPU), Path(preset.path)
     judge = load_classifier(folder / FEATURE_SPACE)
     read: list[float] = []
+    judged_real: list[float] = []  # what agreement of images as real as these would be
     agree: dict[str, list[float]] = {name: [] for name in ARMS}
     fids: dict[str, dict[str, list[float]]] = {"shipped": {}, "reference_classifier": {}}
     sheets: dict[str, np.ndarray] = {}
@@ -181,6 +182,8 @@ def main() -> None:
         splits = {name: stored(source, data_settings.image_size) for name, source in data.splits.items()}
         counts, _ = splits["pool"].counts(data.names)
         reference = classifier(params_of("train_base", seed, budget), splits["pool"], splits["val"], counts, "pool")
+        real = splits["val"]
+        judged_real += (predict(reference, real.images).argmax(1) == real.labels).tolist()
         for split in ("pool", "val"):
             real = splits[split]
             found = zero_shot(generator, np.asarray(real.images), [prompts.plain(k) for k in range(len(prompts))])
@@ -214,6 +217,7 @@ def main() -> None:
         {
             "seeds": options.seeds,
             f"zero_shot_clip_on_{subject.real}": float(np.mean(read)),
+            "reference_classifier_on_real_validation": float(np.mean(judged_real)),
             "class_agreement_text_image": float(np.mean(agree["text_image"])),
             "class_agreement_default_dropout": float(np.mean(agree["dropout"])),
             "class_agreement_text_by_style_judge": float(np.mean(agree["text"])),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from src.data.duplicates import originals, sketch
 from src.data.imbalance import exponential_counts
 from src.data.locations import raw_folder
 from src.data.prepared_data import ImageSource, PreparedData
@@ -51,8 +52,18 @@ def load_fashion_lt(settings: FashionSettings, seed: int) -> PreparedData:
 
 
 def for_generators(folder: Path) -> np.ndarray:
-    """Photographs uint8 (10, 4000, SIDE, SIDE) by class that no split has under any settings, from the IDX files."""
-    return read_official(folder, "train")[:, FOR_SPLITS:]
+    """Photographs uint8 (10, n, SIDE, SIDE) by class that no split has under any settings, from the IDX files.
+
+    Near copies of those that a split may have, the same product photographed again, are left out (11 at most of the
+    4,000 of a class); every class has as many.
+    """
+    train, test = read_official(folder, "train"), read_official(folder, "test")
+    known = np.concatenate([*train[:, :FOR_SPLITS], *test])
+    seen = train[:, FOR_SPLITS:]
+    shown = np.repeat(framed(np.concatenate([known, *seen]))[..., None], 3, axis=3)
+    first = originals([sketch(image) for image in shown])[len(known) :].reshape(seen.shape[:2])
+    others = [of[which >= len(known)] for of, which in zip(seen, first, strict=True)]
+    return np.stack([of[: min(map(len, others))] for of in others])
 
 
 def framed(photographs: np.ndarray) -> np.ndarray:

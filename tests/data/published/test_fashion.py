@@ -12,7 +12,7 @@ import yaml
 
 from src.data.imbalance import exponential_counts
 from src.data.prepared_data import ImageSource, PreparedData
-from src.data.published import fashion_files
+from src.data.published import fashion, fashion_files
 from src.data.published.fashion import FOR_SPLITS, FRAMED, for_generators, framed
 from src.data.published.fashion_files import CLASSES, OFFICIAL, SHEETS, SIDE, read_official, read_sheet, sheet_of
 from src.runtime.errors import InputError
@@ -190,5 +190,20 @@ def test_more_than_ships_is_read_from_the_official_files_and_the_rest_stays_the_
 def test_the_generator_s_photographs_are_in_no_split_under_any_settings():
     train, test = hashes(read_official(FASHION, "train")[:, :FOR_SPLITS]), hashes(read_official(FASHION, "test"))
     others = hashes(for_generators(FASHION))
-    assert len(train) == 20_000 and len(test) == 10_000 and len(others) == 40_000
+    assert len(train) == 20_000 and len(test) == 10_000 and len(others) == 39_890
     assert not others & (train | test)
+
+
+def test_a_generator_sees_no_photograph_that_a_split_may_have_again(monkeypatch):
+    """Two of class 1: the same product as one of training, a little brighter, and as one of test, of another class."""
+    draw = np.random.default_rng(0)
+    coarse = {split: draw.integers(0, 200, (10, n, 7, 7)) for split, n in (("train", 9), ("test", 2))}
+    found = {split: np.kron(x, np.ones((4, 4))).astype(np.uint8) for split, x in coarse.items()}
+    found["train"][1, 5] = found["train"][1, 0] + 2
+    found["train"][1, 8] = found["test"][7, 1] + 2
+    monkeypatch.setattr(fashion, "read_official", lambda folder, split: found[split])
+    monkeypatch.setattr(fashion, "FOR_SPLITS", 3)
+    photographs = for_generators(Path("anywhere"))
+    assert photographs.shape == (10, 4, 28, 28)
+    assert np.array_equal(photographs[1], found["train"][1, [3, 4, 6, 7]])
+    assert np.array_equal(photographs[0], found["train"][0, 3:7])
