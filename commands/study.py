@@ -94,7 +94,8 @@ def _collect(studies: list[Study]) -> None:
 def _announce(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
     count = len(campaign.experiments)
     line = f"{count} experiments, {count - len(missing)} finished, {len(missing)} to run"
-    line += f" ({older} of them have results of older code)" if (older := len(campaign.older())) else ""
+    if older := len(campaign.older()):
+        line += f" ({older} of them have results of older code; those hold if `dvc repro` gives the committed bytes)"
     tqdm.write(line + (f", about {hours(campaign.results, missing, jobs) * 60:.0f} min" if missing else ""))
 
 
