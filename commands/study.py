@@ -110,8 +110,8 @@ def _run(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
     if dirty := git_text(Path("."), "status", "--porcelain", *SOURCES):
         raise InputError(
             f"{dirty.split()[1]} is not committed; commit first, so that results belong to a commit. If it is not your "
-            "change, a study that was killed may have left it: `git reset --hard`, `git switch` to your branch, and `git "
-            "stash pop` where `git stash list` shows that DVC had put yours aside"
+            "change, a study that was killed may have left it: `git reset --hard`, `git switch` to your branch, and "
+            "`git stash pop` where `git stash list` shows that DVC had put yours aside"
         )
     with tqdm(total=len(missing), desc="studies", unit="experiment", smoothing=0.1) as bar:
         running = 0
