@@ -182,8 +182,7 @@ def main() -> None:
         splits = {name: stored(source, data_settings.image_size) for name, source in data.splits.items()}
         counts, _ = splits["pool"].counts(data.names)
         reference = classifier(params_of("train_base", seed, budget), splits["pool"], splits["val"], counts, "pool")
-        real = splits["val"]
-        judged_real += (predict(reference, real.images).argmax(1) == real.labels).tolist()
+        judged_real += (predict(reference, splits["val"].images).argmax(1) == splits["val"].labels).tolist()
         for split in ("pool", "val"):
             real = splits[split]
             found = zero_shot(generator, np.asarray(real.images), [prompts.plain(k) for k in range(len(prompts))])

@@ -2,10 +2,10 @@
 
     python -m benchmarks.method_costs --out benchmarks/results/method_costs.json
 
-Every stage runs anew (`dvc exp run --temp --force`) on the study's first seed, each variant on one core, as many side
-by side as there are cores; what a stage takes to start, some seconds, is part of it. Of an arm with synthetic images
-the stages are those that train a committee, fit the generator, make images, merge them and train on them; of the base
-its training. The table also goes to docs/results.md.
+Every stage runs anew (`dvc exp run --temp --force`) on the study's first seed, each experiment on one core, as many
+side by side as there are cores; what a stage takes to start, some seconds, is part of it. Of an arm with synthetic
+images the stages are those that train a committee, fit the generator, make images, merge them and train on them; of
+the base its training. The table also goes to docs/results.md.
 """
 
 import os
@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -26,9 +27,9 @@ from src.runtime.errors import InputError
 from src.runtime.files import write_json
 from src.runtime.markdown import markdown_table, write_between
 from src.settings.arms import BASE
-from src.studies.experiments import experiment_of
+from src.studies.experiments import Experiment, experiment_of
 from src.studies.running import exp_run, forget, shares
-from src.studies.study import Study, Variant
+from src.studies.study import Study
 from src.studies.study_files import known_studies, read_study
 
 PAGE, MARK = Path("docs/results.md"), "method-costs"
@@ -58,11 +59,11 @@ def seconds_of(lines: Iterable[str], stages: Iterable[str]) -> dict[str, float]:
     return took
 
 
-def measured(variant: Variant, seed: int, cores: set[int]) -> dict[str, float]:
-    """Seconds by stage. Raises InputError if the experiment fails."""
-    experiment, stages = experiment_of(variant.settings, seed), stages_of(variant.arm)
+def measured(experiment: Experiment, arms: Iterable[str], cores: set[int]) -> dict[str, float]:
+    """Seconds by stage of all that these arms need. Raises InputError if the experiment fails."""
+    needed = [stages_of(arm) for arm in arms]
     name = f"cost-{experiment.name}"
-    command, environment = exp_run(experiment, name, ["--force", stages[-1]])
+    command, environment = exp_run(experiment, name, ["--force", *(stages[-1] for stages in needed)])
     forget(name)  # of a run that was killed
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -71,12 +72,27 @@ def measured(variant: Variant, seed: int, cores: set[int]) -> dict[str, float]:
     if cores:
         os.sched_setaffinity(process.pid, cores)
     assert process.stdout is not None
-    took = seconds_of(process.stdout, stages)
+    took = seconds_of(process.stdout, chain(*needed))
     failed = process.wait() != 0
     forget(name)
     if failed:
-        raise InputError(f"'{variant.name}' fails with code {process.returncode}; run it by itself: dvc exp run -S ...")
+        raise InputError(
+            f"{dict(experiment.settings)} fails with code {process.returncode}; try it with dvc exp run -S"
+        )
     return took
+
+
+def arms_of(study: Study) -> dict[str, tuple[Experiment, set[str]]]:
+    """The study's experiments on its first seed by name, each with the arms that are read from it."""
+    found: dict[str, tuple[Experiment, set[str]]] = {}
+    for variant in study.variants:
+        experiment = experiment_of(variant.settings, study.seeds[0])
+        found.setdefault(experiment.name, (experiment, set()))[1].add(variant.arm)
+    return found
+
+
+def _of(seconds: Mapping[str, float], arm: str) -> dict[str, float]:
+    return {stage: seconds[stage] for stage in stages_of(arm)}
 
 
 def table(study: Study, took: Mapping[str, Mapping[str, float]]) -> str:
@@ -103,18 +119,20 @@ def main() -> None:
     free: SimpleQueue[set[int]] = SimpleQueue()
     for cores in shares(jobs):
         free.put(cores)
-    bar = tqdm(total=len(study.variants), desc="costs", unit="variant")
+    experiments = arms_of(study)
+    bar = tqdm(total=len(experiments), desc="costs", unit="experiment")
 
-    def cost(variant: Variant) -> dict[str, float]:
+    def cost(experiment: Experiment, arms: set[str]) -> dict[str, float]:
         cores = free.get()
         try:
-            return measured(variant, study.seeds[0], cores)
+            return measured(experiment, sorted(arms), cores)
         finally:
             free.put(cores)
             bar.update()
 
     with ThreadPoolExecutor(jobs) as pool, bar:
-        took = dict(zip((v.name for v in study.variants), pool.map(cost, study.variants), strict=True))
+        by_name = dict(zip(experiments, pool.map(lambda of: cost(*of), experiments.values()), strict=True))
+    took = {v.name: _of(by_name[experiment_of(v.settings, study.seeds[0]).name], v.arm) for v in study.variants}
     print(shown := table(study, took), end="")
     if options.out:
         here = machine()

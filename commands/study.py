@@ -94,7 +94,8 @@ def _collect(studies: list[Study]) -> None:
 def _announce(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
     count = len(campaign.experiments)
     line = f"{count} experiments, {count - len(missing)} finished, {len(missing)} to run"
-    line += f" ({older} of them have results of older code)" if (older := len(campaign.older())) else ""
+    if older := len(campaign.older()):
+        line += f" ({older} of them have results of older code; those hold if `dvc repro` gives the committed bytes)"
     tqdm.write(line + (f", about {hours(campaign.results, missing, jobs) * 60:.0f} min" if missing else ""))
 
 
@@ -109,8 +110,8 @@ def _run(campaign: Campaign, missing: list[Experiment], jobs: int) -> None:
     if dirty := git_text(Path("."), "status", "--porcelain", *SOURCES):
         raise InputError(
             f"{dirty.split()[1]} is not committed; commit first, so that results belong to a commit. If it is not your "
-            "change: a study that was killed may have left it, `git reset --hard` takes it back, and `git stash list` "
-            "shows whether DVC had put yours aside"
+            "change, a study that was killed may have left it: `git reset --hard`, `git switch` to your branch, and "
+            "`git stash pop` where `git stash list` shows that DVC had put yours aside"
         )
     with tqdm(total=len(missing), desc="studies", unit="experiment", smoothing=0.1) as bar:
         running = 0

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from src.data.filtering import Looks, accepted, shares_kept
+from src.data.filtering import Looks, accepted, shares_kept, short
 from src.data.merge import balanced_set, kept_images, within_budget
 from src.data.merged_index import write_merged
 from src.data.names import read_names
@@ -29,6 +29,12 @@ def main() -> None:
     band = params.merge.filter_low, params.merge.filter_high
     passed = accepted(params.merge.filter, looks, band)
     offered = within_budget(synthetic, params.merge.per_class, passed, params.budget.balance)
+    if params.merge.filter != "none" and (few := short(synthetic.labels, offered, params.merge.per_class)):
+        classes = ", ".join(read_names("data/real").classes[k] for k in few)
+        print(
+            f"note: merge.filter={params.merge.filter} leaves fewer than {params.merge.per_class} images of {classes}; "
+            f"raise budgets.{params.dataset}.per_class to make more"
+        )
     merged = balanced_set(real, synthetic, params.budget.balance, kept, offered)
     write_merged(Path(f"data/merged/{arm}.csv"), merged)
     write_json(f"data/results/filter/{arm}.json", shares_kept(passed, synthetic.labels))

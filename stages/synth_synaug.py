@@ -18,12 +18,13 @@ from src.synthesis.translation import Translation
 
 def synthesiser(params: Params) -> Synthesiser:
     """Text alone, "a photo of a {modifier} {class}"; real images tell how many of each class there are, or where to
-    begin."""
+    begin. A fitted generator is told what it was fitted under, no modifier: those ask for what it has unlearnt."""
     names, real = read_names("data/real"), Shards("data/real/train")
     prompts = prompts_for(params, names)
     kind, size = params.synaug.translation, min(real.image(0).shape[:2])
     plan = synthesis_plan(
-        params.budget, real.labels, real.contexts, names, params.seed, prompts, conditioned=False, modified=True,
+        params.budget, real.labels, real.contexts, names, params.seed, prompts, conditioned=False,
+        modified=params.generator.fit is None,
         translation=kind,
     )  # fmt: skip
     if of_one_step := one_step_synthesiser(params, plan, size, names):

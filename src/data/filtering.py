@@ -57,9 +57,16 @@ def _near(
 
 
 def clip(looks: Looks, band: Sequence[float]) -> np.ndarray:
-    """Whether (M,) an image fits its class's prompt as well as real ones do: all but the share 1 - band[1] of them."""
+    """Whether (M,) an image fits its class's prompt as well as real ones do, all but the share 1 - band[1] of them, and
+    no other class's better."""
     real = (looks.real * looks.texts[looks.real_labels]).sum(1)
-    return (looks.synthetic * looks.texts[looks.labels]).sum(1) >= np.quantile(real, 1 - band[1])
+    least = np.quantile(real, 1 - band[1])
+    kept = []
+    for rows in whole_runs(len(looks.labels), CHUNK):
+        fits = looks.synthetic[rows] @ looks.texts.T  # (B, C)
+        mine = fits[np.arange(len(fits)), looks.labels[rows]]
+        kept.append((mine >= least) & (mine >= fits.max(1)))
+    return np.concatenate(kept)
 
 
 FILTERS: dict[str, Callable[[Looks, Sequence[float]], np.ndarray] | None] = {"none": None, "clean": clean, "clip": clip}
@@ -77,6 +84,14 @@ def shares_kept(passed: np.ndarray | None, labels: np.ndarray) -> dict[str, obje
     made, left = np.bincount(labels), np.bincount(labels[kept], minlength=labels.max() + 1)
     by_class = [None if made[k] == 0 else float(left[k] / made[k]) for k in range(len(made))]
     return {"share_kept": float(kept.mean()), "share_kept_by_class": by_class}
+
+
+def short(labels: np.ndarray, offered: np.ndarray | None, per_class: int | None) -> list[int]:
+    """Classes that have synthetic images, `labels` (M,), of which fewer than `per_class` are offered (M,)."""
+    if per_class is None or offered is None:
+        return []
+    left = np.bincount(labels[offered], minlength=labels.max() + 1)
+    return [int(k) for k in np.unique(labels) if left[k] < per_class]
 
 
 def _prototypes(looks: Looks) -> tuple[np.ndarray, np.ndarray]:

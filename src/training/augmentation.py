@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from src.classifiers.models import centre_crop
+from src.data.pose import Poses, apply_poses, draw_poses
 from src.runtime.seeds import torch_seeded
+from src.settings.dataset_settings import PoseRange
 
 TRIES = 10  # for a crop that fits; after that it is the whole image, as in torchvision
 JITTER = 0.4  # of brightness, contrast and saturation: factors in [0.6, 1.4]
@@ -88,14 +90,34 @@ def imagenet(x: Tensor, generator: np.random.Generator, size: int | None = None,
     return _colour_jitter((x + 1) / 2, generator, rows) * 2 - 1
 
 
-def randaugment(x: Tensor, generator: np.random.Generator, size: int | None = None, rows: Rows | None = None) -> Tensor:
-    """Random resized crop and flip of `imagenet`, then torchvision's RandAugment (two changes of strength 9 of 31).
+def imagenet_randaugment(
+    x: Tensor, generator: np.random.Generator, size: int | None = None, rows: Rows | None = None
+) -> Tensor:
+    """Random resized crop and flip of `imagenet`, then RandAugment. Image by image: several times slower."""
+    x = flip(_random_resized_crop(x, size or x.shape[-1], 0.08, generator, rows), generator, None, rows)
+    return _two_changes(x, generator, rows)
 
-    Image by image: several times slower than `imagenet`.
-    """
+
+def randaugment(x: Tensor, generator: np.random.Generator, size: int | None = None, rows: Rows | None = None) -> Tensor:
+    """`shift`, then RandAugment: neither crop nor mirror, for digits or letters. Image by image, as it is."""
+    return _two_changes(shift(x, generator, size, rows), generator, rows)
+
+
+def pose(x: Tensor, generator: np.random.Generator, size: int | None = None, rows: Rows | None = None) -> Tensor:
+    """Turn, scale, move and shear each image at random, on black: what the shipped generator's images of a class add
+    to real ones of which each has one pose."""
+    x = centre_crop(x, size)
+    n, mine = _rows(x, rows)
+    side = x.shape[-1]
+    drawn = draw_poses(n, PoseRange(rotation=15, scale_min=0.85, scale_max=1.15, shift=side / 16, shear=5), generator)
+    poses = Poses(drawn.rotation[mine], drawn.scale[mine], drawn.shift[mine], drawn.shear[mine])
+    return apply_poses((x + 1) / 2, poses) * 2 - 1
+
+
+def _two_changes(x: Tensor, generator: np.random.Generator, rows: Rows | None) -> Tensor:
+    """Torchvision's RandAugment: two changes of strength 9 of 31."""
     from torchvision.transforms.v2 import RandAugment  # two seconds, which the default does not need
 
-    x = flip(_random_resized_crop(x, size or x.shape[-1], 0.08, generator, rows), generator, None, rows)
     n, mine = _rows(x, rows)
     seeds = generator.integers(2**63, size=n)[mine]
     change = RandAugment(num_ops=2, magnitude=9)
@@ -178,7 +200,7 @@ def _colour_jitter(x: Tensor, generator: np.random.Generator, rows: Rows | None)
     return x
 
 
-CROPPING = frozenset({"photo", "imagenet", "randaugment"})  # which see whole images, others their middle
+CROPPING = frozenset({"photo", "imagenet", "imagenet_randaugment"})  # which see whole images, others their middle
 AUGMENTATIONS: dict[str, Augmentation] = {
     "none": none,
     "shift": shift,
@@ -187,5 +209,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "cifar": cifar,
     "photo": photo,
     "imagenet": imagenet,
+    "imagenet_randaugment": imagenet_randaugment,
     "randaugment": randaugment,
+    "pose": pose,
 }

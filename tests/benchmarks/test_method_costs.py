@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import method_costs
-from benchmarks.method_costs import seconds_of, stages_of, table
+from benchmarks.method_costs import arms_of, seconds_of, stages_of, table
 from src.studies.study_files import read_study
 
 LINES = [
@@ -40,3 +40,10 @@ def test_the_table_says_how_much_more_than_what_it_is_compared_with():
     lines = {line.split("|")[1].strip(): line for line in table(study, took).splitlines()}
     assert lines["disagreement feedback"].endswith("| 90 | 10 | 2.0 times text + image + dropout |")
     assert lines["base"].endswith("| 0 | 10 | - |")
+
+
+def test_arms_of_the_same_settings_are_one_experiment():
+    study = read_study("every_arm")
+    found = arms_of(study)
+    assert sum(len(arms) for _, arms in found.values()) == len(study.variants) > len(found)
+    assert {"base", "guided", "synaug"} in [arms for _, arms in found.values()]

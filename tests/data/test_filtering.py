@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from src.data.filtering import FILTERS, Looks, accepted, clean, clip
+from src.data.filtering import FILTERS, Looks, accepted, clean, clip, short
 from src.data.merge import within_budget
 from src.runtime.errors import InputError
 
@@ -53,6 +53,15 @@ def test_clip_keeps_what_fits_its_prompt_as_real_images_do():
     assert clip(looks(SYNTHETIC, [0, 1, 2, 0, 0]), (0.0, 0.95)).tolist() == [True, True, True, False, False]
 
 
+def test_clip_takes_no_image_that_another_prompt_fits_better():
+    """Real images of a hard class set a low bar, which an image of another class passes too."""
+    poor = unit(np.array([[0.3, 0, 0, 1.0]]))  # a real image of class 0 that hardly fits its prompt
+    seen = looks(np.concatenate([OWN[0], OTHER]), [0, 0])
+    hard = seen._replace(real=np.repeat(poor, 43, 0), synthetic=unit(seen.synthetic + 0.4 * np.eye(4)[0]))
+    assert ((hard.synthetic @ hard.texts[0]) > (poor @ hard.texts[0])).all()
+    assert clip(hard, (0.0, 0.95)).tolist() == [True, False]
+
+
 def test_no_filter_looks_at_nothing_and_an_unknown_one_is_refused():
     def never() -> Looks:
         raise AssertionError
@@ -85,6 +94,11 @@ def test_the_next_images_of_a_class_take_the_place_of_rejected_ones():
     assert within_budget(made, 1, passed).tolist() == [False, True, True, False, False, False]
     assert within_budget(made, 2, np.ones(6, bool)).tolist() == within_budget(made, 2).tolist()
     assert within_budget(made, None, passed) is passed
+
+
+def test_classes_of_which_a_filter_leaves_too_few_are_named():
+    labels, offered = np.array([0, 0, 2, 2, 2]), np.array([True, False, True, True, False])
+    assert short(labels, offered, 2) == [0] and short(labels, offered, 1) == [] and short(labels, None, 9) == []
 
 
 def test_of_groups_each_has_its_own_places():

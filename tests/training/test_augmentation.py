@@ -7,7 +7,19 @@ from scipy.stats import ks_2samp
 from torchvision.transforms import v2
 
 from src.training import augmentation
-from src.training.augmentation import AUGMENTATIONS, Rows, cifar, flip, imagenet, photo, randaugment, shift, standard
+from src.training.augmentation import (
+    AUGMENTATIONS,
+    Rows,
+    cifar,
+    flip,
+    imagenet,
+    imagenet_randaugment,
+    photo,
+    pose,
+    randaugment,
+    shift,
+    standard,
+)  # fmt: skip
 
 X = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
@@ -71,7 +83,7 @@ def test_the_published_cifar_recipe_pads_with_black() -> None:
     assert torch.equal(standard(white, np.random.default_rng(0)), white)
 
 
-@pytest.mark.parametrize(("change", "published"), [(photo, 0.7), (imagenet, 0.08), (randaugment, 0.08)])
+@pytest.mark.parametrize(("change", "published"), [(photo, 0.7), (imagenet, 0.08), (imagenet_randaugment, 0.08)])
 def test_published_recipes_crop_at_least_their_share_of_the_area(change, published, monkeypatch) -> None:
     crop, shares = augmentation._random_resized_crop, []
 
@@ -101,11 +113,22 @@ def test_randaugment_makes_two_changes_of_strength_9_in_each_image_as_bytes(monk
         return lambda image: images.append(image) or 255 - image
 
     monkeypatch.setattr(v2, "RandAugment", spy)
-    changed = randaugment(X, np.random.default_rng(0))
+    changed = imagenet_randaugment(X, np.random.default_rng(0))
     assert calls == [{"num_ops": 2, "magnitude": 9}]
     assert [(image.dtype, image.shape) for image in images] == [(torch.uint8, X.shape[1:])] * len(X)
     plain = flip(augmentation._random_resized_crop(X, 32, 0.08, generator := np.random.default_rng(0), None), generator)
     assert torch.allclose(changed, -plain, atol=1 / 255 + 1e-6)
+    mild = shift(X, np.random.default_rng(0))  # for digits, which crops cut and mirrors turn into none
+    assert torch.allclose(randaugment(X, np.random.default_rng(0)), -mild, atol=1 / 255 + 1e-6)
+
+
+def test_pose_turns_and_moves_but_keeps_what_is_seen_of_it() -> None:
+    square = torch.full((200, 3, 32, 32), -1.0)
+    square[:, :, 12:20, 12:20] = 1
+    posed = pose(square, np.random.default_rng(0))
+    light = (posed + 1).sum((1, 2, 3)) / (square + 1).sum((1, 2, 3))
+    assert posed.amin() >= -1 and posed.amax() <= 1 and len({image.numpy().tobytes() for image in posed}) == 200
+    assert 0.85**2 - 0.02 < light.amin() < 0.8 and 1.2 < light.amax() < 1.15**2 + 0.02
 
 
 def test_a_resized_crop_is_torchvisions() -> None:

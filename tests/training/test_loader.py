@@ -68,7 +68,7 @@ def test_random_crops_see_the_long_side_of_a_stored_image_and_no_padding_and_the
         assert seen.shape[1:] == (3, 16, 16)
         if augment in ("photo", "imagenet"):
             assert (seen > 0).any()
-        elif augment != "randaugment":
+        elif "randaugment" not in augment:
             assert seen.max() == -1
 
 

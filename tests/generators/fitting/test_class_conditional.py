@@ -1,4 +1,4 @@
-"""A VAE and a GAN learn the classes' colours, outlive being killed, and make each image by itself."""
+"""A VAE and a GAN learn each class's handwriting, outlive being killed, and make each image by itself."""
 
 from dataclasses import replace
 from pathlib import Path
