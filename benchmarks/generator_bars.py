@@ -164,7 +164,7 @@ def main() -> None:
     names = prepare(params_of("prepare_lt", 0, {"dataset": subject.dataset}).data, 0).names
     prompts = Prompts(f"prompts/{subject.dataset}.yaml", names.classes)
     each = IMAGES // (len(options.seeds) * len(prompts))
-    budget: dict[str, Any] = {"dataset": subject.dataset, "generator": options.generator, "feedback": "none"}
+    budget: dict[str, Any] = {"dataset": subject.dataset, "generator": "tiny_unclip", "feedback": "none"}
     budget |= {f"budgets.{subject.dataset}.per_class": each, f"budgets.{subject.dataset}.fill": "add"}
     section = read_mapping(Path("params.yaml"))[subject.section]
     corpus = subject.unseen(build(TinySettings, section, subject.section))

@@ -455,6 +455,10 @@ PRESETS = {
 }
 """Families of presets in params.yaml, and the field that holds the chosen one."""
 
+TINY = "models/tiny_unclip"
+TINY_OF: dict[str, dict[str, str]] = {"fashion_lt": {"path": "models/tiny_fashion"}}
+"""Data sets that have a tiny generator of their own, which every preset with the path TINY means with them."""
+
 
 def section_kind(field: str, values: Mapping[str, Any], path: str) -> type[Section]:
     """The section that a field of Params holds; of data sets the one for their kind. InputError for an unknown kind."""

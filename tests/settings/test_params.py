@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from src.runtime.errors import InputError
-from src.runtime.pipeline import arms_of, declared
+from src.runtime.pipeline import arms_of, declared, read_mapping
 from src.settings import params
 from src.settings.dataset_settings import DATASETS
 from src.settings.schema import build, plain
@@ -29,6 +29,8 @@ stages:
   other: {params: [{other.yaml: [a]}]}
   typo: {params: [train.rate]}
   absent: {params: ['budgets.${dataset}.rate']}
+  samples: {params: [dataset, 'generators.${generator}']}
+  loads: {params: [dataset, 'generators.${generator}.path']}
 """)
 PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 DIGITS = PARAMS["datasets"]["digits"]
@@ -188,3 +190,34 @@ def test_every_stage_of_this_repository_gets_its_parameters():
         for arm in [None, *arms_of(entry)]:
             shown = plain(params.resolve(name, pipeline, PARAMS, arm))
             assert bool(shown) == bool(declared(name, pipeline, arm)), name
+
+
+def test_every_preset_of_the_tiny_generator_means_that_of_the_data_set():
+    for generator in ("tiny_unclip", "tiny_lora", "pool", "sd21_unclip"):
+        preset = PARAMS["generators"][generator]
+        on_digits = resolve("samples", generator=generator).generator
+        assert (on_digits.path, on_digits.tiny_decoder) == (preset["path"], preset["tiny_decoder"])
+        on_photographs = resolve("samples", generator=generator, dataset="fashion_lt").generator
+        if generator == "sd21_unclip":
+            assert plain(on_photographs) == plain(on_digits)
+            continue
+        assert on_photographs.path == "models/tiny_fashion"
+        assert on_photographs.tiny_decoder is None, "it decodes the latents of the digits' generator alone"
+        assert plain(on_photographs) | {"path": 0, "tiny_decoder": 0} == plain(on_digits) | {
+            "path": 0,
+            "tiny_decoder": 0,
+        }
+    loads = resolve("loads", dataset="fashion_lt").generator
+    assert loads.path == "models/tiny_fashion" and not loads.declares("tiny_decoder")
+    assert (
+        resolve("samples", dataset="fashion_lt", generators__tiny_unclip__path="elsewhere").generator.path
+        == "elsewhere"
+    )
+
+
+def test_a_stage_that_reads_a_generators_path_reads_the_data_set():
+    for stage, entry in read_mapping(ROOT / "dvc.yaml")["stages"].items():
+        for arm in arms_of(entry) or (None,):
+            names = declared(stage, read_mapping(ROOT / "dvc.yaml"), arm)
+            if any(name.startswith("generators.") for name in names):
+                assert "dataset" in names, stage
