@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from src.runtime.errors import InputError
 from src.settings.schema import Count, NotNegative, Section
@@ -75,6 +76,11 @@ class Recipe(Section):
             return replace(self, **times, milestones=tuple(factor * milestone for milestone in self.milestones))
         steps = {name: round(factor * getattr(self, name)) for name in ("steps", "warmup")}
         return replace(self, **steps, milestones=tuple(round(factor * milestone) for milestone in self.milestones))
+
+    def going_on(self, steps: int, schedule: str, **changes: Any) -> "Recipe":
+        """Return the recipe of a later stage of so many steps: as it is but for the first one's course of the rate."""
+        course = {"schedule": schedule, "warmup": 0, "milestones": (), "factors": ()}
+        return replace(self, epochs=None, steps=steps, **course, **changes)
 
     def _in_steps(self, epochs: float, n: int) -> int:
         return round(epochs * math.ceil(n / self.batch))

@@ -176,10 +176,7 @@ def last_layer_recipe(recipe: Recipe, last_layer: LastLayerSettings) -> Recipe |
         return None
     schedule = "cosine" if recipe.schedule == "step" else recipe.schedule
     lr = recipe.lr * last_layer.batch / recipe.batch if last_layer.lr is None else last_layer.lr
-    return replace(
-        recipe, epochs=None, steps=last_layer.steps, batch=last_layer.batch, parts=1, lr=lr,
-        schedule=schedule, warmup=0, milestones=(), factors=(),
-    )  # fmt: skip
+    return recipe.going_on(last_layer.steps, schedule, batch=last_layer.batch, parts=1, lr=lr)
 
 
 def _for_synthetic(method: MethodSettings, retrain: RetrainSettings) -> MethodSettings:

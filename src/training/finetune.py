@@ -1,7 +1,5 @@
 """Synthetic, then real: a trained network goes on, all of it, on real images (arXiv 2308.04553 and 2306.07200)."""
 
-from dataclasses import replace
-
 import torch
 
 from src.classifiers.models import Classifier
@@ -28,8 +26,7 @@ def finetune_real(
     """
     count, classes = len(real.labels), int(model.config["classes"])
     steps = max(1, round(settings.length * recipe.steps_for(count)))
-    lr = recipe.lr * settings.lr
-    recipe = replace(recipe, epochs=None, steps=steps, lr=lr, schedule="cosine", warmup=0, milestones=(), factors=())
+    recipe = recipe.going_on(steps, "cosine", lr=recipe.lr * settings.lr)
     sampler = class_uniform(real.labels, recipe.batch, derive("batches", seed))
     size, device = int(model.config["image_size"]), next(model.parameters()).device
     batches = Batches(real, classes, size, sampler, recipe, derive("steps", seed), device)

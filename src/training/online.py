@@ -5,7 +5,6 @@ images, as in every other arm, so that arms differ in their images alone.
 """
 
 import copy
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -34,7 +33,7 @@ def train_on(
     """
     count, classes, keys = int((~synthetic).sum()), int(model.config["classes"]), data.keys(balance)
     steps = max(1, round(settings.length * recipe.steps_for(count)))
-    recipe = replace(recipe, epochs=None, steps=steps, schedule="constant", warmup=0, milestones=(), factors=())
+    recipe = recipe.going_on(steps, "constant")
     sampler = balanced_minibatches(
         keys[~synthetic], keys[synthetic], recipe.batch, settings.fraction_real, derive("batches", seed)
     )

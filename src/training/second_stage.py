@@ -144,8 +144,7 @@ def _train(
     """Class-uniform batches of fixed features, cosine decay to 0, all else as in the first stage."""
     labels, recipe = task.real.labels, task.recipe
     steps = max(1, settings.least_steps, round(settings.length * recipe.steps_for(len(labels))))
-    lr = recipe.lr if settings.lr is None else settings.lr
-    recipe = replace(recipe, epochs=None, steps=steps, lr=lr, schedule="cosine", warmup=0, milestones=(), factors=())
+    recipe = recipe.going_on(steps, "cosine", lr=recipe.lr if settings.lr is None else settings.lr)
     features = _features(model, task.real.images)
     train_on_features(parameters, logits, features, labels, labels, recipe, task.seed)
 
