@@ -1,4 +1,4 @@
-"""What each arm of a study costs beside the one that it is compared with: seconds of the stages that make it.
+"""What each arm of the study every_arm costs beside what it is compared with: seconds of the stages that make it.
 
     python -m benchmarks.method_costs --out benchmarks/results/method_costs.json
 
@@ -30,7 +30,7 @@ from src.settings.arms import BASE
 from src.studies.experiments import Experiment, experiment_of
 from src.studies.running import exp_run, forget, shares
 from src.studies.study import Study
-from src.studies.study_files import known_studies, read_study
+from src.studies.study_files import read_study
 
 PAGE, MARK = Path("docs/results.md"), "method-costs"
 LEAD = """What each costs on one core (`python -m benchmarks.method_costs`, {cpu}): seconds of the stages that make and
@@ -112,10 +112,8 @@ def table(study: Study, took: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def main() -> None:
-    parser = command_line(__doc__)
-    parser.add_argument("--study", default="every_arm", choices=known_studies())
-    options = parser.parse_args()
-    study, jobs = read_study(options.study), os.cpu_count() or 1
+    options = command_line(__doc__).parse_args()
+    study, jobs = read_study("every_arm"), os.cpu_count() or 1
     free: SimpleQueue[set[int]] = SimpleQueue()
     for cores in shares(jobs):
         free.put(cores)

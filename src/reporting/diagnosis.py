@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 
 from src.evaluation.improvement import SHOTS
 from src.reporting.findings import NO_EFFECT, NO_GAIN, TOO_FEW, WEAK_BASE, WEAK_JUDGE, Finding
+from src.reporting.gains import improved
 from src.reporting.guidance_signs import room
 from src.reporting.image_signs import image_signs
 from src.reporting.measures import ADJECTIVE, above_chance, accuracies, bound_of, main_measure, overall_metrics
-from src.reporting.run_results import Rows, Tree, dig
+from src.reporting.run_results import Rows, Run, Tree, dig
 from src.reporting.wording import listed, number, percent, points
 from src.settings.arms import BASE, BOUND, SYNTHETIC
 
@@ -41,6 +42,12 @@ def diagnose(
     findings += [finding for arm in JUDGED for finding in no_gain(accuracy, arm, (improved or {}).get(arm))]
     findings += [*room(difficulty or {}), *idle_stages(validation or {}), *too_few(accuracy, quality)]
     return sorted(findings, key=lambda finding: finding.rank)
+
+
+def diagnosed(run: Run) -> list[Finding]:
+    """Return the findings about a run."""
+    known = improved(run)
+    return diagnose(run.accuracy, run.quality, run.curves, run.params, run.validation, known, run.difficulty)
 
 
 def weak_base(accuracy: Tree, curve: Rows) -> Iterator[Finding]:

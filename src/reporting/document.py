@@ -1,9 +1,9 @@
 """The whole report of a run as blocks, in the order in which a reader wants it."""
 
 from src.reporting.blocks import Block, Report, Section
-from src.reporting.diagnosis import diagnose
+from src.reporting.diagnosis import diagnosed
 from src.reporting.findings import WARNING, Finding
-from src.reporting.gains import gains, headline, improved, main_arm
+from src.reporting.gains import gains, headline, main_arm
 from src.reporting.measures import accuracies, main_measure
 from src.reporting.revision import WORK_TREE
 from src.reporting.run_results import Run, dig
@@ -14,9 +14,7 @@ from src.settings.arms import BASE
 
 def report(run: Run, other: Run | None = None) -> Report:
     """Return the report of a run; with another one, compared with it."""
-    findings = diagnose(
-        run.accuracy, run.quality, run.curves, run.params, run.validation, improved(run), run.difficulty
-    )
+    findings = diagnosed(run)
     sections = [
         Section("result", "Result", accuracy.result(run)),
         Section("diagnosis", "Diagnosis", _diagnosis(run, findings)),

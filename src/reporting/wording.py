@@ -1,9 +1,8 @@
 """Names and numbers as a reader wants them, and the words for numbers that are not there."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from src.evaluation.intervals import mean_ci, plus_minus
 from src.settings.arms import ARMS
 
 MISSING = "not measured"
@@ -36,18 +35,6 @@ def number(value: Any, digits: int = 2) -> str:
 def signed(value: Any, digits: int = 2) -> str:
     """A difference with its sign."""
     return MISSING if not _known(value) else f"{value:+,.{digits}f}".replace("-", MINUS)
-
-
-def mean_percent(shares: Sequence[float]) -> str:
-    """The mean of shares in [0, 1] as per cent, with its 95 % interval."""
-    mean, half = mean_ci(shares)
-    return plus_minus(100 * mean, 100 * half, unit=f"{SPACE}%").replace("-", MINUS)
-
-
-def mean_points(differences: Sequence[float]) -> str:
-    """The mean of differences of shares in points with its sign, with its 95 % interval."""
-    mean, half = mean_ci(differences)
-    return plus_minus(100 * mean, 100 * half, signed=True).replace("-", MINUS)
 
 
 def with_titles(values: Mapping[str, Any], write: Callable[[Any], str] = percent) -> list[str]:

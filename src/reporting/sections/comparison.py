@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from src.reporting.blocks import Block, Side, Table
-from src.reporting.diagnosis import diagnose
-from src.reporting.gains import Gain, improved, intervals
+from src.reporting.diagnosis import diagnosed
+from src.reporting.gains import Gain, intervals
 from src.reporting.measures import METRICS, accuracies, feature_space, label, overall_metrics
 from src.reporting.run_results import Run, Tree, dig
 from src.reporting.sections.classifiers import COLUMNS, curve
@@ -19,18 +19,7 @@ def differences(run: Run, other: Run) -> list[Block]:
     """What differs; differences are this run's minus the other's."""
     there = other.revision
     commit = f" (commit {there.commit[:12]}, {there.date})" if there.commit else ""
-    findings = [
-        finding.title
-        for finding in diagnose(
-            other.accuracy,
-            other.quality,
-            other.curves,
-            other.params,
-            other.validation,
-            improved(other),
-            other.difficulty,
-        )
-    ]
+    findings = [finding.title for finding in diagnosed(other)]
     results = [(side.accuracy, side.quality, side.curves, side.validation) for side in (run, other)]
     if results[0] == results[1] and run.params == other.params:
         return [f"Compared with {there.name}{commit}: nothing changed, in parameters or results."]
