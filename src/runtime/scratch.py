@@ -6,16 +6,19 @@ hard links in `<stage>-<digest>.done`, until another stage begins: DVC hashes th
 it is large, and should it be killed then it deletes the output and runs the stage again.
 
 Processes may share one (`shared`): the main one, RANK 0 or no launcher at all, opens and publishes it, the others join
-it, work and leave, at any time and from any machine that sees the folder.
+it, work and leave, at any time and from any machine that sees the folder. One that is not shared has one main process:
+a second with the same key, such as another experiment's in `dvc queue`, works in a folder beside it.
 """
 
 import copy
+import fcntl
 import hashlib
+import itertools
 import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +32,19 @@ from src.runtime.processes import is_main
 
 WAIT = 600.0  # seconds that a process waits for the main one, which may still be importing or reading
 POLL = 0.5
+_OCCUPIED: dict[tuple[int, int], int] = {}  # folders (device, inode) that this process works in, held open
 PUBLISHED = "published.json"  # in a scratch that has become an output: the output's path, and the names of what did
 
 
 class Scratch:
     """The folder of one stage under one key: the same key finds the same work again, another finds none."""
 
-    def __init__(self, stage: str, key: Mapping[str, Any], make: bool = True) -> None:
+    def __init__(self, stage: str, key: Mapping[str, Any], make: bool = True, alone: bool = True) -> None:
         """key: all that the result depends on (parameters, input hashes), JSON-able; kept as `key.json` with the hashes
         of the stage's code.
 
         stage: its name in dvc.yaml, and after a dash what tells its scratch folders apart. make: whether the folder is
-        to be there from now on.
+        to be there from now on. alone: whether other main processes are to keep out of it.
         """
         code = code_of(stage.partition("-")[0])
         text = json.dumps({**key, "code": code} if code else dict(key), sort_keys=True, allow_nan=False)
@@ -56,6 +60,8 @@ class Scratch:
             if unfinished:
                 tell(f"{stage} takes up what an earlier run of the same parameters left unfinished")
             self.path.mkdir(parents=True, exist_ok=True)
+            if alone and is_main():
+                self.path = _unoccupied(self.path, stage)
             atomic_write(self.path / "key.json", text.encode())
 
     def part(self, name: str) -> "Scratch":
@@ -153,7 +159,7 @@ def shared(stage: str, key: Mapping[str, Any], out: Path, wait: float = WAIT) ->
 
 def _open(stage: str, key: Mapping[str, Any]) -> tuple[Scratch, Claims]:
     while True:
-        scratch = Scratch(stage, key)
+        scratch = Scratch(stage, key, alone=False)
         scratch.marker.unlink(missing_ok=True)
         try:
             (scratch.path / "mains").mkdir(exist_ok=True)
@@ -177,6 +183,42 @@ def _join(scratch: Scratch, stage: str, out: Path, wait: float) -> Scratch | Non
             )
         time.sleep(POLL)
     return scratch
+
+
+def _unoccupied(path: Path, stage: str) -> Path:
+    """`path`, or where another living process works in it, the first folder beside it where none does; it is there."""
+    for number in itertools.count(2):
+        if _occupy(path):
+            return path
+        if number == 2:
+            tell(f"another process makes the same {stage} at this moment; this one works beside it")
+        path = path.with_name(f"{path.name.partition('.')[0]}.{number}")
+    raise AssertionError
+
+
+def _occupy(path: Path) -> bool:
+    """Whether the folder, made if need be, is this process's until it ends, or renames it; locks end with a process."""
+    while True:
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            folder = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:  # published by another this very moment
+            continue
+        held = os.fstat(folder).st_dev, os.fstat(folder).st_ino
+        try:
+            if held not in _OCCUPIED:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(folder)
+            return False
+        except OSError:  # a file system that locks no folders
+            pass
+        with suppress(FileNotFoundError):
+            if held == (path.stat().st_dev, path.stat().st_ino):
+                if _OCCUPIED.setdefault(held, folder) != folder:
+                    os.close(folder)
+                return True
+        os.close(folder)  # of a folder that was put away between the two looks
 
 
 def _in_lock(out: str, files: Sequence[os.stat_result]) -> bool:

@@ -4,6 +4,9 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -276,3 +279,45 @@ def test_unfinished_work_of_other_code_is_not_taken_up(root, monkeypatch):
     assert Scratch("synth-guided", {"seed": 1}).path == first and Scratch("other", {"seed": 1}).path.is_dir()
     (root / "a.py").write_text("new")
     assert Scratch("synth-guided", {"seed": 1}).path != first
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from src.runtime.scratch import Scratch
+scratch = Scratch("train", {"seed": 1})
+(scratch.path / "model").write_text(sys.argv[1])
+print(scratch.path, flush=True)
+sys.stdin.readline()
+scratch.publish(["model"], Path(sys.argv[1]))
+"""
+
+
+def _trains(root, name):
+    """A process that trains the same thing, and waits for a word before it publishes; and where it works."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORKER, name],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"DVC_ROOT": str(root), "PYTHONPATH": os.getcwd()},
+    )  # fmt: skip
+    return process, Path(process.stdout.readline().strip())
+
+
+def test_two_experiments_with_the_same_training_do_not_take_each_others_folder(root):
+    """As two workers of `dvc queue` may: the first to publish took the scratch folder away from under the other."""
+    (first, there), (second, beside) = (_trains(root, str(root / name)) for name in "ab")
+    assert there != beside
+    for process, name in ((first, "a"), (second, "b")):
+        said = process.communicate("go\n", timeout=60)[1]
+        assert process.returncode == 0, said
+        assert (root / name / "model").read_text() == str(root / name)
+        assert ("works beside it" in said) is (name == "b")
+    assert not there.exists() and not beside.exists()
+
+
+def test_a_killed_trainings_folder_is_free_again(root):
+    process, there = _trains(root, str(root / "a"))
+    process.kill()
+    process.communicate()
+    scratch = Scratch("train", {"seed": 1})
+    assert scratch.path == there and (there / "model").exists()
