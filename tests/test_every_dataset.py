@@ -33,7 +33,8 @@ pytestmark = pytest.mark.slow
 ARMS = ("synaug", "guided")
 SPLITS = ("train", "val", "test", "pool")
 GROUPED = {
-    "digits_nico", "digits_waterbirds", "digits_fair", "csv", "nico", "waterbirds", "waterbirds_erm", "utkface"
+    "digits_nico", "digits_waterbirds", "digits_fair", "fashion_nico", "csv", "nico", "waterbirds", "waterbirds_erm",
+    "utkface",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from src.data.long_tailed_digits import load_digits
 from src.data.prepared_data import PreparedData
 from src.data.published.cifar import load_cifar10_lt, load_cifar100_lt
 from src.data.published.fashion import load_fashion_lt
+from src.data.published.grouped_fashion import load_grouped_fashion
 from src.data.published.lists import load_imagenet100_lt, load_imagenet_lt, load_places_lt
 from src.data.published.nico import load_nico
 from src.data.published.utkface import load_utkface
@@ -25,6 +26,7 @@ DATASETS: dict[str, Callable[[Any, int], PreparedData]] = {
     "cifar10_lt": load_cifar10_lt,
     "cifar100_lt": load_cifar100_lt,
     "fashion_lt": load_fashion_lt,
+    "grouped_fashion": load_grouped_fashion,
     "imagenet100_lt": load_imagenet100_lt,
     "nico": load_nico,
     "waterbirds": load_waterbirds,

@@ -58,8 +58,8 @@ class DigitsSettings(DatasetSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupedDigitsSettings(DatasetSettings):
-    """See `src.data.grouped_digits`. train: of each class the training images in each context."""
+class GroupedSettings(DatasetSettings):
+    """See `src.data.context_groups`. train: of each class the training images in each context; pose: of posed ones."""
 
     image_size: Annotated[int, Range(8, 512)]
     contexts: tuple[str, ...]
@@ -141,6 +141,13 @@ class FashionSettings(FileDatasetSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupedFashionSettings(GroupedSettings, FileDatasetSettings):
+    """See `src.data.published.grouped_fashion`. pool_per_class: as of FashionSettings."""
+
+    pool_per_class: Count
+
+
+@dataclass(frozen=True, kw_only=True)
 class NicoSettings(FileDatasetSettings):
     """NICO++. held_out: images of each group for validation and test together; split_seed: of the shuffles."""
 
@@ -170,13 +177,14 @@ class UtkFaceSettings(FileDatasetSettings):
 
 DATASETS: dict[str, type[DatasetSettings]] = {
     "digits": DigitsSettings,
-    "grouped_digits": GroupedDigitsSettings,
+    "grouped_digits": GroupedSettings,
     "imagenet_lt": ListSettings,
     "places_lt": ListSettings,
     "imagenet100_lt": ListSettings,
     "cifar10_lt": CifarSettings,
     "cifar100_lt": CifarSettings,
     "fashion_lt": FashionSettings,
+    "grouped_fashion": GroupedFashionSettings,
     "nico": NicoSettings,
     "waterbirds": FileDatasetSettings,
     "utkface": UtkFaceSettings,

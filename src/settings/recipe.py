@@ -79,8 +79,8 @@ class Recipe(Section):
 
     def going_on(self, steps: int, schedule: str, **changes: Any) -> "Recipe":
         """Return the recipe of a later stage of so many steps: as it is but for the first one's course of the rate."""
-        course = {"schedule": schedule, "warmup": 0, "milestones": (), "factors": ()}
-        return replace(self, epochs=None, steps=steps, **course, **changes)
+        begun = replace(self, epochs=None, steps=steps, schedule=schedule, warmup=0, milestones=(), factors=())
+        return replace(begun, **changes)
 
     def _in_steps(self, epochs: float, n: int) -> int:
         return round(epochs * math.ceil(n / self.batch))

@@ -456,7 +456,7 @@ PRESETS = {
 """Families of presets in params.yaml, and the field that holds the chosen one."""
 
 TINY = "models/tiny_unclip"
-TINY_OF: dict[str, dict[str, str]] = {"fashion_lt": {"path": "models/tiny_fashion"}}
+TINY_OF = {name: {"path": "models/tiny_fashion"} for name in ("fashion_lt", "fashion_nico")}
 """Data sets that have a tiny generator of their own, which every preset with the path TINY means with them."""
 
 

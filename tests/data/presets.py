@@ -73,12 +73,12 @@ def few_digits(root: Path, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"head_count": 6, "imbalance_factor": 6, "test_per_class": 3, "val_per_class": 2}
 
 
-def few_clothes(root: Path, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Both sheets of ten pictures a class."""
+def few_clothes(root: Path, settings: Mapping[str, Any], each: int = 10) -> Mapping[str, Any]:
+    """Both sheets of `each` pictures a class."""
     root.mkdir(parents=True, exist_ok=True)
     for first, sheet in enumerate(SHEETS.values()):
         tiles = [
-            [miniatures.picture(label, 0, 100 * first + number, SIDE)[..., 0] for number in range(10)]
+            [miniatures.picture(label, 0, 100 * first + number, SIDE)[..., 0] for number in range(each)]
             for label in range(len(CLOTHES))
         ]
         (root / sheet).write_bytes(sheet_of(np.array(tiles), columns=20))
@@ -89,6 +89,12 @@ def few_groups(root: Path, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """At most three training images of a group, empty groups empty, at most four classes."""
     train = {name: [min(n, 3) for n in row] for name, row in list(settings["train"].items())[:4]}
     return {"train": train, "test_per_group": 1, "val_per_group": 1}
+
+
+def few_styled_clothes(root: Path, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same from sheets of so many pictures a class as that takes."""
+    few_clothes(root, settings, each=20)
+    return {**few_groups(root, settings), "pool_per_class": 14}
 
 
 MINIATURES = {  # by kind of data set
@@ -116,8 +122,8 @@ MINIATURES = {  # by kind of data set
 
 
 def miniature(name: str, settings: Mapping[str, Any]) -> Miniature:
-    """The miniature of a preset of params.yaml `datasets`. Grouped digits take their names from the preset."""
-    if settings["kind"] == "grouped_digits":
-        return Miniature(few_groups, tuple(settings["train"])[:4], tuple(settings["contexts"]))
+    """The miniature of a preset of params.yaml `datasets`. Grouped ones of ours take their names from the preset."""
+    if write := {"grouped_digits": few_groups, "grouped_fashion": few_styled_clothes}.get(settings["kind"]):
+        return Miniature(write, tuple(settings["train"])[:4], tuple(settings["contexts"]))
     assert settings["kind"] in MINIATURES, f"datasets.{name} is of a kind that has no miniature here: write one"
     return MINIATURES[settings["kind"]]

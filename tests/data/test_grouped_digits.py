@@ -121,7 +121,10 @@ def test_the_context_says_more_of_a_fair_image_than_chance():
         ({"contexts": ["scanned", "scanned"]}, "contexts must be a list of different contexts"),
         ({"contexts": "scanned"}, "contexts must be a list"),
         ({"train": {"three": [1, 1]}}, "at least two classes"),
-        ({"train": {"three": [1, 1], "ten": [1, 1]}}, "class 'ten'; known: zero"),
+        (
+            {"train": {"three": [1, 1], "ten": [1, 1]}},
+            "unknown class of datasets.digits_waterbirds.train 'ten'; choose one of: zero",
+        ),
         ({"train": {"three": [1, 1], 8: [1, 1]}}, "train has the name 8, which YAML does not read as text"),
         ({"train": {"three": [1, 1], "eight": [1]}}, "eight must list 2 counts, one for each context"),
         ({"train": {"three": [1, 1], "eight": [-1, 1]}}, r"eight\.0 must be at least 0"),

@@ -198,6 +198,7 @@ def test_every_preset_of_the_tiny_generator_means_that_of_the_data_set():
         on_digits = resolve("samples", generator=generator).generator
         assert (on_digits.path, on_digits.tiny_decoder) == (preset["path"], preset["tiny_decoder"])
         on_photographs = resolve("samples", generator=generator, dataset="fashion_lt").generator
+        assert on_photographs == resolve("samples", generator=generator, dataset="fashion_nico").generator
         if generator == "sd21_unclip":
             assert plain(on_photographs) == plain(on_digits)
             continue

@@ -18,24 +18,19 @@ from src.data.published.fashion_files import CLASSES, OFFICIAL, SIDE, read_offic
 from src.data.splits import long_tail
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
-from src.settings.dataset_settings import FashionSettings
+from src.settings.dataset_settings import FashionSettings, GroupedFashionSettings
 
 FOR_SPLITS = 2000  # training images of each class; the other 4,000 are a generator's
 FRAMED = 32  # pixels, with a black margin: sides that halve three times
 
 
 def load_fashion_lt(settings: FashionSettings, seed: int) -> PreparedData:
-    """The splits, from the sheets in the repository, or the IDX files where more is asked for than ships.
+    """The splits; test, val and pool are the same under every seed.
 
     Raises InputError for more images than there are, and for a profile that leaves a class empty.
     """
     validated, asked = settings.val_per_class, settings.val_per_class + settings.pool_per_class
-    if asked > FOR_SPLITS:
-        raise InputError(
-            f"{settings.preset} asks for {asked} training images a class, and only {FOR_SPLITS} are for splits; lower "
-            "pool_per_class or val_per_class"
-        )
-    official = _first(settings, "train", asked)
+    official = first_of(settings, "train", asked)
     labels = np.repeat(np.arange(len(CLASSES)), asked)
     rank = np.tile(np.arange(asked), len(CLASSES))
     pool = np.flatnonzero(rank >= validated)
@@ -47,7 +42,7 @@ def load_fashion_lt(settings: FashionSettings, seed: int) -> PreparedData:
     }
     training = _source(official, "train")
     splits = {name: training.subset(part) for name, part in chosen.items()}
-    test = _source(_first(settings, "test", settings.test_per_class), "test")
+    test = _source(first_of(settings, "test", settings.test_per_class), "test")
     return PreparedData({"train": splits["train"], "val": splits["val"], "test": test, "pool": splits["pool"]}, CLASSES)
 
 
@@ -72,15 +67,21 @@ def framed(photographs: np.ndarray) -> np.ndarray:
     return np.pad(photographs, [(0, 0)] * (photographs.ndim - 2) + [(margin, margin)] * 2)
 
 
-def _first(settings: FashionSettings, split: str, count: int) -> np.ndarray:
-    """The first `count` photographs of each class, uint8 (10, count, SIDE, SIDE)."""
+def first_of(settings: FashionSettings | GroupedFashionSettings, split: str, count: int) -> np.ndarray:
+    """The first `count` photographs of each class, uint8 (10, count, SIDE, SIDE), from the sheets, or the IDX files
+    where more is asked for than ships. Raises InputError for more than there are, or than are for splits."""
+    if split == "train" and count > FOR_SPLITS:
+        raise InputError(
+            f"{settings.preset} asks for {count} training images a class, and only {FOR_SPLITS} are for splits; lower "
+            "its pool_per_class, or what it validates on"
+        )
     found = read_sheet(raw_folder(settings), split)
     if found is None or count > found.shape[1]:
         found = read_official(raw_folder(settings, holding=f"{OFFICIAL[split][0]}.gz"), split)
     if count > found.shape[1]:
         raise InputError(
             f"{settings.preset} asks for {count} {split} images a class, of which Fashion-MNIST has {found.shape[1]}; "
-            f"lower {split}_per_class"
+            f"lower what it has of {split}"
         )
     return found[:, :count]
 
