@@ -81,7 +81,7 @@ def _write_page(
 
 
 def write_sheets(study: Study, experiments: Mapping[str, Experiment], folder: Path = FOLDER) -> None:
-    """Write the top of the contact sheets that are kept, of variants that have one. experiments: one of each variant."""
+    """Write the top of the contact sheets that are kept, of variants that have one. experiments: one of each."""
     shutil.rmtree(folder / study.name / "sheets", ignore_errors=True)  # of an earlier file of the study
     for place, variant in enumerate(study.variants):
         picture = sheet(experiments[variant.name].name, variant.arm) if variant.name in study.sheets else None
