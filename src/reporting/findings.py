@@ -18,9 +18,9 @@ NO_EFFECT = "a later stage without effect"
 TOO_FEW = "too few images to tell"
 
 
-EASIER = "easier than real: feedback can help"
-AS_HARD = "already as hard as real: feedback has nothing to add"
-HARDER = "harder than real: feedback uphill leads further away"
+EASIER = "easier than real images"
+AS_HARD = "as hard as real images"
+HARDER = "harder than real images"
 
 LIMITS = (WEAK_JUDGE, TOO_FEW)  # of what can be told, rather than failures
 STATES = (EASIER, AS_HARD, HARDER)  # of images before any feedback

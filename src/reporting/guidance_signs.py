@@ -16,10 +16,14 @@ ROSE = 1.05  # of the first look, where entropy that is sated can hardly rise mo
 TINY_STEP, HUGE_STEP = 0.001, 0.3
 IDLE = 0.5  # share of updates without a usable gradient
 TO_DO = {
-    EASIER: "`-S feedback=matched` makes them as hard as real ones; uphill feedback may go past that.",
-    AS_HARD: "`-S feedback=none` makes such images at less cost; look at the few-shot classes by themselves first.",
-    HARDER: "Leave feedback out, or let it pull the images back: `-S feedback=matched`.",
+    EASIER: "`-S feedback=matched` makes them as hard as real ones.",
+    AS_HARD: "A little feedback (`-S feedback=hardness`) gained on digits that were as hard; `none` costs less.",
+    HARDER: "`-S feedback=matched` pulls them back, and so does a higher guidance_scale.",
 }
+UNDECIDED = (
+    "On digits gain did not follow this: compare with `-S feedback=none` by metrics/validation "
+    "(docs/when-feedback-helps.md)."
+)
 
 
 def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: bool) -> Iterator[Finding]:
@@ -72,7 +76,7 @@ def room(difficulty: Tree) -> Iterator[Finding]:
     numbers += f" (standard error of the difference {number(noise)})"
     numbers += "" if guided is None else f", {number(guided)} of these with it"
     name = AS_HARD if abs(real - unguided) <= 2 * noise else EASIER if unguided < real else HARDER
-    yield Finding(name, "guided", numbers, f"{TO_DO[name]} That this decides what feedback does is not shown yet.")
+    yield Finding(name, "guided", numbers, f"{TO_DO[name]} {UNDECIDED}")
 
 
 def criterion(settings: Tree) -> str:

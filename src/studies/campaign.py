@@ -117,10 +117,10 @@ class Campaign:
         """The stages that each experiment is to reach, by its name: what its studies' tables and pictures read."""
         targets = {name: set(TARGETS) for name in self.experiments}
         for study in self.studies:
-            for (_, seed), experiment in self.wanted[study.name].items():
+            for (variant, seed), experiment in self.wanted[study.name].items():
                 if {*GAPS, *DISTANCES} & {*study.metrics}:
                     targets[experiment.name].add(DIFFICULTY)
-                if study.sheets and seed == study.seeds[0]:
+                if variant in study.sheets and seed == study.seeds[0]:
                     targets[experiment.name].add(SHEETS)
         return {name: tuple(sorted(stages)) for name, stages in targets.items()}
 

@@ -13,7 +13,7 @@ metrics             columns, of METRICS; the first is the accuracy to be gained.
 judged              those that the question is about, whose differences are tested together (the first)
 reported            [{variant, metric, value, source}] from the literature; no value is an unknown one, no variant is of
                     a method that has no row here
-sheets              whether pictures of each variant are kept, of the first seed (false)
+sheets              variants of which pictures are kept, of the first seed (none), or true for all
 note                what to know before reading the table
 history             the file in metrics/history that answered the question before there were studies
 map                 a regular expression of the variants' names with the groups column, panel and row, to draw the first
@@ -67,7 +67,7 @@ class Study:
     split: str = TEST
     judged: tuple[str, ...] = ()
     reported: tuple[Mapping[str, Any], ...] = ()
-    sheets: bool = False
+    sheets: tuple[str, ...] = ()
     note: str = ""
     history: str = ""
     map: str = ""

@@ -1,7 +1,7 @@
 """Studies' files, read and checked: each as it runs here and, where it says so, at the papers' scale."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,12 +77,20 @@ def _study(path: Path, name: str, content: Any, images: Any = None) -> Study:
         split=split,
         judged=judged,
         reported=reported,
-        sheets=bool(content.get("sheets")),
+        sheets=_shown(path, content.get("sheets") or (), names),
         note=content.get("note") or "",
         history=content.get("history") or "",
         map=pattern,
         unpredicted=content.get("unpredicted") or "",
     )
+
+
+def _shown(path: Path, sheets: Any, names: Sequence[str]) -> tuple[str, ...]:
+    """The variants of which pictures are kept: those named, all for true."""
+    shown = tuple(names) if sheets is True else tuple(sheets)
+    if lost := [name for name in shown if name not in names]:
+        raise InputError(f"{path} asks for sheets of '{lost[0]}', which is none of {', '.join(names)}; correct it")
+    return shown
 
 
 def _placed(pattern: str, name: str) -> bool:

@@ -81,10 +81,10 @@ def _write_page(
 
 
 def write_sheets(study: Study, experiments: Mapping[str, Experiment], folder: Path = FOLDER) -> None:
-    """Write the top of each variant's contact sheet, where it has one. experiments: one of each, by its name."""
+    """Write the top of the contact sheets that are kept, of variants that have one. experiments: one of each."""
     shutil.rmtree(folder / study.name / "sheets", ignore_errors=True)  # of an earlier file of the study
     for place, variant in enumerate(study.variants):
-        picture = sheet(experiments[variant.name].name, variant.arm)
+        picture = sheet(experiments[variant.name].name, variant.arm) if variant.name in study.sheets else None
         if picture is not None:
             name = f"{place:02d}_{re.sub('[^0-9a-z]+', '_', variant.name.lower())}.png"
             atomic_write(folder / study.name / "sheets" / name, first_rows(picture, CLASSES, variant.name))

@@ -13,6 +13,7 @@ from src.studies.study import ACCURACY, DISTANCES, FAIRNESS, GAPS, Study, Varian
 
 PER_CENT = {*ACCURACY, *FAIRNESS, "agreement"}  # shown in points; the others as they are
 POINTS = "points"  # of differences of them
+MANY = 20  # comparisons, of more than which those beyond chance are told one by one, and the others together
 NAMES = {
     "few": "few-shot accuracy",
     "medium": "medium-shot accuracy",
@@ -100,24 +101,38 @@ def comparisons(study: Study, measured: Measured) -> list[list[Difference]]:
 
 
 def verdict(study: Study, measured: Measured) -> list[str]:
-    """A sentence for each pair: what holds, by how much, and what differs by chance alone."""
+    """A sentence for each pair: what holds, by how much, and what differs by chance; of MANY one for the latter."""
+    told, others = _told(study, measured)
     sentences = []
-    for differences in comparisons(study, measured):
+    for differences in told:
         held = [d.words for d in differences if d.holds]
         rest = [name_of(d.metric) for d in differences if not d.holds]
         words = [", ".join(held)] if held else []
         words += [f"no difference beyond chance in {', '.join(rest)}"] if rest else []
         sentences.append(f"{differences[0].variant} against {differences[0].against}: {'; '.join(words)}")
+    if others:
+        names = ", ".join(f"{differences[0].variant} against {differences[0].against}" for differences in others)
+        sentences.append(f"no difference beyond chance in {', '.join(map(name_of, study.judged))}: {names}")
     return sentences
 
 
 def brief(study: Study, measured: Measured) -> str:
-    """The comparisons in a cell of a Markdown table, one below the other; what holds is bold."""
+    """The comparisons in a cell of a Markdown table, one below the other; what holds is bold. Of MANY those alone."""
+    told, others = _told(study, measured)
     parts = []
-    for differences in comparisons(study, measured):
+    for differences in told:
         sizes = [f"**{text}**" if d.holds else text for d in differences if (text := f"{name_of(d.metric)} {d.size}")]
         parts.append(f"{differences[0].variant} over {differences[0].against}: {', '.join(sizes)}")
+    if others:
+        parts.append(f"{len(others)} {'others' if told else 'comparisons'}: no difference beyond chance")
     return "<br>".join(parts)
+
+
+def _told(study: Study, measured: Measured) -> tuple[list[list[Difference]], list[list[Difference]]]:
+    """The comparisons to tell one by one, and the others: of more than MANY those in which nothing holds."""
+    every = comparisons(study, measured)
+    rest = [differences for differences in every if len(every) > MANY and not any(d.holds for d in differences)]
+    return [differences for differences in every if differences not in rest], rest
 
 
 def absent(study: Study, measured: Measured) -> str | None:

@@ -48,13 +48,15 @@ def test_experiments_measure_what_their_studies_read(start, monkeypatch):
     assert set(first.targets.values()) == {("summarise",)}
     for experiment in first.missing():
         first.end(ended(experiment))
-    gaps = replace(STUDIES[0], metrics=("few", "loss_gap"), sheets=True)
+    gaps = replace(STUDIES[0], metrics=("few", "loss_gap"), sheets=("loss",))
     monkeypatch.setattr(campaign, "write_sheets", lambda *_: None)
     monkeypatch.setattr("tests.studies.test_campaign.STUDIES", [gaps, STUDIES[1]])
     again, _ = start()
-    assert {(e.seed, again.targets[e.name]) for e in again.missing()} == {
-        (1, ("draw_sheets", "measure_difficulty", "summarise")),
-        (2, ("measure_difficulty", "summarise")),
+    assert {(e.seed, e.settings.get("feedback"), again.targets[e.name]) for e in again.missing()} == {
+        (1, "none", ("measure_difficulty", "summarise")),
+        (1, "loss", ("draw_sheets", "measure_difficulty", "summarise")),
+        (2, "none", ("measure_difficulty", "summarise")),
+        (2, "loss", ("measure_difficulty", "summarise")),
     }
     for experiment in again.missing():
         again.end(ended(experiment))

@@ -50,6 +50,7 @@ def test_a_variant_has_the_common_settings_and_its_own_over_them(tmp_path):
         ({"variants": {"a": {}, "b": {"against": "c"}}}, "compares with 'c'"),
         ({"variants": {"a": {}, "b": {"against": ["a", "c"]}}}, "compares with 'c'"),
         ({"variants": {"a": {"images": 3}}}, "something other than set, arm, against;"),
+        ({"sheets": ["a", "c"]}, "asks for sheets of 'c', which is none of a, b"),
         ({"split": "train"}, "reads the split 'train'; known: test, val"),
         ({"variants": {"a": {"arm": "leg"}}}, "from the arm 'leg'; known: base"),
         ({"reported": [{"variant": "a", "metric": "few", "value": 1}]}, "source for every reported number"),

@@ -66,12 +66,15 @@ def kept(tmp_path, monkeypatch):
 
 
 def test_a_variants_picture_shows_the_first_classes_and_says_which_it_is(kept, tmp_path):
-    write_sheets(STUDY, {"none": NONE, "more": MORE}, tmp_path)
+    experiments = {"none": NONE, "more": MORE}
+    write_sheets(replace(STUDY, sheets=("none",)), experiments, tmp_path)
     (path,) = (tmp_path / "x/sheets").iterdir()
     assert path.name == "00_none.png"
     whole = Image.open(io.BytesIO(sheet(NONE.name, "guided")))
     with Image.open(path) as image:
         assert image.info["Title"] == "none" and image.size == (whole.width, 2 + study_writer.CLASSES * 18)
+    write_sheets(replace(STUDY, sheets=("more",)), experiments, tmp_path)  # DVC keeps none of it
+    assert not list(tmp_path.glob("x/sheets/*"))
 
 
 def test_an_arm_without_pictures_has_none(kept):

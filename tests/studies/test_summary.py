@@ -9,7 +9,7 @@ from src.runtime.files import write_csv
 from src.studies.figures import by_variant, paired_differences
 from src.studies.origin import Origin, of_one_code
 from src.studies.study import Study, Variant
-from src.studies.summary import absent, brief, cell, difference, pairs, verdict
+from src.studies.summary import MANY, absent, brief, cell, difference, pairs, verdict
 from src.studies.tables import differences, markdown, older_commits, origin_of, predictions, read_rows, rows
 
 STUDY = Study(
@@ -50,6 +50,21 @@ def test_in_brief_what_holds_is_bold():
     assert "**" not in brief(STUDY, noisy)
     both = replace(STUDY, judged=("few", "fid"))
     assert brief(both, MEASURED) == "more over none: **few-shot accuracy +11.0 ± 2.5**, **FID +1.0 ± 0.0**"
+
+
+def test_of_many_comparisons_those_beyond_chance_are_told_and_the_others_counted():
+    names = ["better", *(f"same {k}" for k in range(MANY))]
+    study = replace(STUDY, variants=(STUDY.variants[0], *(Variant(name, {}, "guided", ("none",)) for name in names)))
+    noisy = {1: {"few": 0.7, "fid": 3.0}, 2: {"few": 0.4, "fid": 3.0}, 3: {"few": 0.65, "fid": 3.0}}
+    better = {seed: {**row, "few": row["few"] + 0.1 + seed * 1e-6} for seed, row in MEASURED["none"].items()}
+    measured = {"none": MEASURED["none"], **dict.fromkeys(names, noisy), "better": better}
+    assert brief(study, measured) == (
+        f"better over none: **few-shot accuracy +10.0 ± 0.0**<br>{MANY} others: no difference beyond chance"
+    )
+    told, rest = verdict(study, measured)
+    assert told == "better against none: few-shot accuracy higher by 10.0 ± 0.0 points"
+    assert rest.startswith("no difference beyond chance in few-shot accuracy: same 0 against none, same 1 against none")
+    assert brief(study, {**measured, "better": noisy}) == f"{MANY + 1} comparisons: no difference beyond chance"
 
 
 def test_why_a_study_does_not_ask_for_usefulness_is_said():
