@@ -123,7 +123,7 @@ def classifier(
     """One trained on these images without an answer to their imbalance."""
     method = without_balancing(params.train)
     setting = Setting(params.recipe, method, params.second_stages, validation, counts, None, params.seed, CPU)
-    return train_real(setting, data, method, None, name)[0]
+    return train_real(setting, data, None, name)[0]
 
 
 def stored(source: ImageSource, size: int) -> LabelledImages:

@@ -40,7 +40,7 @@ def main() -> None:
             params.recipe, method, params.second_stages, validation, *data.counts(names), params.seed, device()
         )
         with together(processes):
-            trained = train_real(setting, data, method, scratch, out.name)
+            trained = train_real(setting, data, scratch, out.name)
         if is_main():
             save(trained.model, scratch.path / "model")
             write_csv(f"data/results/curves/{out.name}.csv", trained.curve)

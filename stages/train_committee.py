@@ -40,7 +40,7 @@ def main() -> None:
             params.recipe, params.train, params.second_stages, validation, *data.counts(names), seed, device()
         )
         with together(processes):
-            trained = train_real(setting, data, params.train, scratch, f"member {k}")
+            trained = train_real(setting, data, scratch, f"member {k}")
         if is_main():
             save(trained.model, scratch.path / "model")
             scratch.publish("model", OUT / str(k))

@@ -122,11 +122,9 @@ def without_balancing(method: MethodSettings) -> MethodSettings:
     return replace(plain, mixing=mixing)
 
 
-def train_real(
-    setting: Setting, data: LabelledImages, method: MethodSettings, scratch: Scratch | None, describe: str
-) -> Trained:
+def train_real(setting: Setting, data: LabelledImages, scratch: Scratch | None, describe: str) -> Trained:
     """Real images alone, met by the method: the base classifier, the reference, and every baseline without images."""
-    batch, seed = setting.recipe.batch, derive("batches", setting.seed)
+    method, batch, seed = setting.method, setting.recipe.batch, derive("batches", setting.seed)
     sampler = make_sampler(method.sampler, data.labels, data.groups, batch, seed)
     return setting.finish(setting.fit(data, sampler, method, scratch, describe), data, method.second_stage, scratch)
 

@@ -13,9 +13,9 @@ from src.classifiers.heads import COSINE_SCALE
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.settings.sections import MethodSettings
-from src.training.by_group import needs_groups
 from src.training.group_dro import GroupDRO
 from src.training.objective import ClassLosses, Objective
+from src.training.samplers import needs_groups
 from src.training.weighting import WEIGHTINGS
 
 

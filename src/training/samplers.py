@@ -6,6 +6,7 @@ Where something is to be equally often, it goes by keys: the images' classes, or
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,9 +14,9 @@ from src.data.grouping import indices_by_key
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive, numpy_generator
-from src.training.by_group import needs_groups
 
 Sampler = Callable[[int], np.ndarray]
+T = TypeVar("T")
 
 
 def instance_uniform(labels: np.ndarray, batch: int, seed: int) -> Sampler:
@@ -23,9 +24,7 @@ def instance_uniform(labels: np.ndarray, batch: int, seed: int) -> Sampler:
 
     labels: (N,). InputError if it is empty.
     """
-    count = len(labels)
-    if count == 0:
-        raise InputError("there are no training images to sample from")
+    count = len(_some(labels))
 
     @lru_cache(maxsize=1)
     def order(epoch: int) -> np.ndarray:
@@ -149,6 +148,16 @@ def make_sampler(name: str, labels: np.ndarray, groups: np.ndarray | None, batch
     """
     make, by_group = choose("sampler", SAMPLERS, name)
     return make(needs_groups("sampler", name, groups) if by_group else labels, batch, seed)
+
+
+def needs_groups(parameter: str, name: str, groups: T | None) -> T:
+    """Return `groups`; InputError naming `train.<parameter>` if these data have none."""
+    if groups is None:
+        raise InputError(
+            f"train.{parameter} {name} works by group, and this data set has no contexts; "
+            f"choose another train.{parameter} or a data set with contexts"
+        )
+    return groups
 
 
 def _uniform_draw(keys: np.ndarray) -> Callable[[int, np.random.Generator], np.ndarray]:

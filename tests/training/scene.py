@@ -50,7 +50,7 @@ def run(arm: str, here: Setting, balance: str = "class", **retrain: Any) -> arms
     """The arm by its name, on everything or on the real part of it."""
     data, synthetic = everything(here.group_counts is not None)
     if arm == "base":
-        return train_real(here, real_part(data), here.method, None, "base")
+        return train_real(here, real_part(data), None, "base")
     if arm == "guided":
         return train_guided(here, data, synthetic, replace(RETRAIN, **retrain), balance, None)
     return train_synaug(here, data, synthetic, replace(RETRAIN, **retrain), SYNAUG, balance, None)

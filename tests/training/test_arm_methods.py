@@ -181,14 +181,15 @@ ONLY_WITH = {
 def test_a_parameter_of_train_is_always_read_or_belongs_to_one_choice(seen):
     assert {*ALWAYS, *ONLY_WITH} == set(PARAMS["train"]) and not ALWAYS & set(ONLY_WITH)
     method, read = watched(METHOD)
-    train_real(setting(), real_part(everything()[0]), method, None, "base")
+    train_real(replace(setting(), method=method), real_part(everything()[0]), None, "base")
     assert read == ALWAYS
 
 
 @pytest.mark.parametrize("name", ONLY_WITH)
 def test_a_parameter_of_one_choice_is_read_where_it_is_chosen(seen, name):
     method, read = watched(replace(METHOD, **ONLY_WITH[name]))
-    train_real(setting(groups=True), real_part(everything(groups=True)[0]), method, None, "base")
+    here = replace(setting(groups=True), method=method)
+    train_real(here, real_part(everything(groups=True)[0]), None, "base")
     assert name in read
 
 
