@@ -6,6 +6,7 @@ import numpy as np
 
 from src.data.grouping import BALANCE, first_of_each
 from src.data.merged_index import Merged
+from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.settings.sections import MergeSettings
 from src.shards.store import Shards
@@ -128,8 +129,7 @@ class _Units(NamedTuple):
 
 
 def _units(real: Annotations, synthetic: Annotations, balance: str) -> _Units:
-    if balance not in BALANCE:
-        raise InputError(f"unknown budget balance '{balance}'; known: {', '.join(BALANCE)}")
+    choose("budget balance", dict.fromkeys(BALANCE), balance)
     if balance == "class":
         return _Units(real.labels, synthetic.labels, None)
     if real.contexts is None or synthetic.contexts is None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from src.runtime.choices import choose
 from src.runtime.errors import InputError
 
 SHRINKAGES = ("tied", "class")
@@ -58,8 +59,7 @@ def fit_gaussians(features: np.ndarray, labels: np.ndarray, classes: int, shrink
     of one say nothing of it. Raises InputError for an unknown shrinkage, a class without samples, or with one under
     `class` shrinkage, and if no class has two.
     """
-    if shrinkage not in SHRINKAGES:
-        raise InputError(f"shrinkage '{shrinkage}' is unknown; choose one of {', '.join(SHRINKAGES)}.")
+    choose("shrinkage", dict.fromkeys(SHRINKAGES), shrinkage)
     counts = np.bincount(labels, minlength=classes)
     needed = 1 if shrinkage == "tied" else 2
     few = int(np.argmax(counts < needed))

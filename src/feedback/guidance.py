@@ -27,6 +27,7 @@ from src.feedback.zero_shot import Clip, PublishedClip, zero_shot_logits
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.prediction import output_for, x0_hat
 from src.generators.sampler import ClassifierFreeGuidance, Predict, Step
+from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.seeds import torch_generator
 from src.settings.sections import FeedbackSettings
@@ -221,8 +222,7 @@ def feedback_on(
     uint8 (N, H, W, 3) and their classes (N,). prompts: of each class, for zero-shot CLIP. InputError for an unknown
     criterion, rule or decoder, and for what the generator cannot be asked.
     """
-    if settings.rule not in RULES:
-        raise InputError(f"feedback rule '{settings.rule}' is unknown; choose one of {', '.join(RULES)}.")
+    choose("feedback rule", dict.fromkeys(RULES), settings.rule)
     decode = generator.decoder(settings.decoder)
     value: Value | None
     if settings.criterion == "chamfer":

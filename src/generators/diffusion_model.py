@@ -18,6 +18,7 @@ from torch import Tensor
 
 from src.generators.frozen_layers import freeze
 from src.generators.sampler import Condition
+from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.shards.lazy_images import Images
 from src.shards.pixels import resized, to_tensor
@@ -169,11 +170,10 @@ class DiffusionModel:
     def decoder(self, name: str) -> Any:
         """The decoder that feedback looks through: `full` (exact), `half` or `tiny` (approximations)."""
         known = {"full": self.decode, "half": self.decode_half, "tiny": self.decode_tiny}
-        if name not in known:
-            raise InputError(f"feedback decoder '{name}' is unknown; choose one of {', '.join(known)}.")
+        chosen = choose("feedback decoder", known, name)
         if name == "tiny":  # what is missing is said now
             self.decode_tiny(torch.zeros(1, *self.latent_shape, device=self.device))
-        return known[name]
+        return chosen
 
 
 def check_finite(what: str, network: Any) -> None:

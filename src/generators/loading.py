@@ -30,6 +30,7 @@ from src.generators.model_folder import (
 from src.generators.sdxl import StableDiffusionXL
 from src.generators.stable_diffusion import StableDiffusion
 from src.generators.unclip import UnCLIP
+from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.settings.sections import AdapterSettings, GeneratorSettings
 
@@ -69,8 +70,7 @@ def precision(name: str, device: torch.device) -> torch.dtype:
     """The networks' number format: `auto` is bfloat16 on a GPU, float32 on a CPU. InputError for what cannot run."""
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    if name not in PRECISIONS:
-        raise InputError(f"precision '{name}' is unknown; choose one of auto, {', '.join(PRECISIONS)}.")
+    choose("precision", dict.fromkeys(("auto", *PRECISIONS)), name)
     if name == "float16" and device.type == "cpu":
         raise InputError("precision=float16 needs a GPU; use auto, float32 or bfloat16 on a CPU.")
     return PRECISIONS[name]

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from src.runtime.errors import InputError
-
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
 
@@ -19,13 +17,6 @@ class Noise:
 
     a: float
     s: float
-
-
-def check_prediction_type(prediction_type: str) -> None:
-    if prediction_type not in PREDICTION_TYPES:
-        raise InputError(
-            f"prediction type '{prediction_type}' is unknown; choose one of {', '.join(PREDICTION_TYPES)}."
-        )
 
 
 def x0_hat(prediction_type: str, z: Tensor, output: Tensor, noise: Noise) -> Tensor:

@@ -15,7 +15,8 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
-from src.generators.prediction import Noise, check_prediction_type
+from src.generators.prediction import PREDICTION_TYPES, Noise
+from src.runtime.choices import choose
 from src.runtime.errors import InputError
 
 SCHEDULERS = {"ddim": DDIMScheduler, "dpmpp_2m": DPMSolverMultistepScheduler}
@@ -88,15 +89,14 @@ def scheduler(name: str, config: Any) -> Scheduler:
     """The named scheduler with the checkpoint's noise schedule. InputError for a refused or unknown name."""
     if name in REFUSED:
         raise InputError(f"scheduler '{name}' cannot be combined with feedback: {REFUSED[name]}; use ddim or dpmpp_2m.")
-    if name not in SCHEDULERS:
-        raise InputError(f"scheduler '{name}' is unknown; choose one of {', '.join(SCHEDULERS)}.")
+    kind = choose("scheduler", SCHEDULERS, name)
     if "beta_schedule" not in config:
         raise InputError(
             f"the generator's own {config.get('_class_name', 'scheduler')} has no betas (EDM or flow matching), "
             "which every scheduler here needs; choose another generator"
         )
-    chosen = SCHEDULERS[name].from_config(config, **SETTINGS[name])
-    check_prediction_type(chosen.config.prediction_type)
+    chosen = kind.from_config(config, **SETTINGS[name])
+    choose("prediction type", dict.fromkeys(PREDICTION_TYPES), chosen.config.prediction_type)
     return chosen
 
 

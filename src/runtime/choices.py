@@ -1,4 +1,4 @@
-"""Choices by name: a function in a dictionary, an error that lists the dictionary, and one for what a choice needs."""
+"""Choices by name: a function in a dictionary, and an error that lists the dictionary."""
 
 from collections.abc import Mapping
 from typing import TypeVar

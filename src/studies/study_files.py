@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.files import read_yaml
 from src.settings.arms import ARMS
@@ -33,8 +34,7 @@ def every_study(folder: Path = FOLDER) -> list[Study]:
 
 def read_study(name: str, folder: Path = FOLDER) -> Study:
     """Read and check studies/<name>.yaml. Raises InputError for an unknown study or one that cannot be used."""
-    if name not in known_studies(folder):
-        raise InputError(f"unknown study '{name}'; known: {', '.join(known_studies(folder))}")
+    choose("study", dict.fromkeys(known_studies(folder)), name)
     path = folder / f"{name}.yaml"
     content = read_yaml(path)
     study = _study(path, name, content)

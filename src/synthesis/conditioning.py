@@ -64,8 +64,7 @@ class Conditioning:
 
         InputError for an unknown kind, for one that the generator cannot take, and without images to condition on.
         """
-        if kind not in CONDITIONING:
-            raise InputError(f"synth.conditioning='{kind}' is unknown; choose one of {', '.join(CONDITIONING)}.")
+        choose("synth.conditioning", dict.fromkeys(CONDITIONING), kind)
         if kind != "text" and not generator.takes_image:
             raise InputError(
                 f"this generator takes text alone, not synth.conditioning={kind}; "

@@ -14,6 +14,7 @@ import numpy as np
 
 from src.data.grouping import BALANCE, indices_by_key
 from src.data.names import Names
+from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive, numpy_generator
 from src.settings.sections import Budget
@@ -69,9 +70,9 @@ def synthesis_plan(
     Raises InputError for an unknown fill or balance, an impossible per_class, a class without prompt or image, and
     groups where the data or the prompts have no contexts.
     """
-    _check_choices(budget)
-    if translation not in TRANSLATIONS:
-        raise InputError(f"unknown synaug.translation '{translation}'; known: {', '.join(TRANSLATIONS)}")
+    for name, known in {"fill": FILL, "balance": BALANCE, "empty_group": EMPTY_GROUP}.items():
+        choose(f"budget {name}", dict.fromkeys(known), getattr(budget, name))
+    choose("synaug.translation", dict.fromkeys(TRANSLATIONS), translation)
     if len(prompts) != len(names.classes):
         raise InputError(
             f"the prompt file names {len(prompts)} classes, the data has {len(names.classes)}; make them agree"
@@ -174,13 +175,6 @@ def _by_key(keys: np.ndarray | None) -> Iterable[tuple[int, np.ndarray]]:
         return ()
     distinct, positions = indices_by_key(keys)
     return zip(distinct.tolist(), positions, strict=True)
-
-
-def _check_choices(budget: Budget) -> None:
-    known = {"fill": FILL, "balance": BALANCE, "empty_group": EMPTY_GROUP}
-    for name, choices in known.items():
-        if (value := getattr(budget, name)) not in choices:
-            raise InputError(f"unknown budget {name} '{value}'; known: {', '.join(choices)}")
 
 
 def _check_contexts(contexts: np.ndarray | None, names: Names, prompts: Prompts, name_context: bool) -> None:

@@ -103,7 +103,7 @@ def test_by_class_contexts_change_nothing_but_are_kept():
     [
         ([0, 1], "group", "class 1 in context 1 has neither real nor synthetic images; raise the budget's per_class"),
         (None, "group", "the budget's balance=group needs real and synthetic images with contexts; set it to class"),
-        (None, "colour", "unknown budget balance 'colour'; known: class, group"),
+        (None, "colour", "unknown budget balance 'colour'; choose one of: class, group"),
     ],
 )
 def test_groups_that_cannot_be_merged_are_refused(merge, synthetic_contexts, balance, problem):

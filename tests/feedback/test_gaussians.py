@@ -175,5 +175,5 @@ def test_a_class_without_images_is_named_with_its_own_count() -> None:
 
 
 def test_an_unknown_shrinkage_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match="'diagonal' is unknown; choose one of tied, class"):
+    with pytest.raises(InputError, match="unknown shrinkage 'diagonal'; choose one of: tied, class"):
         fit_gaussians(*features_of([9]), 1, "diagonal")

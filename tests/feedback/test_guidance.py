@@ -147,7 +147,7 @@ def test_an_unknown_rule_lists_the_known_ones_and_no_criterion_is_no_feedback(fr
     assert feedback_on(frozen, none, [classifier], images, labels, []) is None
     for criterion_name in ("none", "loss"):
         polite = replace(none, criterion=criterion_name, rule="polite")
-        with pytest.raises(InputError, match="rule 'polite' is unknown; choose one of latent, score, x0"):
+        with pytest.raises(InputError, match="unknown feedback rule 'polite'; choose one of: latent, score, x0"):
             feedback_on(frozen, polite, [classifier], images, labels, [])
 
 

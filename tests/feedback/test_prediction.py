@@ -6,7 +6,8 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from src.feedback.update_rules import score_update
-from src.generators.prediction import PREDICTION_TYPES, Noise, check_prediction_type, x0_hat
+from src.generators.prediction import PREDICTION_TYPES, Noise, x0_hat
+from src.generators.sampler import scheduler
 from src.runtime.errors import InputError
 from tests.feedback.fakes import noise_schedule
 
@@ -79,5 +80,6 @@ def test_the_score_rule_gives_one_ddim_step_for_all_prediction_types() -> None:
 
 
 def test_an_unknown_prediction_type_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match="'velocity' is unknown; choose one of epsilon, v_prediction, sample"):
-        check_prediction_type("velocity")
+    config = {**noise_schedule("ddim", "epsilon").config, "prediction_type": "velocity"}
+    with pytest.raises(InputError, match="unknown prediction type 'velocity'; choose one of: epsilon, v_prediction"):
+        scheduler("ddim", config)

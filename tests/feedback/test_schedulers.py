@@ -91,7 +91,7 @@ def test_unsuited_schedulers_are_refused_with_the_reason(name: str, reason: str)
 
 
 def test_an_unknown_scheduler_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match="'euler' is unknown; choose one of ddim, dpmpp_2m"):
+    with pytest.raises(InputError, match="unknown scheduler 'euler'; choose one of: ddim, dpmpp_2m"):
         scheduler("euler", config())
 
 

@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
         (
             "unclip",
             {"precision": "int8"},
-            "precision 'int8' is unknown; choose one of auto, float32, bfloat16, float16",
+            "unknown precision 'int8'; choose one of: auto, float32, bfloat16, float16",
         ),
         ("sd15", {"precision": "float16"}, "precision=float16 needs a GPU; use auto, float32 or bfloat16 on a CPU"),
         ("unclip", {"image_size": 36}, "image_size=36 must be a multiple of 8, the coarsest grid of its model"),
@@ -97,7 +97,7 @@ def test_a_tiny_decoder_that_is_not_there_is_missed_only_by_those_who_look_throu
 
 def test_an_unknown_decoder_and_a_tiny_one_that_is_not_set_are_refused(presets: dict[str, Preset]) -> None:
     made = load(presets["sd15"], CPU)
-    with pytest.raises(InputError, match="feedback decoder 'quarter' is unknown; choose one of full, half, tiny"):
+    with pytest.raises(InputError, match="unknown feedback decoder 'quarter'; choose one of: full, half, tiny"):
         made.decoder("quarter")
     with pytest.raises(InputError, match="feedback decoder=tiny needs the generator preset's tiny_decoder"):
         made.decoder("tiny")

@@ -241,7 +241,7 @@ def test_impossible_settings_of_a_preset_are_refused(what: dict[str, object], me
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("euler", "scheduler 'euler' is unknown; choose one of ddim, dpmpp_2m"),
+        ("euler", "unknown scheduler 'euler'; choose one of: ddim, dpmpp_2m"),
         ("unipc", "scheduler 'unipc' cannot be combined with feedback"),
         ("pndm", "scheduler 'pndm' cannot be combined with feedback"),
     ],
@@ -252,7 +252,7 @@ def test_schedulers_that_do_not_serve_are_refused(scene: Scene, name: str, messa
 
 
 def test_what_the_model_is_to_be_told_is_one_of_three(scene: Scene) -> None:
-    with pytest.raises(InputError, match="'sound' is unknown; choose one of text, image, text_image"):
+    with pytest.raises(InputError, match=r"unknown synth.conditioning 'sound'; choose one of: text, image, text_image"):
         scene.synthesiser(conditioning="sound")
     synth = {"conditioning": "text_image", "dropout_form": "mean", "shard_size": 1, "image_format": "png"}
     for share, message in ((1.0, r"image_dropout=1\.0 must lie in \[0, 1\)"), (math.nan, "must be finite, not nan")):

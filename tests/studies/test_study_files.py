@@ -95,7 +95,7 @@ def test_at_the_papers_scale_a_study_has_its_variants_or_those_of_its_own(tmp_pa
 
 
 def test_an_unknown_study_lists_the_known_ones():
-    with pytest.raises(InputError, match="unknown study 'nonsense'; known: approximations, baselines"):
+    with pytest.raises(InputError, match="unknown study 'nonsense'; choose one of: approximations, baselines"):
         read_study("nonsense")
 
 

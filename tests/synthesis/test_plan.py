@@ -76,7 +76,7 @@ def test_modifiers_vary_over_the_images_of_a_class(prompts):
         (COUNTS, 5, "up_to", "the budget's per_class=5 is below the head count 6"),
         (COUNTS, 0, "add", "the budget's per_class=0 makes no images"),
         ([6, 6, 6], 6, "up_to", "images already"),
-        (COUNTS, 6, "top_up", "unknown budget fill 'top_up'; known: add, up_to"),
+        (COUNTS, 6, "top_up", "unknown budget fill 'top_up'; choose one of: add, up_to"),
         ([6, 3], 6, "add", "names 3 classes, the data has 2"),
         ([6, 3, 0], 6, "add", "class 2 has no real image to condition on"),
     ],
@@ -181,8 +181,8 @@ def test_contexts_that_no_prompt_names_change_nothing_else_of_a_plan_by_class(na
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"balance": "colour"}, "unknown budget balance 'colour'; known: class, group"),
-        ({"empty_group": "skip"}, "unknown budget empty_group 'skip'; known: class, text"),
+        ({"balance": "colour"}, "unknown budget balance 'colour'; choose one of: class, group"),
+        ({"empty_group": "skip"}, "unknown budget empty_group 'skip'; choose one of: class, text"),
         ({"contexts": None}, "this data has no contexts; set the budget's balance=class and name_context=false"),
         ({"balance": "class", "name_context": True, "contexts": None}, "this data has no contexts"),
         ({"name_context": True, "context_count": 3}, "the prompts know 2 contexts, the data has 3"),
@@ -247,7 +247,7 @@ def test_a_translation_begins_from_an_image_of_the_class_or_of_one_that_has_more
 
 
 def test_an_unknown_translation_or_one_of_a_class_without_images_is_refused(prompts):
-    with pytest.raises(InputError, match=r"unknown synaug.translation 'upside'; known: none, intra_class, inter_class"):
+    with pytest.raises(InputError, match=r"unknown synaug\.translation 'upside'; choose one of: none, intra_class"):
         synthesis_plan(COUNTS, 4, "add", 0, prompts, translation="upside")
     with pytest.raises(InputError, match="class 2 has no real image to begin from; set "):
         synthesis_plan([2, 1, 0], 4, "add", 0, prompts, translation="intra_class")
