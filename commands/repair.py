@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from src.runtime.entry import run_stage
-from src.runtime.errors import InputError
+from src.runtime.errors import InputError, listed
 from src.runtime.files import atomic_write
 from src.runtime.scratch import Scratch
 from src.settings.params import load
@@ -50,9 +50,8 @@ def cure(folder: Path, wrong: list[str]) -> str:
         return f"{_files(altered)} came from DVC's cache or remote"
     lost, stage = altered or wrong, record.stage
     if changed := _changed(stage):
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise InputError(
-            f"{folder} was made before {', '.join(changed[:3])}{more} changed, so its damaged shards cannot be made "
+            f"{folder} was made before {listed(changed, 3)} changed, so its damaged shards cannot be made "
             f"again alone; go back to what it was made with, or run `dvc repro {stage}` to make it anew"
         )
     if stage.startswith(SYNTH) and (record.files or INDEX not in wrong):

@@ -15,7 +15,7 @@ import numpy as np
 
 from src.runtime.arithmetic import arithmetic
 from src.runtime.entry import run_stage
-from src.runtime.errors import InputError
+from src.runtime.errors import InputError, listed
 from src.runtime.files import parse_yaml, read_json, write_json
 from src.runtime.machine import processor
 from src.runtime.pipeline import read_lock
@@ -40,9 +40,8 @@ def main() -> None:
     kept, here = committed("dvc.lock"), read_lock(LOCK)
     if moved := inputs_that_differ(kept, here):
         raise InputError(
-            f"the work tree differs from the commit in {moved[0]}"
-            + (f" and {len(moved) - 1} more" if len(moved) > 1 else "")
-            + ", so its results are others by right; go back to the commit's parameters and code, and run `dvc repro`"
+            f"the work tree differs from the commit in {listed(moved, 1)}, so its results are others by right; go back "
+            "to the commit's parameters and code, and run `dvc repro`"
         )
     print(f"{processor()}, arithmetic {arithmetic()}")
     differing = stages_that_differ(outs(kept), outs(here))

@@ -20,8 +20,8 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, from a scheduler or a launcher: it unwinds like Ctrl-C, so that what is finished is kept."""
 
 
-def listed(items: Iterable[str], separator: str = ", ") -> str:
-    """The first ten items for a sentence, and how many more there are."""
+def listed(items: Iterable[str], most: int = LISTED) -> str:
+    """The first items for a sentence, and how many more there are."""
     every = list(items)
-    more = f" and {len(every) - LISTED} more" if len(every) > LISTED else ""
-    return separator.join(every[:LISTED]) + more
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more

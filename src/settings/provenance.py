@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from src.runtime.errors import InputError
+from src.runtime.errors import InputError, listed
 from src.runtime.files import hash_file
 from src.runtime.pipeline import arm_of, arms_of, code_of, inputs_of, read_mapping, stage_entry
 from src.runtime.processes import is_main
@@ -48,9 +48,8 @@ def unmoved(stage: str, main: Callable[[], None]) -> Callable[[], None]:
         if UNREADABLE in after.keys() - before.keys():
             moved = [UNREADABLE]
         if moved:
-            more = f" and {len(moved) - 1} more" if len(moved) > 1 else ""
             raise InputError(
-                f"{moved[0]}{more} changed while {stage} ran, so that its results belong to neither state; run the "
+                f"{listed(moved, 1)} changed while {stage} ran, so that its results belong to neither state; run the "
                 "same command again"
             )
 

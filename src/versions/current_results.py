@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from src.runtime.errors import InputError
+from src.runtime.errors import InputError, listed
 from src.runtime.pipeline import read_lock, read_mapping
 
 # Which choice picks the preset of each family.
@@ -39,9 +39,9 @@ def require_current(root: Path, below: str = "metrics/") -> None:
     if not writers:
         raise InputError(f"there are no results here; this run ({_listed(asked)}) has none yet, `dvc repro` makes them")
     if chosen or differing or replaced:
-        why = "" if chosen else f", with another {_few(differing)}" if differing else ", of files that changed since"
-        here, this = f"the results here are of {_listed(made)}", f"this run ({_listed(asked)}{why})"
-        raise InputError(f"{here}; {this} has none yet, `dvc repro` makes them")
+        another = f", with another {listed(differing, SHOWN)}" if differing else ", of files that changed since"
+        run = f"this run ({_listed(asked)}{'' if chosen else another})"
+        raise InputError(f"the results here are of {_listed(made)}; {run} has none yet, `dvc repro` makes them")
 
 
 def cost_is_current(root: Path) -> bool:
@@ -88,13 +88,10 @@ def _ancestors(lock: Mapping[str, Any], stages: list[str]) -> set[str]:
 
 def _choices_of(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """The choices that parameters tell by the presets among them."""
-    presets = {SELECTORS[name.split(".")[0]]: name.split(".")[1] for name in recorded if _is_preset(name)}
+    parts = (name.split(".") for name in recorded)
+    presets = {SELECTORS[family]: more[0] for family, *more in parts if more and family in SELECTORS}
     told = {**presets, **recorded}
     return {name: told[name] for name in CHOICES if name in told}
-
-
-def _is_preset(name: str) -> bool:
-    return "." in name and name.split(".")[0] in SELECTORS
 
 
 def _differing(recorded: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[str]:
@@ -134,7 +131,3 @@ def _replaced(root: Path, lock: Mapping[str, Any], stages: list[str]) -> bool:
 
 def _listed(choices: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in choices.items())
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
