@@ -9,8 +9,6 @@ of DVC's experiments: there the runs are the kept ones, if they are those of the
 """
 
 import argparse
-import csv
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +18,7 @@ from src.reporting.diagnosis import diagnose
 from src.reporting.findings import Finding
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
-from src.runtime.files import atomic_write, parse_yaml, read_json, write_json
+from src.runtime.files import atomic_write, csv_rows, parse_yaml, read_json, write_json
 from src.runtime.markdown import markdown_table
 from src.studies.experiments import Experiment, experiment_of
 from src.studies.fingerprint import inputs_digest
@@ -77,7 +75,7 @@ def measured(name: str) -> dict[str, Any]:
     kept = {
         arm: {key: value for key, value in report.items() if key != "confusion"} for arm, report in accuracy.items()
     }
-    rows = list(csv.DictReader(io.StringIO(tracked(commit, "metrics/curves/base.csv").decode())))
+    rows = list(csv_rows(tracked(commit, "metrics/curves/base.csv")))
     params = parse_yaml(tracked(commit, "params.yaml"), "params.yaml")
     chosen = {name: params[name] for name in ("feedback", "synth")}
     return {

@@ -4,8 +4,6 @@ Everything comes from metrics/accuracy.json and metrics/confusion/*.csv, which h
 test images in the same order.
 """
 
-import csv
-import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ import numpy as np
 from src.data.imbalance import shots
 from src.evaluation.paired_tests import changes_needed, holm, interval, outcomes, p_value, posterior_interval
 from src.runtime.errors import InputError
-from src.runtime.files import read_bytes
+from src.runtime.files import csv_rows, read_bytes
 from src.runtime.markdown import markdown_table
 from src.settings.arms import BASE, BOUND
 
@@ -67,7 +65,7 @@ def read_predictions(folder: Path, report: Mapping[str, Any]) -> Predictions:
 
 
 def _columns(path: Path) -> dict[str, np.ndarray]:
-    reader = csv.DictReader(io.StringIO(read_bytes(path).decode()))
+    reader = csv_rows(read_bytes(path))
     rows = list(reader)
     return {name: np.array([row[name] for row in rows]) for name in reader.fieldnames or ()}
 

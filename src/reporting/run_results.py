@@ -1,7 +1,5 @@
 """What one run left in git, read from a folder: whatever an older commit or an unfinished run lacks is empty."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from typing import Any
 from src.evaluation.improvement import Predictions, read_predictions
 from src.reporting.revision import Revision
 from src.runtime.errors import InputError
-from src.runtime.files import read_bytes, read_json, read_yaml
+from src.runtime.files import csv_rows, read_bytes, read_json, read_yaml
 from src.settings.arms import ARMS, BASE, BOUND, SYNTHETIC
 from src.versions.current_results import SELECTORS
 
@@ -131,7 +129,7 @@ def _mapping(path: Path) -> Tree:
 def _numbers(path: Path) -> Rows:
     """The rows of a CSV as numbers; a cell that holds none is left out."""
     rows = []
-    for cells in csv.DictReader(io.StringIO(read_bytes(path).decode())):
+    for cells in csv_rows(read_bytes(path)):
         row = {}
         for name, cell in cells.items():
             with suppress(TypeError, ValueError):

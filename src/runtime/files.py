@@ -124,6 +124,11 @@ def parse_yaml(data: bytes, path: Path | str) -> Any:
         raise InputError(f"{path} is not valid YAML; correct it") from None
 
 
+def csv_rows(data: bytes) -> "csv.DictReader[str]":
+    """Return a reader of the rows of a CSV in UTF-8, each a dictionary by the names in the first line."""
+    return csv.DictReader(io.StringIO(data.decode()))
+
+
 def write_csv(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write one line per row under the union of the rows' keys, in order of first appearance."""
     text = io.StringIO(newline="")

@@ -1,7 +1,5 @@
 """What a study leaves in metrics/studies: its table, its rows, its figures and, where it asks for them, pictures."""
 
-import csv
-import io
 import os
 import re
 import shutil
@@ -9,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from src.runtime.files import atomic_write, read_bytes, write_csv
+from src.runtime.files import atomic_write, csv_rows, read_bytes, write_csv
 from src.runtime.markdown import MARKS, markdown_table, write_between
 from src.shards.contact_sheet import first_rows
 from src.studies.experiments import Experiment
@@ -61,7 +59,7 @@ def write_again(study: Study, protocols: Mapping[str, int], folder: Path = FOLDE
     content, useful = (folder / f"{study.name}{ending}.csv" for ending in ("", "-usefulness"))
     if not content.exists():
         return
-    predicted = list(csv.DictReader(io.StringIO(useful.read_text()))) if useful.exists() else []
+    predicted = list(csv_rows(read_bytes(useful))) if useful.exists() else []
     origin = origin_of(read_bytes(content), protocols)
     _write_page(study, read_rows(read_bytes(content)), {}, predicted, origin, folder)
 

@@ -1,11 +1,10 @@
 """A study in words and numbers: its table, its rows, and what image metrics say about the gain."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.evaluation.intervals import plus_minus
+from src.runtime.files import csv_rows
 from src.runtime.markdown import markdown_table
 from src.studies.origin import CHANGED, OLDER, PROTOCOL, UNKNOWN, Origin
 from src.studies.study import VALIDATION, Study, Variant
@@ -105,7 +104,7 @@ def rows(study: Study, measured: Measured, origin: Origin = UNKNOWN) -> list[dic
 def read_rows(content: bytes) -> dict[str, dict[int, dict[str, float | None]]]:
     """The measured values back from the CSV of `rows`. ValueError or LookupError for another file."""
     measured: dict[str, dict[int, dict[str, float | None]]] = {}
-    for row in csv.DictReader(io.StringIO(content.decode())):
+    for row in csv_rows(content):
         name, seed = row.pop("variant"), int(row.pop("seed"))
         row.pop("code", None)
         measured.setdefault(name, {})[seed] = {metric: float(value) if value else None for metric, value in row.items()}
@@ -120,7 +119,7 @@ def older_commits(content: bytes) -> str | None:
 
 def origin_of(content: bytes, protocols: Mapping[str, int]) -> Origin:
     """Whose code made the rows of a study's CSV. protocols: of commits, by their short hashes."""
-    labels = {row.get("code") or "" for row in csv.DictReader(io.StringIO(content.decode()))} - {""}
+    labels = {row.get("code") or "" for row in csv_rows(content)} - {""}
     names = [label.removesuffix(OLDER).removesuffix(CHANGED) for label in labels]
     commits = sorted({commit for name in names for commit in name.split(", ")})
     protocol = min((protocols.get(commit, PROTOCOL) for commit in commits), default=PROTOCOL)
