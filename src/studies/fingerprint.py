@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 from functools import cache, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from src.runtime.files import hash_tree, parse_yaml, read_bytes, read_yaml
+from src.runtime.files import hash_tree, parse_yaml, read_bytes
 from src.runtime.pipeline import declared
 from src.settings.arms import ARMS
 from src.studies.experiments import Experiment, parameters_of, value_of, yaml_of
@@ -37,7 +36,7 @@ def inputs_digest(experiment: Experiment, root: Path = Path(".")) -> str:
     names = {name for stage in deciding_stages(pipeline) for name in declared(stage, pipeline)}
     chosen = sorted({_chosen(name, params) for name in names})
     values = dict(leaf for name in chosen for leaf in _leaves(name, value_of(params, name)))
-    paths = [root / path for path in _tracked(pipeline, params) if not path.endswith(".py")]
+    paths = [root / path for path in _tracked(pipeline, params)]
     contents = sorted(_hash(path) for path in paths if path.exists())
     return _digest([values, contents])
 
@@ -69,8 +68,7 @@ def same_inputs(experiment: Experiment, commit: str, root: Path = Path(".")) -> 
     pipeline, params = yaml_of(root / "dvc.yaml"), parameters_of(experiment, root)
     names = {name for stage in deciding_stages(pipeline) for name in declared(stage, pipeline)}
     then = {**_params_at(root, commit), "seed": experiment.seed}
-    files = [path for path in _tracked(pipeline, params) if not path.endswith(".py")]
-    if git(root, "diff", "--quiet", commit, "--", *files) is None:
+    if git(root, "diff", "--quiet", commit, "--", *_tracked(pipeline, params)) is None:
         return False
     if any(_at(then, name) is _ABSENT for name in experiment.settings):
         return False
@@ -81,11 +79,7 @@ def same_inputs(experiment: Experiment, commit: str, root: Path = Path(".")) -> 
 def made_by(experiment: Experiment, commit: str, code: str, root: Path = Path(".")) -> bool:
     """Whether an experiment's commit has its parameters, the prompts and generator that are here, and this code."""
     pipeline, params = yaml_of(root / "dvc.yaml"), parameters_of(experiment, root)
-    files = [path for path in _tracked(pipeline, params) if not path.endswith(".py")]
-    with TemporaryDirectory() as folder:
-        kept = Path(folder) / "params.yaml"
-        kept.write_bytes(file_at(root, commit, kept.name) or b"")
-        asked_for = read_yaml(kept) == params
+    files, asked_for = _tracked(pipeline, params), _params_at(root, commit) == params
     unchanged = git(root, "diff", "--quiet", commit, "--", "dvc.yaml", *files) is not None
     return asked_for and unchanged and _code_digest(partial(file_at, root, commit), pipeline) == code
 
@@ -162,9 +156,9 @@ def _outputs(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _tracked(pipeline: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
-    """The dependencies of all these stages that git keeps: code, prompts, the generator."""
+    """The dependencies of all these stages that git keeps, but for the code: prompts, the generator."""
     paths = {path for stage in deciding_stages(pipeline).values() for path in stage["deps"]}
-    return sorted(_chosen(path, params) for path in paths if not path.startswith(MADE))
+    return sorted(_chosen(path, params) for path in paths if not path.startswith(MADE) and not path.endswith(".py"))
 
 
 def _chosen(text: str, params: Mapping[str, Any]) -> str:
