@@ -36,11 +36,8 @@ def main() -> None:
         shards, merged = Shards(f"data/synth/{arm}"), read_merged(Path(f"data/merged/{arm}.csv"))
         merged.check(Shards("data/real/train"), shards)
         used = merged.position[merged.synthetic]
-        images[arm], labels[arm], trace[arm] = (
-            subset(shards.images(), used),
-            shards.labels[used],
-            feedback_trace(shards, used),
-        )
+        images[arm], labels[arm] = subset(shards.images(), used), shards.labels[used]
+        trace[arm] = feedback_trace(shards, used)
     reference, base = (load_classifier(ARMS[arm].classifier).to(device()) for arm in (BOUND, BASE))
     generator = params.generator
     sources = Sources(

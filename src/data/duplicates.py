@@ -9,12 +9,15 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from src.data.grouping import whole_runs
+
 EDGE = 16  # pixels of a thumbnail
 # Root mean square difference of thumbnails, as a share of their contrast and in levels of 255. A photograph saved as a
 # JPEG of quality 20 or shrunk to 100 pixels is at .02 to .08, cropped by ten pixels at .16, another one at .6 and more.
 NEAR, LEAST, MOST = 0.1, 1.0, 6.0
 RATIO = 0.03  # of the shapes
 _COARSE = 4  # pixels of what candidates are found by
+TOGETHER = 4096  # pairs
 
 
 @dataclass(frozen=True)
@@ -46,17 +49,14 @@ def originals(sketches: Sequence[Sketch]) -> np.ndarray:
     coarse = kinds.reshape(-1, _COARSE, block, _COARSE, block, 3).mean((2, 4, 5)).reshape(len(kinds), -1)
     pairs = cKDTree(coarse).query_pairs(MOST * _COARSE, output_type="ndarray")
     bars = np.clip(NEAR * kinds.std(1), LEAST, MOST)
-    near = [pair for part in _parts(pairs) for pair in part[_distance(kinds, part) < bars[part].min(1)]]
+    parts = (pairs[rows] for rows in whole_runs(len(pairs), TOGETHER))
+    near = [pair for part in parts for pair in part[_distance(kinds, part) < bars[part].min(1)]]
     first, second = _members(kind.reshape(-1), near)
     same = np.abs(ratios[first] - ratios[second]) < RATIO
     links = coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(len(sketches),) * 2)
     _, component = connected_components(links, directed=False)
     _, earliest = np.unique(component, return_index=True)
     return earliest[component]
-
-
-def _parts(pairs: np.ndarray, size: int = 4096) -> list[np.ndarray]:
-    return [pairs[i : i + size] for i in range(0, len(pairs), size)]
 
 
 def _distance(kinds: np.ndarray, pairs: np.ndarray) -> np.ndarray:

@@ -103,14 +103,11 @@ def export(
             written += 1
     for unfinished in folder.glob("*/.*.tmp"):
         unfinished.unlink()
-    write_csv(folder / METADATA, [{"file_name": row["path"], **_without(row, "path")} for row in rows])
+    renamed = {"path": "file_name"}
+    write_csv(folder / METADATA, [{renamed.get(name, name): cell for name, cell in row.items()} for row in rows])
     atomic_write(folder / CARD, _card(rows, made_by or {}).encode())
     write_csv(folder / TABLE, rows)
     return written
-
-
-def _without(row: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key != name}
 
 
 def _card(rows: Sequence[Mapping[str, Any]], made_by: Mapping[str, Any]) -> str:

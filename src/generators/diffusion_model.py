@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderTiny, DiffusionPipeline
 from torch import Tensor
 
+from src.classifiers.published_network import prepared
 from src.generators.frozen_layers import freeze
 from src.generators.sampler import Condition
 from src.runtime.choices import choose
@@ -100,12 +101,8 @@ class DiffusionModel:
         if not self.takes_image:
             raise InputError("this generator has no CLIP image tower; choose another feature space or generator")
         processor, tower = self.pipeline.feature_extractor, self.pipeline.image_encoder.to(self.device)
-        edge = tower.config.image_size
-        x = resized(x.to(self.device), edge, rounded)
-        mean, std = (
-            torch.tensor(v, device=x.device).reshape(3, 1, 1) for v in (processor.image_mean, processor.image_std)
-        )
-        return tower(pixel_values=((x + 1) / 2 - mean) / std).image_embeds.float()
+        edge, mean, std = tower.config.image_size, processor.image_mean, processor.image_std
+        return tower(pixel_values=prepared(x, self.device, edge, mean, std, rounded)).image_embeds.float()
 
     def text_embeddings(self, prompts: Sequence[str]) -> Tensor:
         """Prompts' CLIP embeddings (P, D), whose cosines to those of images say how well each fits."""

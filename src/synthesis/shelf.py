@@ -80,7 +80,6 @@ def _sum(name: str) -> str:
 
 def note(folder: Path, shard: str, images: int, taken: float, device: torch.device) -> None:
     """Keep what one shard took beside the shards, so that a resumed run knows what the killed one spent."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / f"{shard}.json", {"images": images, "seconds": taken, "peak_memory_gb": peak_gb(device)})
 
 

@@ -24,10 +24,6 @@ def _pixels(corpus: Corpus, index: Tensor, device: torch.device) -> Tensor:
     return corpus.images[index].to(device).float() / 127.5 - 1
 
 
-def _tokens(captions: list[str], words: CLIPTokenizer) -> Tensor:
-    return words(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
-
-
 def train_autoencoder(
     vae: AutoencoderKL,
     corpus: Corpus,
@@ -86,7 +82,7 @@ def train_clip(
     """Contrastive training (Radford et al. 2021); every caption true of an image counts as its match."""
     temperature = nn.ParameterList([nn.Parameter(torch.tensor(2.7))]).to(device)
     text.to(device), vision.to(device)
-    tokens = _tokens(corpus.captions, words)
+    tokens = words(corpus.captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
     def loss_at(step: int) -> Tensor:
         index = torch.randint(len(corpus), (settings.batch,), generator=torch_generator("clip", seed, step))
