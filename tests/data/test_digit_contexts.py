@@ -9,7 +9,6 @@ from safetensors.torch import load_file
 
 from src.data.digit_contexts import CONTEXTS, FAINT, INKS, paint
 from src.data.digits import CLASS_NAMES, posed_digits
-from src.generators.tiny.glyphs import INKS as GENERATOR_INKS
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
 from src.settings.dataset_settings import PoseRange
@@ -26,10 +25,6 @@ def parts(context: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean ink and mean paper (3,) in [0, 1] of a square."""
     image = paint(MASK, context, numpy_generator("paint", seed)) / 255
     return image[MASK > 0].reshape(-1, 3).mean(0), image[MASK == 0].reshape(-1, 3).mean(0)
-
-
-def test_the_colours_are_the_generators_own():
-    assert INKS == GENERATOR_INKS
 
 
 def test_a_scanned_digit_is_the_digit_itself():

@@ -10,12 +10,6 @@ import numpy as np
 from torch import Tensor
 
 SIZE = 32
-INKS = {
-    "red": (0.85, 0.1, 0.1),
-    "green": (0.1, 0.65, 0.2),
-    "blue": (0.12, 0.2, 0.85),
-    "yellow": (0.95, 0.85, 0.1),
-}
 
 
 @dataclass(frozen=True)

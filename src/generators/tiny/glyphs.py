@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from src.data.digit_contexts import INKS
 from src.data.digits import CLASS_NAMES, INK_LEVELS, upsample
 from src.data.pose import apply_poses, draw_poses
-from src.generators.tiny.corpus import INKS, SIZE, Corpus, mention
+from src.generators.tiny.corpus import SIZE, Corpus, mention
 from src.generators.tiny.fonts import BOLD, FONTS, glyph_mask
 from src.generators.tiny.strokes import GLYPHS, POINTS, draw_ink, fit_to_box, write_glyph
 from src.runtime.errors import InputError

@@ -8,10 +8,11 @@ from itertools import chain
 import numpy as np
 import torch
 
+from src.data.digit_contexts import INKS
 from src.data.pose import draw_poses
 from src.data.published.fashion import CLASSES, framed
 from src.data.published.fashion_styles import STYLES, styled
-from src.generators.tiny.corpus import INKS, SIZE, Corpus, mention
+from src.generators.tiny.corpus import SIZE, Corpus, mention
 from src.settings.sections import PoseRange
 
 STYLE_SHARES = (0.4, 0.12, 0.12, 0.12, 0.12, 0.12)
