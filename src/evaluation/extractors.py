@@ -49,11 +49,7 @@ def default_spaces(sources: Sources) -> tuple[str, ...]:
     """
     if (sources.generator_folder / SHIPPED).exists():
         return "shipped", "clip"
-    return ("clip",) if _takes_image(sources.generator()) else ("dinov2",)
-
-
-def _takes_image(generator: Any) -> bool:
-    return bool(getattr(generator, "takes_image", hasattr(generator, "embed")))
+    return ("clip",) if sources.generator().takes_image else ("dinov2",)
 
 
 def extractor(name: str, sources: Sources) -> Extractor:
@@ -83,7 +79,7 @@ def _shipped(sources: Sources) -> Extractor:
 def _generator_clip(sources: Sources) -> Extractor:
     """The CLIP tower that conditions the generator; images as the generator prepares them."""
     generator = sources.generator()
-    if not _takes_image(generator):
+    if not generator.takes_image:
         raise InputError(
             "this generator has no CLIP tower, which evaluation.features asks for as 'clip'; take another space, such "
             "as 'openai_clip', or another generator"

@@ -26,15 +26,10 @@ def checked(main: Callable[[], None]) -> Callable[[], None]:
 
     def after_check() -> None:
         if is_main() and Path("dvc.yaml").exists():
-            check_pipeline()
+            check_all(read_mapping(Path("dvc.yaml")), read_mapping(Path("params.yaml")))
         main()
 
     return after_check
-
-
-def check_pipeline(root: Path = Path(".")) -> None:
-    """`check_all` of the files at `root`."""
-    check_all(read_mapping(root / "dvc.yaml"), read_mapping(root / "params.yaml"), root)
 
 
 def check_all(pipeline: Mapping[str, Any], everything: Mapping[str, Any], root: Path = Path(".")) -> None:

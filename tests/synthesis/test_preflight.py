@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from src.runtime.errors import InputError
+from src.runtime.pipeline import read_mapping
 from src.synthesis import preflight
-from src.synthesis.preflight import check_pipeline, checked
+from src.synthesis.preflight import check_all, checked
 from src.versions.import_closure import ROOT
 
 
@@ -17,6 +18,10 @@ def root(tmp_path: Path) -> Path:
         shutil.copy(ROOT / file, tmp_path / file)
     (tmp_path / "models").symlink_to(ROOT / "models")
     return tmp_path
+
+
+def check_pipeline(root: Path) -> None:
+    check_all(read_mapping(root / "dvc.yaml"), read_mapping(root / "params.yaml"), root)
 
 
 def change(root: Path, old: str, new: str) -> None:
