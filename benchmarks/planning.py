@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import machine, peak_mib
+from benchmarks.measure import command_line, machine, peak_mib
 from benchmarks.shard_stage import guided_meta, write_invented_index
 from src.data.merge import uniformise, union
 from src.data.merged_index import read_merged, write_merged
@@ -136,9 +136,8 @@ def growth(rows: list[dict[str, Any]]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--steps", default=",".join(map(str, STEPS)), help="of the classes, at each size")
-    parser.add_argument("--out", type=Path)
     parser.add_argument("--run", nargs=4, help=argparse.SUPPRESS)  # one size, in this process alone
     options = parser.parse_args()
     if options.run:

@@ -8,7 +8,6 @@ has a new repository with an empty cache. `nothing` is one empty file: the start
 start" contain. Reading is a shuffled epoch in batches; ours verifies every image.
 """
 
-import argparse
 import configparser
 import importlib.metadata
 import json
@@ -29,7 +28,7 @@ from torchvision.datasets import ImageFolder
 from tqdm import tqdm
 
 from benchmarks import shard_stage
-from benchmarks.measure import alternate, machine
+from benchmarks.measure import alternate, command_line, machine
 from src.runtime.entry import run_stage
 from src.runtime.files import write_json
 from src.shards.lazy_images import ShardImages
@@ -42,13 +41,12 @@ PACKAGES = ("dvc", "pillow", "torchvision", "tqdm")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--images", type=int, default=20_000, help="of 32 px, through DVC")
     parser.add_argument("--small", type=int, default=10_000, help="of 32 px, read")
     parser.add_argument("--large", type=int, default=1_000, help="of 224 px, read")
     parser.add_argument("--entries", type=int, default=1_300_000, help="of the index")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -85,9 +85,8 @@ def fit_gaussians(features: np.ndarray, labels: np.ndarray, classes: int, shrink
         ledoit_wolf(residuals[chosen], assume_centered=True)[0] * (chosen.sum() / degrees)
         for chosen, degrees in zip(groups, freedom, strict=True)
     ])  # fmt: skip
-    covariance += (
-        1e-6 * np.trace(covariance, axis1=1, axis2=2).mean() / covariance.shape[1] * np.eye(covariance.shape[1])
-    )
+    width = covariance.shape[1]
+    covariance += 1e-6 * np.trace(covariance, axis1=1, axis2=2).mean() / width * np.eye(width)
     return ClassGaussians(
         torch.from_numpy(mean),
         torch.from_numpy(np.linalg.inv(covariance)),

@@ -62,9 +62,8 @@ def weak_base(accuracy: Tree, curve: Rows) -> Iterator[Finding]:
     losses = [row["loss"] for row in curve if "loss" in row]
     if reached >= bar and not (losses and losses[-1] > UNTRAINED * guess):
         return
-    numbers = (
-        f"{ADJECTIVE[shot]} accuracy {percent(reached)}, where less than {percent(bar)} is little more than chance"
-    )
+    numbers = f"{ADJECTIVE[shot]} accuracy {percent(reached)}, where less than {percent(bar)} is little more than "
+    numbers += "chance"
     if losses:
         numbers += f"; last training loss {number(losses[-1])}, guessing costs {number(guess)}"
     advice = "Train the base classifier longer, or at another learning rate (`recipes`): feedback follows it, and the "

@@ -95,10 +95,8 @@ def labels(accuracy: Tree, quality: Tree, arm: str, classes: int) -> Iterator[Fi
                 wrong[name] = rate
     if overall - chance >= KEPT_LABELS * (judge - chance) and not wrong:
         return
-    numbers = (
-        f"{percent(overall)} of the images show their class to the judge, which is right on {percent(judge)} of real "
-    )
-    numbers += f"images, chance is {percent(chance)}"
+    numbers = f"{percent(overall)} of the images show their class to the judge, which is right on {percent(judge)} of "
+    numbers += f"real images, chance is {percent(chance)}"
     if wrong:
         worst = [f"{name} ({percent(rate)})" for name, rate in sorted(wrong.items(), key=itemgetter(1))]
         numbers += f"; lowest of the classes that the judge knows: {listed(worst)}"

@@ -73,17 +73,13 @@ def caption(study: Study) -> str:
 
 def figures(study: Study) -> dict[str, str]:
     """What each figure shows, by the ending of its name before .png."""
-    what = (
-        f"Paired differences in {', '.join(map(name_of, study.judged))} with 95 % intervals, {sample(study)}; filled "
-    )
-    what += "where the difference holds together with the others (Holm)"
+    what = f"Paired differences in {', '.join(map(name_of, study.judged))} with 95 % intervals, {sample(study)}; "
+    what += "filled where the difference holds together with the others (Holm)"
     if not compares(study):
         what = f"Means of {', '.join(map(name_of, study.metrics))} of each variant, {sample(study)}"
-    gain = (
-        f"Image metrics of each experiment against what it gained in {name_of(study.metrics[0])}, both less the means "
-    )
+    gain = f"Image metrics of each experiment against what it gained in {name_of(study.metrics[0])}, both less the "
     where = f"Mean {name_of(study.metrics[0])} of each cell, and against the gap to real images, {sample(study)}"
-    return {"": what, "-map": where, "-usefulness": f"{gain}of its seed, {sample(study)}"}
+    return {"": what, "-map": where, "-usefulness": f"{gain}means of its seed, {sample(study)}"}
 
 
 def _figure(study: Study, ending: str) -> str:
