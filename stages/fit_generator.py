@@ -8,9 +8,8 @@ from src.runtime.files import write_json
 from src.runtime.pipeline import inputs_of
 from src.runtime.processes import device
 from src.runtime.scratch import Scratch
-from src.settings.params import load
+from src.settings.params import load, work_key
 from src.settings.provenance import unmoved
-from src.settings.work_key import work_key
 
 OUT = Path("data/fitted")
 

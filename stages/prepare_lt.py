@@ -13,9 +13,8 @@ from src.evaluation.power import weak_tests
 from src.runtime.entry import run_stage, tell
 from src.runtime.files import write_json
 from src.runtime.scratch import shared
-from src.settings.params import load
+from src.settings.params import load, work_key
 from src.settings.provenance import unmoved
-from src.settings.work_key import work_key
 from src.shards.lazy_images import ShardImages
 from src.shards.store import Shards
 from src.synthesis.preflight import checked

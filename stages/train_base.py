@@ -16,9 +16,8 @@ from src.runtime.pipeline import inputs_of
 from src.runtime.processes import device, is_main, rank, together, workers
 from src.runtime.scratch import Scratch
 from src.settings.arms import ARMS, BASE, BOUND
-from src.settings.params import load
+from src.settings.params import load, work_key
 from src.settings.provenance import unmoved
-from src.settings.work_key import work_key
 from src.shards.store import Shards
 from src.synthesis.preflight import checked
 from src.training.arms import Setting, train_real, without_balancing

@@ -10,9 +10,8 @@ from src.runtime.pipeline import inputs_of
 from src.runtime.processes import device
 from src.runtime.scratch import Scratch
 from src.runtime.seeds import numpy_generator
-from src.settings.params import load
+from src.settings.params import load, work_key
 from src.settings.provenance import unmoved
-from src.settings.work_key import work_key
 
 
 def main() -> None:

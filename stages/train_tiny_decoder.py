@@ -6,9 +6,8 @@ from src.generators.tiny.decoder import train_decoder
 from src.runtime.entry import run_stage
 from src.runtime.pipeline import inputs_of
 from src.runtime.scratch import Scratch
-from src.settings.params import load
+from src.settings.params import load, work_key
 from src.settings.provenance import unmoved
-from src.settings.work_key import work_key
 
 
 def main() -> None:

@@ -1,28 +1,16 @@
 """Networks of transformers as they were published, for inference: a folder or a hub, safetensors, no remote code."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from src.runtime.errors import InputError
-from src.shards.pixels import resized
 
 # Per channel, for images in [0, 1], of the published CLIP models (Radford et al., ICML 2021).
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-
-
-def prepared(
-    x: Tensor, device: torch.device, side: int, mean: Sequence[float], std: Sequence[float], rounded: bool = True
-) -> Tensor:
-    """x (B, 3, H, W) in [-1, 1], resized to a square as Pillow does and normalised. rounded: as in `resized`."""
-    x = resized(x.to(device), side, rounded)
-    centre, spread = (torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std))
-    return ((x + 1) / 2 - centre) / spread
 
 
 def published_network(

@@ -15,11 +15,12 @@ import torch
 from src.classifiers.architectures import STATISTICS
 from src.classifiers.features import Extractor, classifier_features
 from src.classifiers.models import Classifier, load
-from src.classifiers.published_network import CLIP_MEAN, CLIP_STD, prepared, published_network
+from src.classifiers.published_network import CLIP_MEAN, CLIP_STD, published_network
 from src.evaluation.inception import inception
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.settings.sections import EvaluationSettings, WeightsSettings
+from src.shards.pixels import prepared
 
 SHIPPED = "feature_space"  # folder beside the generator's weights
 DINOV2_SIDE = 224  # 16 x 16 patches; also the size at which Stein et al. compare

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.classifiers.published_network import CLIP_MEAN, CLIP_STD, prepared, published_network
+from src.classifiers.published_network import CLIP_MEAN, CLIP_STD, published_network
 from src.runtime.errors import InputError
 from src.settings.sections import WeightsSettings
 from src.shards.lazy_images import Images
-from src.shards.pixels import resized, to_tensor
+from src.shards.pixels import prepared, resized, to_tensor
 
 SCALES = tuple(2.0**k for k in range(8))  # of the logits, from cosines; CLIP's own is 100
 

@@ -16,13 +16,12 @@ import torch.nn.functional as F
 from diffusers import AutoencoderTiny, DiffusionPipeline
 from torch import Tensor
 
-from src.classifiers.published_network import prepared
 from src.generators.frozen_layers import freeze
 from src.generators.sampler import Condition
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.shards.lazy_images import Images
-from src.shards.pixels import resized, to_tensor
+from src.shards.pixels import prepared, resized, to_tensor
 
 
 class DiffusionModel:

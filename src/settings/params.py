@@ -1,14 +1,18 @@
-"""The parameters of a stage: exactly those that dvc.yaml declares for it, presets resolved, no other."""
+"""The parameters of a stage: exactly those that dvc.yaml declares for it, presets resolved, no other.
+
+With the contents of what the stage reads they are also what its unfinished work is known by.
+"""
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from src.runtime.errors import InputError
+from src.runtime.files import hash_tree
 from src.runtime.pipeline import declared, read_mapping
-from src.settings.schema import Section, build
+from src.settings.schema import Section, build, plain
 from src.settings.sections import PRESETS, TINY, TINY_OF, Params, section_kind
 
 # A family of presets and the parameter that chooses one, and which part of the preset is meant if not all of it.
@@ -60,6 +64,11 @@ def preset(everything: Mapping[str, Any], family: str, selector: str) -> dict[st
     if not isinstance(chosen, dict):
         raise InputError(f"{family}.{name} must hold `name: value` lines, not {chosen!r}; correct it in params.yaml")
     return {**chosen, "name": name}
+
+
+def work_key(params: Params, inputs: Iterable[str], **more: Any) -> dict[str, Any]:
+    """The key of a `Scratch`: parameters, hashes of the input files and folders, and what else decides the result."""
+    return {**plain(params), "inputs": [hash_tree(path) for path in inputs], **more}
 
 
 def _lookup(node: Any, part: str, name: str, stage: str) -> Any:

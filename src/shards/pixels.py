@@ -1,5 +1,7 @@
 """The two forms of an image: bytes at rest, numbers in [-1, 1] inside networks."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -37,6 +39,15 @@ def resized(x: torch.Tensor, edge: int, rounded: bool = True) -> torch.Tensor:
     if rounded:
         levels = levels.add(1).mul(127.5).round().div(127.5).sub(1)
     return x + (levels - x).detach()
+
+
+def prepared(
+    x: torch.Tensor, device: torch.device, side: int, mean: Sequence[float], std: Sequence[float], rounded: bool = True
+) -> torch.Tensor:
+    """x (B, 3, H, W) in [-1, 1], resized to a square as Pillow does and normalised. rounded: as in `resized`."""
+    x = resized(x.to(device), side, rounded)
+    centre, spread = (torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std))
+    return ((x + 1) / 2 - centre) / spread
 
 
 def shrunk(image: np.ndarray, size: int, longest: float) -> np.ndarray:

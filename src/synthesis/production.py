@@ -30,9 +30,8 @@ from src.runtime.files import hash_file, write_json
 from src.runtime.pipeline import inputs_of
 from src.runtime.processes import is_main, my_share
 from src.runtime.scratch import Scratch, shared
-from src.settings.params import load
+from src.settings.params import load, work_key
 from src.settings.sections import Params
-from src.settings.work_key import work_key
 from src.shards.codec import suffix_of
 from src.shards.store import INDEX, Sample, shard_name, write_index
 from src.synthesis.plan import PlannedImage

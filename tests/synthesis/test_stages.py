@@ -46,7 +46,7 @@ def test_a_cost_takes_in_the_sampling_of_these_very_images_alone(
 def test_unfinished_images_are_known_by_the_chosen_generators_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     hashed: list[str] = []
-    monkeypatch.setattr("src.settings.work_key.hash_tree", lambda path: hashed.append(path) or path)
+    monkeypatch.setattr("src.settings.params.hash_tree", lambda path: hashed.append(path) or path)
     for stage, more in (
         ("synth_guided", ["data/real/val", "data/base", "data/committee", "models/tiny_decoder"]),
         ("synth_synaug", []),
