@@ -8,6 +8,7 @@ Those of Zen 3 were taken one by one under the settings that are now together.
 
 import argparse
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def digests() -> dict[str, str]:
     _convolutions(d)
     _training(d)
     _linear_algebra(d)
-    _products(d)
+    _products(d, PRODUCTS, "product", "linear layer")
     return d.found
 
 
@@ -78,9 +79,7 @@ def _elementwise(d: Digests) -> None:
 
 
 def _matrices(d: Digests) -> None:
-    for m, k, n in MATRICES:
-        d.keep(f"matmul {m}x{k}x{n}", d.normal(m, k) @ d.normal(k, n))
-        d.keep(f"linear {m}x{k}x{n}", F.linear(d.normal(m, k), d.normal(n, k), d.normal(n)))
+    _products(d, MATRICES, "matmul", "linear")
     d.keep("bmm", d.normal(8, 64, 32) @ d.normal(8, 32, 64))
     d.keep("matmul double", d.normal(256, 300).double() @ d.normal(300, 200).double())
     d.keep("attention", F.scaled_dot_product_attention(*(d.normal(8, 4, 64, 24) for _ in range(3))))
@@ -128,10 +127,10 @@ def _linear_algebra(d: Digests) -> None:
     d.keep("numpy exp", np.exp(a))
 
 
-def _products(d: Digests) -> None:
-    for m, k, n in PRODUCTS:
-        d.keep(f"product {m}x{k}x{n}", d.normal(m, k) @ d.normal(k, n))
-        d.keep(f"linear layer {m}x{k}x{n}", F.linear(d.normal(m, k), d.normal(n, k), d.normal(n)))
+def _products(d: Digests, sizes: Iterable[tuple[int, int, int]], product: str, layer: str) -> None:
+    for m, k, n in sizes:
+        d.keep(f"{product} {m}x{k}x{n}", d.normal(m, k) @ d.normal(k, n))
+        d.keep(f"{layer} {m}x{k}x{n}", F.linear(d.normal(m, k), d.normal(n, k), d.normal(n)))
 
 
 def main() -> None:

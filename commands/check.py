@@ -50,7 +50,7 @@ def main() -> None:
     data = prepare(params.data, params.seed)
     made = {arm: planned(data, resolve(f"synth_{arm}", pipeline, everything), arm) for arm in ("guided", "synaug")}
     print(table(data, made["guided"]))
-    for line in (*data.notes, *weak_tests(tested(data), data.counts)):
+    for line in (*data.notes, *weak_tests(data.test_counts, data.counts)):
         tell(line)
     images = {arm: sum(counts.values()) for arm, counts in made.items()}
     print(f"{images['guided']:,} images to make in the guided arm, {images['synaug']:,} in SYNAuG's")
@@ -62,11 +62,6 @@ def main() -> None:
     print(f"at most {gigabytes:.2g} GB of images under data/, without the generator's weights")
     check_all(pipeline, everything)
     print("nothing here would be refused: `dvc repro` can begin")
-
-
-def tested(data: PreparedData) -> list[int]:
-    """Test images of every class."""
-    return np.bincount(data.splits["test"].labels, minlength=len(data.counts)).tolist()
 
 
 def planned(data: PreparedData, params: Params, arm: str) -> Counter[int]:

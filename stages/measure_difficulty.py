@@ -5,7 +5,7 @@ images and, of some of the planned ones, as they came out and as they would have
 loss stand there in any case.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -44,15 +44,11 @@ def main() -> None:
         assert value is not None
         judged = {kind: (values_of(value, some, labels[kind], device()), labels[kind]) for kind, some in images.items()}
         reports[criterion] = difficulty(judged, counts)
-    means = {name: means_of(reports[name]["overall"] or {}) for name in COMPARED}
+    overall = {name: reports[name]["overall"] or {} for name in COMPARED}
+    means = {name: {kind: part and part["mean"] for kind, part in kinds.items()} for name, kinds in overall.items()}
     write_json(
         "metrics/difficulty.json", {"criterion": settings.criterion, **reports[settings.criterion], "means": means}
     )
-
-
-def means_of(subset: Mapping[str, Mapping[str, float] | None]) -> dict[str, float | None]:
-    """The mean of each kind of images."""
-    return {kind: part and part["mean"] for kind, part in subset.items()}
 
 
 def judging(feedback: FeedbackSettings) -> FeedbackSettings:

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from src.data.datasets import PUBLISHED, prepare
 from src.data.leaks import leaks
 from src.data.locations import raw_state
@@ -32,8 +30,7 @@ def main() -> None:
         # The posed digits come from no file that an id could name.
         hashes = write_splits(data, params.data.image_size, scratch.path, with_ids=params.data.kind != "digits")
         write_names(scratch.path, data.names)
-        tested = np.bincount(data.splits["test"].labels, minlength=len(data.counts)).tolist()
-        notes = [*data.notes, *weak_tests(tested, data.counts)]
+        notes = [*data.notes, *weak_tests(data.test_counts, data.counts)]
         if params.data.kind in PUBLISHED:
             judging = ("pool", "val", "test")
             notes += leaks(

@@ -33,8 +33,7 @@ class Names:
 
 def write_names(folder: Path | str, names: Names) -> None:
     """Write `folder`/names.json."""
-    contexts = None if names.contexts is None else list(names.contexts)
-    write_json(Path(folder) / NAMES, {"classes": list(names.classes), "contexts": contexts})
+    write_json(Path(folder) / NAMES, {"classes": names.classes, "contexts": names.contexts})
 
 
 def read_names(folder: Path | str) -> Names:

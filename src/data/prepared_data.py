@@ -66,6 +66,11 @@ class PreparedData:
         return self._counts[0]
 
     @property
+    def test_counts(self) -> list[int]:
+        """Test images per class."""
+        return counts_by_group(self.splits["test"].labels, None, self.names)[0]
+
+    @property
     def group_counts(self) -> list[int] | None:
         """Training images per group g = label * contexts + context; None without contexts."""
         return self._counts[1]

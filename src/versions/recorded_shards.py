@@ -63,13 +63,9 @@ def read_record(folder: Path, cache: Path, lock: Path = Path("dvc.lock")) -> Rec
 
 def recorded(lock: Path = Path("dvc.lock")) -> list[Path]:
     """The folders of shards that are outputs in dvc.lock, there or not; real ones first, since synthesis reads them."""
-    outs = [
-        out
-        for entry in read_lock(lock).values()
-        for out in entry.get("outs", [])
-        if out.get("md5", "").endswith(".dir")
-    ]
-    return sorted(path for path in (Path(out["path"]) for out in outs) if path.parent in SHARDS)
+    outs = [out for entry in read_lock(lock).values() for out in entry.get("outs", [])]
+    folders = [Path(out["path"]) for out in outs if out.get("md5", "").endswith(".dir")]
+    return sorted(path for path in folders if path.parent in SHARDS)
 
 
 def defects(folder: Path) -> dict[str, str]:

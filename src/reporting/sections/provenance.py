@@ -72,11 +72,8 @@ def different_parameters(caption: str, columns: tuple[str, str, str], ours: Tree
     """Return the parameters in use on either side that differ: a table, folded if they are many, or that none does."""
     here, there = _leaves(ours), _leaves(theirs)
     used = {**_leaves(_in_use(ours)), **_leaves(_in_use(theirs))}
-    rows = [
-        (name, here.get(name, "absent"), there.get(name, "absent"))
-        for name in used
-        if here.get(name) != there.get(name)
-    ]
+    differing = [name for name in used if here.get(name) != there.get(name)]
+    rows = [(name, here.get(name, "absent"), there.get(name, "absent")) for name in differing]
     if not rows:
         return f"{caption}: none."
     table = Table(f"{caption} ({len(rows)})", columns, rows, words=True)
