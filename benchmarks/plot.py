@@ -84,8 +84,12 @@ def false_alarms(report: dict[str, Any]) -> None:
         names = {f"{row['test images']}, {row['interval']}": 100 * row["false alarms"] for row in rows}
         _bars(axis, names, f"{measure}: equally good classifiers called different", "% of test sets")
         axis.axvline(5, color="0.4")
-    title = f"False alarms by test images of each class, {report['tests']} test sets each,"
-    _save(figure, report, title, "false_alarms.png")
+    _save(
+        figure,
+        report,
+        f"False alarms by test images of each class, {report['tests']} test sets each,",
+        "false_alarms.png",
+    )
 
 
 def main() -> None:

@@ -20,9 +20,12 @@ class Annotations(Protocol):
 
 
 def uniformise(
-    real: Annotations, synthetic: Annotations, balance: str = "class", kept: np.ndarray | None = None,
+    real: Annotations,
+    synthetic: Annotations,
+    balance: str = "class",
+    kept: np.ndarray | None = None,
     offered: np.ndarray | None = None,
-) -> Merged:  # fmt: skip
+) -> Merged:
     """SYNAuG's first step (arXiv 2308.00994, section 3.2): the real images kept, and of every class as many synthetic
     ones, first ones first, as fill it up to the largest real class; with balance="group" of every group.
 
@@ -53,9 +56,12 @@ def balanced_set(
 
 
 def union(
-    real: Annotations, synthetic: Annotations, balance: str = "class", kept: np.ndarray | None = None,
+    real: Annotations,
+    synthetic: Annotations,
+    balance: str = "class",
+    kept: np.ndarray | None = None,
     offered: np.ndarray | None = None,
-) -> Merged:  # fmt: skip
+) -> Merged:
     """All real and all synthetic images: with fill=up_to uniform, as SYNAuG's first step makes them (arXiv 2308.00994)
     and as feedback guidance trains on ImageNet-LT (arXiv 2310.00158). Arguments and errors as for `uniformise`, but
     nothing need be filled up.

@@ -90,10 +90,14 @@ def _binned(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, 
 
 
 def accuracy_report(
-    probabilities: np.ndarray, labels: np.ndarray, counts: Sequence[int], class_names: Sequence[str],
-    contexts: np.ndarray | None = None, context_names: Sequence[str] | None = None,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    counts: Sequence[int],
+    class_names: Sequence[str],
+    contexts: np.ndarray | None = None,
+    context_names: Sequence[str] | None = None,
     group_counts: Sequence[int] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Return everything that is reported about a classifier on a test set, ready for JSON.
 
     probabilities: (N, C). labels: (N,) integers. counts: training images per class. class_names: C names.
@@ -138,9 +142,12 @@ DETAILS = frozenset({"per_class", "per_group", "confusion"})
 
 
 def validation_report(
-    model: nn.Module, validation: LabelledImages, names: Names, counts: tuple[Sequence[int], Sequence[int] | None],
+    model: nn.Module,
+    validation: LabelledImages,
+    names: Names,
+    counts: tuple[Sequence[int], Sequence[int] | None],
     later: Mapping[str, float],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Return the `accuracy_report` of validation images without its DETAILS: to choose by, while test stays unseen.
 
     counts: training images per class and, where there are contexts, per group. later: of each stage after the training,

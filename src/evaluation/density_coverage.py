@@ -14,9 +14,13 @@ from src.evaluation.rounding_bounds import full_precision
 
 
 def density_coverage(
-    real: np.ndarray, fake: np.ndarray, nearest_k: int = 5, recall: bool = False, chunk: int = 1024,
+    real: np.ndarray,
+    fake: np.ndarray,
+    nearest_k: int = 5,
+    recall: bool = False,
+    chunk: int = 1024,
     device: torch.device | None = None,
-) -> dict[str, float]:  # fmt: skip
+) -> dict[str, float]:
     """Return density (>= 0), coverage, precision and, if asked for, recall (in [0, 1]) of fake against real features.
 
     real: (N, D), fake: (M, D); float32 and float64 ones are read in parts, so they may be mapped from a file.

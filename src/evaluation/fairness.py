@@ -36,9 +36,12 @@ def binary_differences(
 
 
 def fairness_report(
-    predicted: np.ndarray, labels: np.ndarray, contexts: np.ndarray, class_names: Sequence[str],
+    predicted: np.ndarray,
+    labels: np.ndarray,
+    contexts: np.ndarray,
+    class_names: Sequence[str],
     context_names: Sequence[str],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Return the differences' maximum and mean over the classes, ready for JSON.
 
     predicted, labels: (N,) integers. contexts: (N,) integers, the sensitive attribute. Of two classes the second

@@ -20,9 +20,13 @@ def mean_by(values: np.ndarray, ids: np.ndarray, count: int) -> np.ndarray:
 
 
 def group_report(
-    predicted: np.ndarray, labels: np.ndarray, contexts: np.ndarray, class_names: Sequence[str],
-    context_names: Sequence[str], group_counts: Sequence[int],
-) -> dict[str, Any]:  # fmt: skip
+    predicted: np.ndarray,
+    labels: np.ndarray,
+    contexts: np.ndarray,
+    class_names: Sequence[str],
+    context_names: Sequence[str],
+    group_counts: Sequence[int],
+) -> dict[str, Any]:
     """Return the accuracies of the C * A groups and what is made of them, ready for JSON.
 
     predicted, labels: (N,) integers below C. contexts: (N,) integers below A. group_counts: training images per

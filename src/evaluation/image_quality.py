@@ -37,9 +37,11 @@ def quality(real: FeaturesAndLabels, fake: FeaturesAndLabels, counts: Sequence[i
 
 
 def in_every_space(
-    spaces: Mapping[str, Mapping[str, np.ndarray]], labels: Mapping[str, np.ndarray], counts: Sequence[int],
+    spaces: Mapping[str, Mapping[str, np.ndarray]],
+    labels: Mapping[str, np.ndarray],
+    counts: Sequence[int],
     nearest_k: int,
-) -> dict[str, dict[str, Any]]:  # fmt: skip
+) -> dict[str, dict[str, Any]]:
     """`quality` of each synthetic arm in each feature space.
 
     spaces: extractor name -> {"real": features, arm: features}; labels: {"real": labels, arm: labels}.

@@ -54,7 +54,9 @@ def criterion_value(
 
 
 @torch.no_grad()
-def values_of(value: Value, images: Images, labels: np.ndarray, device: torch.device, batch: int = 256) -> np.ndarray:
+def values_of(
+    value: Value, images: Images, labels: np.ndarray, device: torch.device, batch: int = 256
+) -> np.ndarray:  # fmt: skip
     """The criterion (N,), float64, of stored images uint8 (N, H, W, 3) with these labels (N,)."""
     parts = [slice(i, i + batch) for i in range(0, len(labels), batch)]
     judged = [value(to_tensor(images[k]).to(device), torch.from_numpy(labels[k]).to(device)) for k in parts]

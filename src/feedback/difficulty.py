@@ -38,7 +38,7 @@ def distribution(values: np.ndarray, labels: np.ndarray) -> dict[str, Any] | Non
 
 def difficulty(
     judged: Mapping[str, tuple[np.ndarray, np.ndarray]], counts: Sequence[int]
-) -> dict[str, dict[str, Any] | None]:
+) -> dict[str, dict[str, Any] | None]:  # fmt: skip
     """`distribution` of each kind of images ("real", "unguided", "guided"), overall and of each shot's classes.
 
     judged: values and labels of each. counts: real training images of every class, which define the shots.

@@ -19,9 +19,13 @@ class StableDiffusionXL(DiffusionModel):
     wide_decoder = True  # it overflows in float16
 
     def __init__(
-        self, pipeline: DiffusionPipeline, device: torch.device, dtype: torch.dtype, image_size: int | None = None,
+        self,
+        pipeline: DiffusionPipeline,
+        device: torch.device,
+        dtype: torch.dtype,
+        image_size: int | None = None,
         adapter_scale: float | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """adapter_scale: strength of the IP-Adapter that the pipeline carries, None if it has none."""
         self.takes_image = adapter_scale is not None
         self.adapter_scale = adapter_scale

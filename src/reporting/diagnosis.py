@@ -21,10 +21,14 @@ FEW = 20  # training images, below which a class is few-shot
 
 
 def diagnose(
-    accuracy: Tree, quality: Tree, curves: Mapping[str, Rows] | None = None, settings: Tree | None = None,
-    validation: Mapping[str, Tree] | None = None, improved: Mapping[str, bool] | None = None,
+    accuracy: Tree,
+    quality: Tree,
+    curves: Mapping[str, Rows] | None = None,
+    settings: Tree | None = None,
+    validation: Mapping[str, Tree] | None = None,
+    improved: Mapping[str, bool] | None = None,
     difficulty: Tree | None = None,
-) -> list[Finding]:  # fmt: skip
+) -> list[Finding]:
     """Return the findings, warnings first and causes before effects. A metric that is missing leads to none.
 
     accuracy, quality: metrics/accuracy.json and metrics/fid_density_coverage.json. curves: {arm: rows with `loss`}.

@@ -38,10 +38,12 @@ class Outcome:
 
 
 def run_all(
-    experiments: Iterable[Experiment], jobs: int, finished: Callable[[Outcome], None],
+    experiments: Iterable[Experiment],
+    jobs: int,
+    finished: Callable[[Outcome], None],
     started: Callable[[Experiment], None] = lambda experiment: None,
     targets: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> None:  # fmt: skip
+) -> None:
     """Run experiments, `jobs` seeds side by side; a failed one does not stop others.
 
     started, finished: are told of every experiment and its outcome, of one at a time. Ctrl-C and SIGTERM end the

@@ -24,9 +24,12 @@ from src.studies.summary import (
 
 
 def markdown(
-    study: Study, measured: Measured, failures: Mapping[str, str], predicted: Sequence[Mapping[str, str]] = (),
+    study: Study,
+    measured: Measured,
+    failures: Mapping[str, str],
+    predicted: Sequence[Mapping[str, str]] = (),
     origin: Origin = UNKNOWN,
-) -> str:  # fmt: skip
+) -> str:
     """The table with differences, what was reported elsewhere, the verdict in the metrics judged, and what failed.
 
     failures: why failed experiments failed. predicted: of `predictions`. origin: whose code made the rows.

@@ -60,10 +60,16 @@ class Synthesiser:
     """Samples the planned images of one plan with one generator."""
 
     def __init__(
-        self, generator: DiffusionModel, settings: GeneratorSettings, plan: Sequence[PlannedImage],
-        conditioning: Conditioning | None = None, guide: Guide | None = None, size: int | None = None,
-        candidates: int = 1, translation: Translation | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        generator: DiffusionModel,
+        settings: GeneratorSettings,
+        plan: Sequence[PlannedImage],
+        conditioning: Conditioning | None = None,
+        guide: Guide | None = None,
+        size: int | None = None,
+        candidates: int = 1,
+        translation: Translation | None = None,
+    ) -> None:
         """conditioning: of the plan's images; None is text alone. guide: steers sampling, if there is one.
 
         size: the edge of the images that come out, in pixels; None: the generator's own. candidates: images sampled for

@@ -31,9 +31,14 @@ CHECKS = 10  # validations per run; also how often a checkpoint is written
 
 
 def fit(
-    model: Classifier, batches: Batches, validation: LabelledImages, objective: nn.Module, scratch: Scratch | None,
-    describe: str, patience: int | None = None,
-) -> tuple[Classifier, list[dict[str, Any]]]:  # fmt: skip
+    model: Classifier,
+    batches: Batches,
+    validation: LabelledImages,
+    objective: nn.Module,
+    scratch: Scratch | None,
+    describe: str,
+    patience: int | None = None,
+) -> tuple[Classifier, list[dict[str, Any]]]:
     """Train `model` in place, where it lies, and return it with its learning curve.
 
     batches: of the N training images, with the recipe that says how often and how fast; its names are checked

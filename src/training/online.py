@@ -37,7 +37,9 @@ def train_on(
     sampler = balanced_minibatches(
         keys[~synthetic], keys[synthetic], recipe.batch, settings.fraction_real, derive("batches", seed)
     )
-    batches = Batches(data, classes, int(model.config["image_size"]), sampler, recipe, derive("steps", seed), device)
+    batches = Batches(
+        data, classes, int(model.config["image_size"]), sampler, recipe, derive("steps", seed), device
+    )  # fmt: skip
     objective = Objective(cross_entropy, torch.zeros(classes))
     goes_on = copy.deepcopy(model).to(device).requires_grad_(True)
     return fit(goes_on, batches, validation, objective, scratch, "online", settings.patience)[0].cpu()

@@ -135,9 +135,12 @@ BY_LABELS = frozenset({"crt", "lws", "finetune"})  # trained on the labels of th
 
 
 def _train(
-    model: Classifier, task: Task, settings: HeadSettings, parameters: list[nn.Parameter],
+    model: Classifier,
+    task: Task,
+    settings: HeadSettings,
+    parameters: list[nn.Parameter],
     logits: Callable[[torch.Tensor], torch.Tensor],
-) -> None:  # fmt: skip
+) -> None:
     """Class-uniform batches of fixed features, cosine decay to 0, all else as in the first stage."""
     labels, recipe = task.real.labels, task.recipe
     steps = max(1, settings.least_steps, round(settings.length * recipe.steps_for(len(labels))))

@@ -16,7 +16,9 @@ from PIL import Image
 from src.data.image_files import below, read_image
 from src.runtime.errors import InputError
 
-CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+CLASSES = (
+    "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"
+)  # fmt: skip
 SIDE = 28  # pixels
 COLUMNS = 100  # photographs in a row of a sheet
 SHEETS = {"train": "train.png", "test": "test.png"}

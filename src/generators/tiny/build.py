@@ -59,9 +59,19 @@ def build(settings: TinySettings, corpus: Corpus, card: str, scratch: Path, out:
     latents = networks.encode_latents(vae, corpus, device) * vae.config.scaling_factor
     states, prompts = _caption_states(corpus.captions, words, text, device)
     networks.train_unet(
-        network, latents, states, embeds, prompts, DDPMScheduler.from_config(components.scheduler().config), noising,
-        unclip, settings.unet, seed, scratch / "unet.safetensors", device,
-    )  # fmt: skip
+        network,
+        latents,
+        states,
+        embeds,
+        prompts,
+        DDPMScheduler.from_config(components.scheduler().config),
+        noising,
+        unclip,
+        settings.unet,
+        seed,
+        scratch / "unet.safetensors",
+        device,
+    )
     encoder = CLIPTextModel(text.config)
     encoder.load_state_dict(text.text_model.state_dict())
     pipeline = StableUnCLIPImg2ImgPipeline(

@@ -25,7 +25,12 @@ def _pixels(corpus: Corpus, index: Tensor, device: torch.device) -> Tensor:
 
 
 def train_autoencoder(
-    vae: AutoencoderKL, corpus: Corpus, settings: AutoencoderSettings, seed: int, checkpoint: Path, device: torch.device
+    vae: AutoencoderKL,
+    corpus: Corpus,
+    settings: AutoencoderSettings,
+    seed: int,
+    checkpoint: Path,
+    device: torch.device,
 ) -> None:
     """L1 + squared error + a small KL; ends with `scaling_factor` = 1 / the latents' standard deviation."""
     vae.to(device)
@@ -65,9 +70,15 @@ def _matches(corpus: Corpus, index: np.ndarray) -> Tensor:
 
 
 def train_clip(
-    text: CLIPTextModelWithProjection, vision: CLIPVisionModelWithProjection, words: CLIPTokenizer, corpus: Corpus,
-    settings: TrainingLength, seed: int, checkpoint: Path, device: torch.device,
-) -> None:  # fmt: skip
+    text: CLIPTextModelWithProjection,
+    vision: CLIPVisionModelWithProjection,
+    words: CLIPTokenizer,
+    corpus: Corpus,
+    settings: TrainingLength,
+    seed: int,
+    checkpoint: Path,
+    device: torch.device,
+) -> None:
     """Contrastive training (Radford et al. 2021); every caption true of an image counts as its match."""
     temperature = nn.ParameterList([nn.Parameter(torch.tensor(2.7))]).to(device)
     text.to(device), vision.to(device)
@@ -105,9 +116,12 @@ def normaliser(embeds: Tensor) -> StableUnCLIPImageNormalizer:
 
 
 def _image_condition(
-    embeds: Tensor, noising: DDPMScheduler, unclip: StableUnCLIPImageNormalizer, settings: UnetSettings,
+    embeds: Tensor,
+    noising: DDPMScheduler,
+    unclip: StableUnCLIPImageNormalizer,
+    settings: UnetSettings,
     generator: torch.Generator,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Class labels (B, 2D) in training: noised to a level uniform in 0..noise_level_max, or absent as a whole (all
     zeros), as Stable unCLIP was trained; no dimension is ever dropped."""
     batch, dim = embeds.shape
@@ -132,10 +146,19 @@ def train_feature_space(
 
 
 def train_unet(
-    network: UNet2DConditionModel, latents: Tensor, hidden: Tensor, embeds: Tensor, prompts: Tensor,
-    noise_schedule: DDPMScheduler, noising: DDPMScheduler, unclip: StableUnCLIPImageNormalizer, settings: UnetSettings,
-    seed: int, checkpoint: Path, device: torch.device,
-) -> None:  # fmt: skip
+    network: UNet2DConditionModel,
+    latents: Tensor,
+    hidden: Tensor,
+    embeds: Tensor,
+    prompts: Tensor,
+    noise_schedule: DDPMScheduler,
+    noising: DDPMScheduler,
+    unclip: StableUnCLIPImageNormalizer,
+    settings: UnetSettings,
+    seed: int,
+    checkpoint: Path,
+    device: torch.device,
+) -> None:
     """v-prediction (Salimans & Ho 2022) with text and the noised image embedding, either of them absent at times.
 
     latents: (N, 4, h, w) scaled; hidden: (P + 1, L, C) caption states, the empty caption last; embeds:

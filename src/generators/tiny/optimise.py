@@ -32,7 +32,10 @@ def _tensors(networks: nn.ModuleList, average: list[Tensor], optimiser: torch.op
 
 
 def _restore(
-    tensors: dict[str, Tensor], networks: nn.ModuleList, average: list[Tensor], optimiser: torch.optim.Optimizer
+    tensors: dict[str, Tensor],
+    networks: nn.ModuleList,
+    average: list[Tensor],
+    optimiser: torch.optim.Optimizer,
 ) -> None:
     networks.load_state_dict({n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")})
     for i, value in enumerate(average):
@@ -46,9 +49,13 @@ def _restore(
 
 
 def optimise(
-    networks: Iterable[nn.Module], loss_at: Callable[[int], Tensor], length: TrainingLength, checkpoint: Path,
-    label: str, betas: tuple[float, float] = (0.9, 0.99),
-) -> None:  # fmt: skip
+    networks: Iterable[nn.Module],
+    loss_at: Callable[[int], Tensor],
+    length: TrainingLength,
+    checkpoint: Path,
+    label: str,
+    betas: tuple[float, float] = (0.9, 0.99),
+) -> None:
     """Minimise `loss_at(step)`, a scalar that depends on nothing but the step and the weights.
 
     Continues from `checkpoint` if that is there; a killed run ends with the same weights as an uninterrupted
