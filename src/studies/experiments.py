@@ -14,38 +14,54 @@ import numpy as np
 from src.runtime.errors import InputError
 from src.runtime.files import read_yaml
 
+# What an experiment is about unless it says otherwise, whatever the defaults of params.yaml become.
+BENCHMARK = {"dataset": "digits", "generator": "tiny_unclip", "feedback": "entropy"}
+
 
 @dataclass(frozen=True)
 class Experiment:
-    """settings: what differs from params.yaml, dotted names. seed: of everything random."""
+    """settings: what differs from params.yaml and BENCHMARK, dotted names. seed: of everything random."""
 
     settings: Mapping[str, Any]
     seed: int
 
     @property
     def name(self) -> str:
-        """The experiment's name for DVC, the same for the same settings."""
+        """The experiment's name for DVC, the same for the same settings, also under other defaults of BENCHMARK's."""
         text = json.dumps(dict(self.settings), sort_keys=True)
         return f"s{self.seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """All that it chooses, whether params.yaml has it anyway or not."""
+        return {**BENCHMARK, **self.settings, "seed": self.seed}
+
 
 def experiment_of(settings: Mapping[str, Any], seed: int, root: Path = Path(".")) -> Experiment:
-    """The experiment of these settings, without those that params.yaml has anyway. InputError for an unknown one."""
+    """The experiment of these settings, without those that it has anyway. InputError for an unknown one."""
     defaults = yaml_of(root / "params.yaml")
-    differing = {name: value for name, value in settings.items() if value_of(defaults, name) != value}
-    return Experiment(dict(sorted(differing.items())), seed)
+    anyway = {name: BENCHMARK.get(name, value_of(defaults, name)) for name in settings}
+    return Experiment({name: settings[name] for name in sorted(settings) if anyway[name] != settings[name]}, seed)
 
 
 def parameters_of(experiment: Experiment, root: Path = Path(".")) -> dict[str, Any]:
-    """params.yaml with the experiment's settings and seed."""
+    """params.yaml with what the experiment chooses."""
     params = copy.deepcopy(yaml_of(root / "params.yaml"))
-    for name, value in {**experiment.settings, "seed": experiment.seed}.items():
+    for name, value in experiment.chosen.items():
         *parents, last = name.split(".")
         node = params
         for parent in parents:
             node = node[parent]
         node[last] = value
     return params
+
+
+def overrides(experiment: Experiment, root: Path = Path(".")) -> dict[str, Any]:
+    """Its seed, and what it chooses that params.yaml has otherwise."""
+    defaults = yaml_of(root / "params.yaml")
+    return {
+        name: value for name, value in experiment.chosen.items() if name == "seed" or value_of(defaults, name) != value
+    }
 
 
 def yaml_of(path: Path) -> Any:

@@ -49,15 +49,16 @@ def code_digest(root: Path = Path(".")) -> str:
 def same_outputs(commits: Mapping[str, str], root: Path = Path(".")) -> set[str]:
     """Those of the codes of which the default run's outputs are all here, and the same, as `dvc.lock` says.
 
-    Outputs that are new here do not count. commits: one of each code, by its digest. None of them where `dvc.lock` is
-    not of the code beside it.
+    Or there where this code had other defaults, and a row of its own. Outputs that are new do not count. commits: one
+    of each code, by its digest. None of them where `dvc.lock` is not of the code beside it.
     """
     if not commits:
         return set()
     pipeline = yaml_of(root / "dvc.yaml")
     here = _default_outputs(lambda path: read_bytes(root / path) if (root / path).exists() else None, pipeline)
     found = {code: _default_outputs(partial(file_at, root, commit), pipeline) for code, commit in commits.items()}
-    return {code for code, outputs in found.items() if here and outputs and outputs.items() <= here.items()}
+    these = [outputs for outputs in (here, found.get(code_digest(root))) if here and outputs]
+    return {code for code, outputs in found.items() if outputs and any(outputs.items() <= o.items() for o in these)}
 
 
 def same_inputs(experiment: Experiment, commit: str, root: Path = Path(".")) -> bool:
@@ -70,10 +71,10 @@ def same_inputs(experiment: Experiment, commit: str, root: Path = Path(".")) -> 
     then = {**_params_at(root, commit), "seed": experiment.seed}
     if git(root, "diff", "--quiet", commit, "--", *_tracked(pipeline, params)) is None:
         return False
-    if any(_at(then, name) is _ABSENT for name in experiment.settings):
+    if any(_at(then, name) is _ABSENT for name in experiment.chosen):
         return False
     chosen = {_chosen(name, params) for name in names}
-    return all(_as_before(_at(then, name), _at(params, name), name, experiment.settings) for name in chosen)
+    return all(_as_before(_at(then, name), _at(params, name), name, experiment.chosen) for name in chosen)
 
 
 def made_by(experiment: Experiment, commit: str, code: str, root: Path = Path(".")) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from src.runtime.errors import InputError
 from src.runtime.files import read_json
-from src.studies.experiments import Experiment, experiment_of, override, parameters_of, value_of
+from src.studies.experiments import Experiment, experiment_of, override, overrides, parameters_of, value_of
 from src.studies.study import Study, Variant
 
 COUNTED = Path("benchmarks/results/counted.json")
@@ -63,8 +63,7 @@ def cost(study: Study) -> tuple[int, float]:
 
 
 def _queue(experiment: Experiment) -> str:
-    values = {**experiment.settings, "seed": experiment.seed}
-    changes = " ".join(f"-S '{override(name, value)}'" for name, value in values.items())
+    changes = " ".join(f"-S '{override(name, value)}'" for name, value in overrides(experiment).items())
     return f"dvc exp run --queue --name {experiment.name} {changes}"
 
 

@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from threading import Event, Lock
 from types import MappingProxyType
 
-from src.studies.experiments import Experiment, override
+from src.studies.experiments import Experiment, override, overrides
 from src.versions.git import experiments as kept_experiments
 from src.versions.git import git
 
@@ -153,7 +153,7 @@ def _start(experiment: Experiment, cores: set[int], targets: Sequence[str] = TAR
 
 def exp_run(experiment: Experiment, name: str, targets: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """The command line of `dvc exp run --temp` under this name, and the environment to run it in."""
-    values = [override(key, value) for key, value in {**experiment.settings, "seed": experiment.seed}.items()]
+    values = [override(key, value) for key, value in overrides(experiment).items()]
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "--name", name]
     command += [part for value in values for part in ("--set-param", value)] + [*targets]
     # DVC runs `python` and itself by name: those of this environment, whether it is activated or not.

@@ -10,11 +10,10 @@ from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.files import read_yaml
 from src.settings.arms import ARMS
+from src.studies.experiments import BENCHMARK
 from src.studies.study import ACCURACY, METRICS, TEST, VALIDATION, Study, Variant
 
 FOLDER = Path("studies")
-# What a study is about unless it says otherwise, whatever the defaults of params.yaml become.
-BENCHMARK = {"dataset": "digits", "generator": "tiny_unclip"}
 _OPTIONAL = {"settings", "judged", "reported", "sheets", "unpredicted", "note", "paper", "split", "history", "map"}
 _FIELDS = {"title", "question", "variants", "against", "seeds", "metrics"} | _OPTIONAL
 _PAPER = {"settings", "variants", "against", "seeds", "metrics", "judged", "reported", "images", "note"}

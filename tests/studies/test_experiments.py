@@ -8,13 +8,27 @@ from dvc.utils.hydra import apply_overrides
 
 from src.runtime.errors import InputError
 from src.runtime.files import read_yaml
-from src.studies.experiments import experiment_of, override
+from src.studies.experiments import experiment_of, override, overrides, parameters_of
 
 
 def test_settings_that_are_the_defaults_do_not_make_another_experiment():
     default = experiment_of({}, 7)
     assert experiment_of({"feedback": "entropy", "synth.image_dropout": 0.3}, 7) == default
     assert experiment_of({"feedback": "loss"}, 7).name != default.name != experiment_of({}, 8).name
+
+
+def test_other_defaults_change_no_name_and_are_overridden(tmp_path):
+    """Rows of results are found by it."""
+    params = read_yaml("params.yaml")
+    other = {**params, "dataset": "folder", "generator": "sd21_unclip", "feedback": "hardness"}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(other))
+    for settings in ({}, {"feedback": "hardness"}, {"feedback": "none", "synth.image_dropout": 0.5}):
+        here, there = experiment_of(settings, 7), experiment_of(settings, 7, tmp_path)
+        assert here == there
+        assert parameters_of(here) == parameters_of(there, tmp_path)
+    assert overrides(experiment_of({"feedback": "hardness"}, 7), tmp_path) == {
+        "dataset": "digits", "generator": "tiny_unclip", "seed": 7,
+    }  # fmt: skip
 
 
 def test_an_unknown_parameter_is_named():

@@ -76,7 +76,7 @@ STAGES = {
     "show": {"cmd": "x", "deps": ["metrics/accuracy.json", "src/d.py"], "params": ["shown"], "outs": ["sheets"]},
 }  # fmt: skip
 PARAMS = {
-    "seed": 0, "dataset": "digits", "feedback": "none", "data": {"size": 8}, "tiny": {"steps": 1}, "shown": 1,
+    "seed": 0, "dataset": "digits", "generator": "tiny_unclip", "feedback": "none", "data": {"size": 8}, "tiny": {"steps": 1}, "shown": 1,
     "retrain": {"loss": None, "share": 0.5}, "synaug": {"mixing": "mixup"},
     "feedbacks": {"none": {"scale": 0}, "loss": {"scale": 1}},
 }  # fmt: skip
@@ -195,6 +195,8 @@ def test_code_of_which_the_default_run_has_the_same_outputs_stands_for_todays(ro
     assert same_outputs({"new": now}, root) == set()  # what is gone was
     locked(root, "b" * 32)
     assert same_outputs({"old": before}, root) == set()
+    # This code once had other defaults, under which its outputs were those.
+    assert same_outputs({"old": before, code_digest(root): now}, root) == {"old", code_digest(root)}
     (root / "dvc.lock").unlink()
     assert same_outputs({"old": before}, root) == set()
 
@@ -210,6 +212,9 @@ def test_inputs_to_which_a_parameter_was_added_are_the_same_and_any_other_change
     ):  # fmt: skip
         write(root, {**PARAMS, **changes})
         assert not same_inputs(ONE, before, root)
+    for changes in ({"feedback": "loss"}, {"dataset": "folder"}, {"generator": "sd21_unclip"}):
+        write(root, {**PARAMS, **changes})  # other defaults, which every experiment overrides
+        assert same_inputs(ONE, before, root)
     write(root, PARAMS)
     assert same_inputs(Experiment({"retrain.share": 0.25}, 3), before, root)
     (root / "prompts/digits.yaml").write_text("another")

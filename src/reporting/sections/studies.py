@@ -13,7 +13,7 @@ from src.runtime.errors import InputError
 from src.runtime.files import read_bytes
 from src.studies import tables
 from src.studies.study import Study
-from src.studies.study_files import BENCHMARK, known_studies, read_study
+from src.studies.study_files import known_studies, read_study
 from src.studies.summary import absent, difference, name_of, verdict
 
 EVIDENCE, UNGUIDED = "evidence", "text + image + dropout"
@@ -63,7 +63,8 @@ def over_seeds(run: Run) -> str | None:
 
 def _about_this(study: Study, run: Run) -> bool:
     """Whether a variant of the study has the run's data set, and one its generator."""
-    return all(dig(run.params, name) in {variant.settings[name] for variant in study.variants} for name in BENCHMARK)
+    about = ("dataset", "generator")
+    return all(dig(run.params, name) in {variant.settings[name] for variant in study.variants} for name in about)
 
 
 def _study(name: str, path: Path, files: Path, paper: bool, run: Run) -> Block | None:
