@@ -76,7 +76,8 @@ STAGES = {
     "show": {"cmd": "x", "deps": ["metrics/accuracy.json", "src/d.py"], "params": ["shown"], "outs": ["sheets"]},
 }  # fmt: skip
 PARAMS = {
-    "seed": 0, "dataset": "digits", "generator": "tiny_unclip", "feedback": "none", "data": {"size": 8}, "tiny": {"steps": 1}, "shown": 1,
+    "seed": 0, "dataset": "digits", "generator": "tiny_unclip", "feedback": "none",
+    "data": {"size": 8}, "tiny": {"steps": 1}, "shown": 1,
     "retrain": {"loss": None, "share": 0.5}, "synaug": {"mixing": "mixup"},
     "feedbacks": {"none": {"scale": 0}, "loss": {"scale": 1}},
 }  # fmt: skip
