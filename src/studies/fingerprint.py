@@ -17,6 +17,7 @@ from typing import Any
 from src.runtime.files import hash_tree, parse_yaml, read_bytes
 from src.runtime.pipeline import declared
 from src.settings.arms import ARMS
+from src.settings.sections import TINY, TINY_OF
 from src.studies.experiments import Experiment, parameters_of, value_of, yaml_of
 from src.versions.git import file_at, git
 
@@ -157,8 +158,10 @@ def _outputs(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _tracked(pipeline: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
-    """The dependencies of all these stages that git keeps, but for the code: prompts, the generator."""
-    paths = {path for stage in deciding_stages(pipeline).values() for path in stage["deps"]}
+    """The dependencies of all these stages that git keeps, but for the code: prompts, the data set's generator."""
+    own = {name: preset["path"] for name, preset in TINY_OF.items()}
+    others = {TINY, *own.values()} - {own.get(params["dataset"], TINY)}  # those of other data sets, shipped beside it
+    paths = {path for stage in deciding_stages(pipeline).values() for path in stage["deps"]} - others
     return sorted(_chosen(path, params) for path in paths if not path.startswith(MADE) and not path.endswith(".py"))
 
 

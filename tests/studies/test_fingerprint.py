@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from src.settings.sections import TINY
 from src.studies.experiments import Experiment
 from src.studies.fingerprint import (
     MEASURES,
@@ -99,6 +100,21 @@ def root(tmp_path) -> Path:
 
 def write(root: Path, params) -> None:
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def test_the_generator_of_another_data_set_is_no_input(tmp_path):
+    stages = {"s": {"cmd": "x", "deps": [TINY, "models/tiny_fashion"], "params": ["dataset"], "outs": [MEASURES[0]]}}
+    write(tmp_path, PARAMS)
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    digits, photographs = Experiment({}, 3), Experiment({"dataset": "fashion_lt"}, 3)
+    for changed in (TINY, "models/tiny_fashion"):
+        for name in (TINY, "models/tiny_fashion"):
+            (tmp_path / name).mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / "weights").write_text("as trained")
+        before = [inputs_digest(experiment, tmp_path) for experiment in (digits, photographs)]
+        (tmp_path / changed / "weights").write_text("trained anew")
+        after = [inputs_digest(experiment, tmp_path) for experiment in (digits, photographs)]
+        assert [a == b for a, b in zip(before, after, strict=True)] == [changed != TINY, changed == TINY]
 
 
 def test_the_stages_that_decide_are_those_before_the_measures_and_no_frozen_one(root):
