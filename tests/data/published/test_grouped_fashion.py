@@ -92,7 +92,6 @@ def test_its_generator_was_taught_its_styles_and_prompts_say_them_in_its_words()
         ({"contexts": [*CONTEXTS[1:], "autumn"]}, "unknown context 'autumn'; choose one of: plain, coloured"),
         ({"train": {"coat": [1] * 6, "hat": [1] * 6}}, "unknown class of datasets.fashion_nico.train 'hat'"),
         ({"train": {"coat": [500] * 6, "bag": [1] * 6}}, "class 'coat' has 1198 real images .* asks for 3198"),
-        ({"test_per_group": 167}, "asks for 1002 test images a class, of which Fashion-MNIST has 1000"),
         ({"pool_per_class": 1803}, "asks for 2001 training images a class, and only 2000 are for splits"),
     ],
 )
