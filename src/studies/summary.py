@@ -154,8 +154,14 @@ def heading(metric: str, unit: str = "%") -> str:
 
 def sample(study: Study) -> str:
     """How many seeds, and which."""
-    first, last = study.seeds[0], study.seeds[-1]
-    return f"seed {first}" if first == last else f"n = {len(study.seeds)} seeds ({first} to {last})"
+    runs: list[list[int]] = []
+    for seed in study.seeds:
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    which = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
+    return f"seed {which}" if len(study.seeds) == 1 else f"n = {len(study.seeds)} seeds ({which})"
 
 
 def digits(metric: str) -> int:

@@ -9,7 +9,7 @@ from src.runtime.files import write_csv
 from src.studies.figures import by_variant, paired_differences
 from src.studies.origin import Origin, of_one_code
 from src.studies.study import Study, Variant
-from src.studies.summary import MANY, absent, brief, cell, difference, pairs, verdict
+from src.studies.summary import MANY, absent, brief, cell, difference, pairs, sample, verdict
 from src.studies.tables import differences, markdown, older_commits, origin_of, predictions, read_rows, rows
 
 STUDY = Study(
@@ -21,6 +21,18 @@ MEASURED = {
     "none": {seed: {"few": value, "fid": 2.0} for seed, value in zip((1, 2, 3), (0.5, 0.6, 0.7), strict=True)},
     "more": {seed: {"few": value, "fid": 3.0} for seed, value in zip((1, 2, 3), (0.61, 0.7, 0.82), strict=True)},
 }
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ((4,), "seed 4"),
+        ((1, 2, 3), "n = 3 seeds (1 to 3)"),
+        ((0, 1, 7, 100, 101), "n = 5 seeds (0 to 1, 7, 100 to 101)"),
+    ],
+)
+def test_which_seeds_a_study_has_is_said_without_those_between(seeds, words):
+    assert sample(replace(STUDY, seeds=seeds)) == words
 
 
 def test_a_difference_is_paired_by_seed_and_in_points():
