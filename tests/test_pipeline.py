@@ -202,6 +202,7 @@ CHOICES = ("train", "second_stages", "evaluation", "online", "merge")
 NOT_BY_DEFAULT = {
     "fit_generator": {"generator", "tiny", "seed", "dataset"},
     "merge_balance": {"generator", "dataset"},
+    "eval_fid_density_coverage": {"dataset"},  # by which `resolve` knows the tiny generator
     "synth_guided": {"recipe"},
     "synth_synaug": {"synaug"},
     "train_committee": {"seed", "recipe"},
