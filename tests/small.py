@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from src.runtime.files import read_json
+from src.settings.sections import TINY_OF
 from src.versions.import_closure import ROOT
 from tests.data.presets import miniature
 from tests.micro import GENERATOR, arms, keep_data_sets, read_yaml, set_parameters, without_code, write_yaml
@@ -27,7 +28,8 @@ def enter(root: Path, name: str, generator: Path, monkeypatch: pytest.MonkeyPatc
         shutil.copy(ROOT / file, root / file)
     keep_data_sets(root, (name,))
     write_yaml(root / "dvc.yaml", without_code(ROOT))
-    shutil.copytree(generator, root / GENERATOR)
+    for path in {GENERATOR, *(own["path"] for own in TINY_OF.values())}:
+        shutil.copytree(generator, root / path)
     monkeypatch.chdir(root)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     return root
