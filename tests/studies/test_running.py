@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -140,7 +141,7 @@ def test_an_interruption_waits_until_dvc_does_not_put_the_work_tree_aside(dvc, t
     from dvc.repo import Repo
 
     git(tmp_path, "init", "--quiet")
-    (tmp_path / "a").touch()
+    (tmp_path / "params.yaml").write_bytes(Path("params.yaml").read_bytes())
     commit(tmp_path, "a work tree")
     monkeypatch.chdir(tmp_path)
     chain = [Experiment({"feedback": "a"}, 1)]
