@@ -1,6 +1,7 @@
 """Stage eval_fid_density_coverage: the images that each arm trains on, against the real validation split.
 
-Feature spaces are those that `evaluation.features` lists; features are kept between runs.
+Feature spaces are those that `evaluation.features` lists; features are kept between runs. How hard the base classifier
+finds both, in nats, stands in difficulty_by_shot.json: {criterion: {real or arm: {overall, many, medium, few: mean}}}.
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ from src.evaluation.extractors import Sources, default_spaces, extractor
 from src.evaluation.feature_cache import cached_features
 from src.evaluation.feedback_trace import feedback_trace, loss_and_entropy
 from src.evaluation.image_quality import in_every_space
+from src.feedback.difficulty import mean_difficulty
 from src.generators.loading import load as load_generator
 from src.runtime.entry import run_stage
 from src.runtime.files import write_json
@@ -49,11 +51,17 @@ def main() -> None:
         for space, embed in extractors.items()
     }
     report = in_every_space(spaces, labels, counts, params.evaluation.nearest_k)
+    hard = {kind: loss_and_entropy(predict(base, part), labels[kind]) for kind, part in images.items()}
     for arm in SYNTHETIC:
         judged = predict(reference, images[arm])
         report[arm]["class_agreement"] = class_agreement(judged, labels[arm], counts, names.classes)
-        report[arm]["base_classifier"] = loss_and_entropy(predict(base, images[arm]), labels[arm])
+        report[arm]["base_classifier"] = {criterion: float(values.mean()) for criterion, values in hard[arm].items()}
         report[arm]["feedback"] = trace[arm]
+    by_shot = {
+        criterion: mean_difficulty({kind: (hard[kind][criterion], labels[kind]) for kind in images}, counts)
+        for criterion in hard["real"]
+    }
+    write_json("data/results/difficulty_by_shot.json", by_shot)
     write_json("data/results/fid_density_coverage.json", report)
 
 

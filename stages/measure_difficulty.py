@@ -1,8 +1,7 @@
 """Stage measure_difficulty: how hard real, unguided and guided images are for the base classifier.
 
 By the feedback's criterion, or entropy where it has none of its own, into metrics/difficulty.json: of the validation
-images and, of some of the planned ones, as they came out and as they would have without guide. Their mean entropy and
-loss stand there in any case.
+images and, of some of the planned ones, as they came out and as they would have without guide.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,6 @@ from src.shards.store import Shards
 from src.synthesis.guided_arm import criterion_of, synthesiser
 from src.synthesis.synthesiser import cut
 
-COMPARED = ("entropy", "loss")  # in every run, whatever it was guided by: so that runs can be compared
 IMAGES = 120  # made again without guide, of all classes alike
 
 
@@ -38,17 +36,10 @@ def main() -> None:
         images = {"real": images["real"], "unguided": without_guide(params, places), "guided": images["unguided"]}
     labels = {kind: held_out.labels if kind == "real" else guided.labels[places] for kind in images}
     counts = image_counts(Shards("data/real/train"), names)[0]
-    reports = {}
-    for criterion in dict.fromkeys((settings.criterion, *COMPARED)):
-        value = criterion_of(changed(settings, criterion=criterion), names)
-        assert value is not None
-        judged = {kind: (values_of(value, some, labels[kind], device()), labels[kind]) for kind, some in images.items()}
-        reports[criterion] = difficulty(judged, counts)
-    overall = {name: reports[name]["overall"] or {} for name in COMPARED}
-    means = {name: {kind: part and part["mean"] for kind, part in kinds.items()} for name, kinds in overall.items()}
-    write_json(
-        "metrics/difficulty.json", {"criterion": settings.criterion, **reports[settings.criterion], "means": means}
-    )
+    value = criterion_of(settings, names)
+    assert value is not None
+    judged = {kind: (values_of(value, some, labels[kind], device()), labels[kind]) for kind, some in images.items()}
+    write_json("metrics/difficulty.json", {"criterion": settings.criterion, **difficulty(judged, counts)})
 
 
 def judging(feedback: FeedbackSettings) -> FeedbackSettings:

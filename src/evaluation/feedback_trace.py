@@ -10,15 +10,15 @@ from src.shards.store import Shards
 TRACE = {"before": "criterion_before", "after": "criterion_after", "updates": "updates", "skipped": "skipped"}
 
 
-def loss_and_entropy(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return the mean loss and entropy in nats of finished images, the same judge for guided and unguided ones.
+def loss_and_entropy(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the loss and entropy in nats of each finished image, (N,), the same judge for guided and unguided ones.
 
     probabilities: (N, C) by the base classifier. labels: (N,), the classes asked for.
     """
     p = np.clip(probabilities, np.finfo(np.float64).tiny, 1)
     return {
-        "loss": float(-np.log(p[np.arange(len(labels)), labels]).mean()),
-        "entropy": float(-(p * np.log(p)).sum(1).mean()),
+        "loss": -np.log(p[np.arange(len(labels)), labels]),
+        "entropy": -(p * np.log(p)).sum(1),
     }
 
 

@@ -48,3 +48,12 @@ def difficulty(
         chosen = {kind: np.isin(labels, list(classes)) for kind, (_, labels) in judged.items()}
         report[subset] = {kind: distribution(v[chosen[kind]], y[chosen[kind]]) for kind, (v, y) in judged.items()}
     return report
+
+
+def mean_difficulty(
+    judged: Mapping[str, tuple[np.ndarray, np.ndarray]], counts: Sequence[int]
+) -> dict[str, dict[str, float | None]]:  # fmt: skip
+    """Of each kind of images the mean overall and by shot, classes weighing alike, of what `difficulty` takes."""
+    report = difficulty(judged, counts)
+    parts = {kind: {subset: (found or {}).get(kind) for subset, found in report.items()} for kind in judged}
+    return {kind: {subset: part and part["mean"] for subset, part in of.items()} for kind, of in parts.items()}

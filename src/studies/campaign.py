@@ -12,8 +12,8 @@ from src.studies.fingerprint import code_digest, inputs_digest, made_by, same_in
 from src.studies.maps import column_of
 from src.studies.origin import of_one_code
 from src.studies.results import Results, recorded
-from src.studies.running import DIFFICULTY, SHEETS, TARGETS, Outcome
-from src.studies.study import DISTANCES, GAPS, Study, values_of
+from src.studies.running import SHEETS, TARGETS, Outcome
+from src.studies.study import DIFFICULTY, Study, values_of
 from src.studies.study_writer import shown_as_older, write_index, write_sheets, write_study
 
 
@@ -34,6 +34,8 @@ class Campaign:
         }
         self.experiments = {e.name: e for experiments in self.wanted.values() for e in experiments.values()}
         self.targets = self._targets()
+        hard = [self.wanted[study.name] for study in self.studies if {*DIFFICULTY} & {*study.metrics}]
+        self._judged = {e.name for experiments in hard for e in experiments.values()}
         every = tqdm(self.experiments.values(), "what is there already", unit="experiment", delay=2, leave=False)
         self._inputs = {experiment.name: inputs_digest(experiment) for experiment in every}
         self._code = code_digest()
@@ -110,16 +112,14 @@ class Campaign:
         row = self._row(experiment)
         if row is None or row["code"] not in {self._code, *self._same}:
             return False
-        there = {DIFFICULTY: bool(row.get("difficulty")), SHEETS: row.get("sheets", True)}
-        return all(there.get(target, True) for target in self.targets[experiment.name])
+        judged = bool(row.get("difficulty")) or experiment.name not in self._judged
+        return judged and (row.get("sheets", True) or SHEETS not in self.targets[experiment.name])
 
     def _targets(self) -> dict[str, tuple[str, ...]]:
         """The stages that each experiment is to reach, by its name: what its studies' tables and pictures read."""
         targets = {name: set(TARGETS) for name in self.experiments}
         for study in self.studies:
             for (variant, seed), experiment in self.wanted[study.name].items():
-                if {*GAPS, *DISTANCES} & {*study.metrics}:
-                    targets[experiment.name].add(DIFFICULTY)
                 if variant in study.sheets and seed == study.seeds[0]:
                     targets[experiment.name].add(SHEETS)
         return {name: tuple(sorted(stages)) for name, stages in targets.items()}

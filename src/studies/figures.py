@@ -22,9 +22,10 @@ COLOURS = 64
 def paired_differences(study: Study, measured: Measured) -> bytes:
     """A PNG: a panel per judged metric, a row per comparison, zero as a line; what holds (Holm) is filled."""
     compared = comparisons(study, measured)
-    others = {differences[0].against for differences in compared}
+    others = {differences[0].against for differences in compared if differences[0].against}
     names = [
-        fill(d[0].variant, 40) + ("\n" + fill(f"less {d[0].against}", 40) if len(others) > 1 else "") for d in compared
+        fill(d[0].variant, 40) + ("\n" + fill(f"less {d[0].against}", 40) if d[0].against and len(others) > 1 else "")
+        for d in compared
     ]
     canvas, axes = _panels(study.judged, names, POINTS)
     for axis, metric in zip(axes, study.judged, strict=True):

@@ -12,12 +12,12 @@ from src.runtime.machine import processor
 from src.settings.arms import ARMS
 from src.studies.fingerprint import MEASURES, VALIDATION
 from src.studies.origin import PROTOCOL
-from src.studies.running import DIFFICULTY, SHEETS, Outcome
+from src.studies.running import SHEETS, Outcome
 from src.studies.study import ACCURACY, FAIRNESS
 from src.versions.git import commit_of, experiments, file_at
 
 FILE = Path("metrics/studies/experiments.jsonl")
-_DIFFICULTY = "metrics/difficulty.json"
+_DIFFICULTY = "metrics/difficulty_by_shot.json"
 _QUALITY = ("fid", "density", "coverage", "precision", "recall")
 _REQUIRED = {"name", "seed", "settings", "inputs", "code", "commit", "seconds", "arms"}
 
@@ -70,7 +70,6 @@ class Results:
         targets: the stages that it was to reach, if it ran here; what others would have left is there of another run.
         """
         experiment, here = outcome.experiment, outcome.seconds is not None
-        difficulty, sheets = (not here or stage in targets for stage in (DIFFICULTY, SHEETS))
         start, commit = recorded(experiment.name)
         self._rows[experiment.name] = {
             "name": experiment.name,
@@ -83,26 +82,25 @@ class Results:
             "processor": processor() if here else None,
             "seconds": round(outcome.seconds, 1) if outcome.seconds is not None else None,
             "arithmetic": arithmetic() if here else None,
-            "sheets": sheets,
-            **measured(commit, difficulty),
+            "sheets": not here or SHEETS in targets,
+            **measured(commit),
         }
         lines = [json.dumps(self._rows[name], sort_keys=True) + "\n" for name in sorted(self._rows)]
         atomic_write(self.path, "".join(lines).encode())
 
 
-def measured(commit: str, difficulty: bool) -> dict[str, dict[str, dict[str, float | None]]]:
+def measured(commit: str) -> dict[str, dict[str, Any]]:
     """Metrics of each arm of an experiment, from the files that git keeps of its commit.
 
     arms: accuracy on test, and quality. validation: accuracy there. difficulty: the base's mean entropy and loss on
-    real validation images, and on those of the guided arm without and with feedback; empty where it is not asked for.
+    real validation images and on each arm's, overall and by shot; empty where its code did not measure it.
     """
     accuracy, quality = (json.loads(tracked(commit, path)) for path in MEASURES)
-    found = json.loads(file_at(Path("."), commit, _DIFFICULTY) or b"{}") if difficulty else {}
     validation = {arm: json.loads(tracked(commit, path)) for arm, path in VALIDATION.items()}
     return {
         "arms": {arm: {**_accuracy(accuracy[arm]), **_quality(quality.get(arm))} for arm in ARMS},
         "validation": {arm: _accuracy(report) for arm, report in validation.items()},
-        "difficulty": found.get("means", {}),
+        "difficulty": json.loads(file_at(Path("."), commit, _DIFFICULTY) or b"{}"),
     }
 
 

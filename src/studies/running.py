@@ -23,7 +23,7 @@ from src.versions.git import experiments as kept_experiments
 from src.versions.git import git
 
 LOGS = Path(".dvc/tmp/studies")
-DIFFICULTY, SHEETS = "measure_difficulty", "draw_sheets"  # stages that some studies alone need
+SHEETS = "draw_sheets"  # a stage that some studies alone need
 TARGETS = ("summarise",)  # with all that it needs, the accuracies and the quality of the images
 POLL = 1.0  # seconds within which an interruption is heard
 

@@ -5,11 +5,13 @@ settings            for every variant, as for `dvc exp run -S`; fewer of the sam
 variants            name: {set: settings of its own, arm: which arm of the pipeline it is read from (guided),
                     against: the variant or variants it is compared with in place of the study's, null for none}
 against             the variant from which the others' paired differences are taken
+contrasts           name: {variant: weight}, weights that sum to zero: what is asked of more than two variants, such as
+                    whether a gain is larger here than there; tested together with the pairs
 seeds               such as 400-402
 split               of which the accuracies are: test, or val while something is still to be chosen (test)
 metrics             columns, of METRICS; the first is the accuracy to be gained. loss and entropy are the base
                     classifier's mean criteria over the finished images, their gap and distance how far, with sign and
-                    without, these are from those on real ones
+                    without, these are from those on real ones, classes weighing alike; few_gap: of few-shot classes
 judged              those that the question is about, whose differences are tested together (the first)
 reported            [{variant, metric, value, source}] from the literature; no value is an unknown one, no variant is of
                     a method that has no row here
@@ -25,7 +27,7 @@ paper               the same question at the papers' scale: {settings, images, s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from src.evaluation.fairness import DIFFERENCES
@@ -35,7 +37,9 @@ FAIRNESS = tuple(DIFFERENCES)  # the largest over the classes
 QUALITY = ("fid", "density", "coverage", "precision", "recall", "agreement", "loss", "entropy")
 GAPS = ("entropy_gap", "loss_gap")  # the base's means on the guided arm's images, less those on real ones
 DISTANCES = ("entropy_distance", "loss_distance")  # the same without their sign
-METRICS = (*ACCURACY, *FAIRNESS, *QUALITY, *GAPS, *DISTANCES)
+FEW_GAPS = ("entropy_few_gap", "loss_few_gap")  # of few-shot classes
+DIFFICULTY = (*GAPS, *DISTANCES, *FEW_GAPS)
+METRICS = (*ACCURACY, *FAIRNESS, *QUALITY, *DIFFICULTY)
 TEST, VALIDATION = "test", "val"
 
 
@@ -72,6 +76,7 @@ class Study:
     history: str = ""
     map: str = ""
     unpredicted: str = ""
+    contrasts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     paper: "Study | None" = None
 
     def __post_init__(self) -> None:
@@ -89,9 +94,11 @@ def values_of(row: Mapping[str, Any], arm: str, split: str) -> dict[str, Any]:
 
 
 def _gaps(row: Mapping[str, Any]) -> dict[str, float]:
-    """How far the means on all images that were made are from those on real ones; of rows that know it."""
+    """How far the means on the guided arm's images are from those on real ones; of rows that know it."""
     gaps: dict[str, float] = {}
     for name, means in row.get("difficulty", {}).items():
-        if (made := row["arms"]["guided"].get(name)) is not None:
-            gaps |= {f"{name}_gap": made - means["real"], f"{name}_distance": abs(made - means["real"])}
+        gap = means["guided"]["overall"] - means["real"]["overall"]
+        gaps |= {f"{name}_gap": gap, f"{name}_distance": abs(gap)}
+        if None not in (few := [means[kind].get("few") for kind in ("guided", "real")]):
+            gaps[f"{name}_few_gap"] = few[0] - few[1]
     return gaps

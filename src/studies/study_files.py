@@ -14,7 +14,8 @@ from src.studies.experiments import BENCHMARK
 from src.studies.study import ACCURACY, METRICS, TEST, VALIDATION, Study, Variant
 
 FOLDER = Path("studies")
-_OPTIONAL = {"settings", "judged", "reported", "sheets", "unpredicted", "note", "paper", "split", "history", "map"}
+_OPTIONAL = {"settings", "judged", "reported", "sheets", "unpredicted", "note", "paper", "split", "history", "map",
+             "contrasts"}  # fmt: skip
 _FIELDS = {"title", "question", "variants", "against", "seeds", "metrics"} | _OPTIONAL
 _PAPER = {"settings", "variants", "against", "seeds", "metrics", "judged", "reported", "images", "note"}
 _REPORTED = {"variant", "metric", "value", "source"}
@@ -55,6 +56,10 @@ def _study(path: Path, name: str, content: Any, images: Any = None) -> Study:
     metrics, judged = (_metrics(path, content.get(field) or []) for field in ("metrics", "judged"))
     if not metrics or not set(judged) <= set(metrics) or metrics[0] not in ACCURACY:
         raise InputError(f"{path} needs an accuracy as its first metric, and judges by its metrics alone; correct it")
+    contrasts = content.get("contrasts") or {}
+    for name, weights in contrasts.items():
+        if not isinstance(weights, dict) or not set(weights) <= set(names) or abs(sum(weights.values())) > 1e-9:
+            raise InputError(f"{path} needs of the contrast '{name}' weights of its variants, of sum 0; correct it")
     reported = tuple(content.get("reported") or ())
     for entry in reported:
         complete = isinstance(entry, dict) and set(entry) == _REPORTED and entry["source"]
@@ -81,6 +86,7 @@ def _study(path: Path, name: str, content: Any, images: Any = None) -> Study:
         history=content.get("history") or "",
         map=pattern,
         unpredicted=content.get("unpredicted") or "",
+        contrasts=contrasts,
     )
 
 

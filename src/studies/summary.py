@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from src.evaluation.intervals import mean_ci, paired, plus_minus
+from src.evaluation.intervals import mean_ci, plus_minus
 from src.evaluation.paired_tests import holm
-from src.studies.study import ACCURACY, DISTANCES, FAIRNESS, GAPS, Study, Variant
+from src.studies.study import ACCURACY, DIFFICULTY, FAIRNESS, Study, Variant
 
 PER_CENT = {*ACCURACY, *FAIRNESS, "agreement"}  # shown in points; the others as they are
 POINTS = "points"  # of differences of them
@@ -30,10 +30,12 @@ NAMES = {
     "loss_gap": "loss above that of real images",
     "entropy_distance": "distance from real entropy",
     "loss_distance": "distance from real loss",
+    "entropy_few_gap": "few-shot entropy above real",
+    "loss_few_gap": "few-shot loss above real",
 }  # for readers; the others have their own
 DIGITS = {
     "fid": 1,
-    **dict.fromkeys(("density", "coverage", "precision", "recall", "loss", "entropy", *GAPS, *DISTANCES), 2),
+    **dict.fromkeys(("density", "coverage", "precision", "recall", "loss", "entropy", *DIFFICULTY), 2),
 }
 Measured = Mapping[str, Mapping[int, Mapping[str, float | None]]]  # variant -> seed -> metric -> value
 
@@ -49,7 +51,8 @@ def cell(study: Study, measured: Measured, variant: Variant, metric: str) -> tup
 @dataclass(frozen=True)
 class Difference:
     """One variant's mean paired difference to another in one metric, the half-width of its 95 % interval, the p of its
-    two-sided t test, and whether it differs from zero together with all others of the study (Holm)."""
+    two-sided t test, and whether it differs from zero together with all others of the study (Holm). Of a contrast the
+    variant is its name, and against is empty."""
 
     variant: str
     against: str
@@ -58,6 +61,10 @@ class Difference:
     half: float
     p: float
     holds: bool = False
+
+    def between(self, word: str) -> str:
+        """Both names with this word between them; a contrast's own name."""
+        return f"{self.variant} {word} {self.against}" if self.against else self.variant
 
     @property
     def size(self) -> str:
@@ -83,16 +90,25 @@ def compares(study: Study) -> bool:
 
 
 def difference(study: Study, measured: Measured, pair: tuple[str, str], metric: str) -> Difference | None:
-    """The first of the pair less the second; None where a seed is missing, has no such value, or is the only one."""
-    values, others = (_by_seed(study, measured, name, metric) for name in pair)
-    if values is None or others is None or len(values) < 2:
+    """The first of the pair less the second; None where a seed is missing, has no such value, or is the only one. Of a
+    contrast and "" its weighted sum."""
+    weights = {pair[0]: 1, pair[1]: -1} if pair[1] else study.contrasts[pair[0]]
+    values = {name: _by_seed(study, measured, name, metric) for name in weights}
+    terms = [weights[name] * np.array(found) for name, found in values.items() if found is not None]
+    if len(terms) < len(weights) or len(study.seeds) < 2:
         return None
-    return Difference(*pair, metric, *paired(values, others), _p(np.subtract(values, others)))
+    by_seed = np.sum(terms, axis=0)
+    return Difference(*pair, metric, *mean_ci(by_seed), _p(by_seed))
+
+
+def compared(study: Study) -> list[tuple[str, str]]:
+    """`pairs`, and each contrast with ""."""
+    return [*pairs(study), *((name, "") for name in study.contrasts)]
 
 
 def comparisons(study: Study, measured: Measured) -> list[list[Difference]]:
-    """Of every pair the differences in the metrics that the study is judged by, as far as all its seeds are there."""
-    every = [difference(study, measured, pair, metric) for pair in pairs(study) for metric in study.judged]
+    """Of all `compared` the differences in the metrics that the study is judged by, as far as its seeds are there."""
+    every = [difference(study, measured, pair, metric) for pair in compared(study) for metric in study.judged]
     known = [d for d in every if d is not None]
     by_pair: dict[tuple[str, str], list[Difference]] = {}
     for d, holds in zip(known, holm([d.p for d in known]), strict=True):
@@ -109,9 +125,9 @@ def verdict(study: Study, measured: Measured) -> list[str]:
         rest = [name_of(d.metric) for d in differences if not d.holds]
         words = [", ".join(held)] if held else []
         words += [f"no difference beyond chance in {', '.join(rest)}"] if rest else []
-        sentences.append(f"{differences[0].variant} against {differences[0].against}: {'; '.join(words)}")
+        sentences.append(f"{differences[0].between('against')}: {'; '.join(words)}")
     if others:
-        names = ", ".join(f"{differences[0].variant} against {differences[0].against}" for differences in others)
+        names = ", ".join(differences[0].between("against") for differences in others)
         sentences.append(f"no difference beyond chance in {', '.join(map(name_of, study.judged))}: {names}")
     return sentences
 
@@ -122,7 +138,7 @@ def brief(study: Study, measured: Measured) -> str:
     parts = []
     for differences in told:
         sizes = [f"**{text}**" if d.holds else text for d in differences if (text := f"{name_of(d.metric)} {d.size}")]
-        parts.append(f"{differences[0].variant} over {differences[0].against}: {', '.join(sizes)}")
+        parts.append(f"{differences[0].between('over')}: {', '.join(sizes)}")
     if others:
         parts.append(f"{len(others)} {'others' if told else 'comparisons'}: no difference beyond chance")
     return "<br>".join(parts)

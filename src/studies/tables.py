@@ -12,12 +12,12 @@ from src.studies.summary import (
     POINTS,
     Measured,
     cell,
+    compared,
     compares,
     difference,
     digits,
     heading,
     name_of,
-    pairs,
     sample,
     verdict,
 )
@@ -59,9 +59,9 @@ def markdown(
 def numbers(study: Study, measured: Measured) -> str:
     """The table of all variants, and of their differences if there are any."""
     table = markdown_table([shown(study, measured, variant) for variant in study.variants], columns(study))
-    compared = differences(study, measured)
+    less = differences(study, measured)
     lead = "\nPaired by seed, each interval at 95 % by itself:\n\n"
-    return table + (lead + markdown_table(compared, difference_columns(study)) if compared else "")
+    return table + (lead + markdown_table(less, difference_columns(study)) if less else "")
 
 
 def caption(study: Study) -> str:
@@ -143,11 +143,11 @@ def difference_columns(study: Study) -> list[str]:
 def differences(study: Study, measured: Measured) -> list[dict[str, Any]]:
     """A row for each pair that is compared, in words; none where there is a single seed."""
     table = []
-    for pair in pairs(study):
+    for pair in compared(study):
         found = {metric: difference(study, measured, pair, metric) for metric in study.metrics}
-        if any(d is not None for d in found.values()):
+        if known := [d for d in found.values() if d is not None]:
             sizes = {heading(metric, POINTS): d and d.size for metric, d in found.items()}
-            table.append({"difference": " less ".join(pair), **sizes})
+            table.append({"difference": known[0].between("less"), **sizes})
     return table
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from src.evaluation.intervals import mean_ci, paired, plus_minus
+from src.evaluation.intervals import mean_ci, plus_minus
 
 
 def test_the_interval_is_students(tmp_path):
@@ -15,13 +15,6 @@ def test_the_interval_is_students(tmp_path):
     assert mean_ci([0.0, 2.0]) == pytest.approx((1.0, 12.7062), abs=1e-4)
     with pytest.raises(ValueError, match="two values"):
         mean_ci([1.0])
-
-
-def test_pairing_cancels_what_runs_share():
-    a, b = [50.0, 70.0, 90.0], [49.0, 69.1, 88.9]
-    assert paired(a, b)[0] == pytest.approx(1.0) and paired(a, b)[1] < 0.3 < mean_ci(a)[1]
-    with pytest.raises(ValueError, match="paired"):
-        paired(a, b[:2])
 
 
 def test_a_mean_is_written_with_its_interval_or_alone():

@@ -18,6 +18,9 @@ GUIDED = {"arms": {"guided": {"few": 0.5}}}
 COMMITS = ("5" * 40, "a" * 40)  # that the experiment starts from, and its own
 
 
+HARD = {"loss": {kind: {"overall": 1.0} for kind in ("real", "guided")}}
+
+
 def study(name: str, *variants: Variant) -> Study:
     return Study(
         name=name, title="Title", question="Question?", variants=variants, against="none", seeds=(1, 2),
@@ -34,7 +37,7 @@ def start(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(campaign, "write_study", lambda study, *what: written.append((study.name, *what)))
     monkeypatch.setattr(campaign, "write_index", lambda: written.append("index"))
-    monkeypatch.setattr(results, "measured", lambda _, known: {**GUIDED, "difficulty": {"loss": {}} if known else {}})
+    monkeypatch.setattr(results, "measured", lambda _: GUIDED)
     monkeypatch.setattr(campaign, "code_digest", lambda: "today's")
     monkeypatch.setattr(campaign, "recorded", lambda name: COMMITS)
     monkeypatch.setattr(results, "recorded", lambda name: COMMITS)
@@ -53,11 +56,12 @@ def test_experiments_measure_what_their_studies_read(start, monkeypatch):
     monkeypatch.setattr("tests.studies.test_campaign.STUDIES", [gaps, STUDIES[1]])
     again, _ = start()
     assert {(e.seed, e.settings.get("feedback"), again.targets[e.name]) for e in again.missing()} == {
-        (1, "none", ("measure_difficulty", "summarise")),
-        (1, "loss", ("draw_sheets", "measure_difficulty", "summarise")),
-        (2, "none", ("measure_difficulty", "summarise")),
-        (2, "loss", ("measure_difficulty", "summarise")),
+        (1, "none", ("summarise",)),
+        (1, "loss", ("draw_sheets", "summarise")),
+        (2, "none", ("summarise",)),
+        (2, "loss", ("summarise",)),
     }
+    monkeypatch.setattr(results, "measured", lambda _: {**GUIDED, "difficulty": HARD})
     for experiment in again.missing():
         again.end(ended(experiment))
     assert not again.missing()
@@ -119,7 +123,7 @@ def test_an_experiment_whose_metrics_cannot_be_read_fails_alone(start, monkeypat
     running, _ = start()
     broken, *others = running.missing()
     monkeypatch.setattr(results, "recorded", lambda name: (COMMITS[0], name))
-    monkeypatch.setattr(results, "measured", lambda name, known: {}["fid"] if name == broken.name else GUIDED)
+    monkeypatch.setattr(results, "measured", lambda name: {}["fid"] if name == broken.name else GUIDED)
     for experiment in (broken, *others):
         running.end(ended(experiment))
     assert running.failures == {broken.name: "its metrics cannot be read (KeyError: 'fid')"}
@@ -172,7 +176,7 @@ def test_rows_of_older_code_are_never_among_todays(start, monkeypatch):
     monkeypatch.setattr(campaign, "code_digest", lambda: "tomorrow's")
     monkeypatch.setattr(campaign, "made_by", lambda *what: True)
     later, written = start()
-    monkeypatch.setattr(results, "measured", lambda commit, known: {"arms": {"guided": {"few": 0.75}}})
+    monkeypatch.setattr(results, "measured", lambda commit: {"arms": {"guided": {"few": 0.75}}})
     written.clear()
     later.end(ended(next(e for e in later.missing() if e.settings.get("feedback") == "loss" and e.seed == 1)))
     later._write(STUDIES[0])
@@ -182,7 +186,7 @@ def test_rows_of_older_code_are_never_among_todays(start, monkeypatch):
 
 def test_a_study_of_the_validation_split_reads_its_accuracies_there(start, monkeypatch):
     row = {"arms": {"guided": {"few": 0.5, "fid": 3.0}}, "validation": {"guided": {"few": 0.25}}}
-    monkeypatch.setattr(results, "measured", lambda commit, known: row)
+    monkeypatch.setattr(results, "measured", lambda commit: row)
     running, written = start()
     for experiment in running.missing():
         running.end(ended(experiment))

@@ -16,8 +16,11 @@ from tests.studies.test_summary import STUDY
 MAP = r"guidance (?P<column>\S+), (?:(?P<panel>\w+) (?P<row>\S+)|none)"
 NAMES = ("guidance 2, none", "guidance 2, loss 0.1", "guidance 7, none", "guidance 7, entropy matched")
 ROW = {
-    "arms": {"guided": {"few": 0.5, "entropy": 0.8, "loss": 1.5}},
-    "difficulty": {"entropy": {"real": 0.9, "unguided": 0.7, "guided": 0.6}, "loss": {"real": 1.3, "unguided": 1.4}},
+    "arms": {"guided": {"few": 0.5}},
+    "difficulty": {
+        "entropy": {"real": {"overall": 0.9, "few": 1.2}, "guided": {"overall": 0.8, "few": 1.5}},
+        "loss": {"real": {"overall": 1.3, "few": None}, "guided": {"overall": 1.5, "few": None}},
+    },
 }
 
 
@@ -44,8 +47,8 @@ def test_a_map_is_drawn_whatever_is_missing():
 
 
 def test_a_gap_to_real_images_has_a_sign_and_its_distance_none():
-    """Of all images as they were made, not of the few that are made again without feedback."""
     values = values_of(ROW, "guided", "test")
+    assert values["entropy_few_gap"] == pytest.approx(0.3) and "loss_few_gap" not in values
     assert values["entropy_gap"] == pytest.approx(-0.1) and values["entropy_distance"] == pytest.approx(0.1)
     assert values["loss_gap"] == values["loss_distance"] == pytest.approx(0.2)
     assert not {"entropy_gap", "entropy_distance"} & set(values_of({**ROW, "arms": {"base": {}}}, "base", "test"))

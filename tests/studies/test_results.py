@@ -36,7 +36,7 @@ def kept(tmp_path, monkeypatch):
 
 
 def test_every_arms_measures_are_kept_and_what_was_not_measured_is_none(kept):
-    arms = measured(kept, False)["arms"]
+    arms = measured(kept)["arms"]
     base, guided = arms["base"], arms["guided"]
     assert (base["worst_group"], base["weighted_mean"], base["demographic_parity_difference"]) == (0.1, 0.5, 0.2)
     assert base["equalised_odds_difference"] is None and "fid" not in base
@@ -45,17 +45,16 @@ def test_every_arms_measures_are_kept_and_what_was_not_measured_is_none(kept):
 
 
 def test_every_arms_accuracies_on_validation_are_kept_apart(kept):
-    row = measured(kept, False)
+    row = measured(kept)
     assert {row["validation"][arm]["few"] for arm in ARMS} == {0.125} and row["arms"]["guided"]["few"] != 0.125
     assert row["validation"]["base"]["worst_group"] == 0.1 and "fid" not in row["validation"]["guided"]
 
 
-def test_the_difficulty_of_another_run_is_none_of_an_experiments(kept, tmp_path):
-    """The file is in its commit, of the default run, where the experiment did not measure it."""
-    (tmp_path / "metrics/difficulty.json").write_text(json.dumps({"means": {"loss": {"real": 1.0}}}))
-    commit = made.commit(tmp_path, "the default run's")
-    assert measured(commit, False)["difficulty"] == {}
-    assert measured(commit, True)["difficulty"] == {"loss": {"real": 1.0}}
+def test_difficulty_is_kept_where_it_was_measured(kept, tmp_path):
+    assert measured(kept)["difficulty"] == {}
+    (tmp_path / "metrics/difficulty_by_shot.json").write_text(json.dumps({"loss": {"real": {"few": 1.0}}}))
+    commit = made.commit(tmp_path, "of code that measures it")
+    assert measured(commit)["difficulty"] == {"loss": {"real": {"few": 1.0}}}
 
 
 def test_a_row_says_by_whose_code_on_which_processor_and_how_fast(kept, tmp_path):
@@ -79,7 +78,7 @@ def test_an_experiment_that_dvc_does_not_keep_is_named(kept):
 def test_a_commit_without_the_validation_split_is_no_experiment_of_today(kept, tmp_path):
     (tmp_path / "metrics/validation/guided.json").unlink()
     with pytest.raises(InputError, match=r"has no metrics/validation/guided\.json; remove the experiment"):
-        measured(made.commit(tmp_path, "an older one"), False)
+        measured(made.commit(tmp_path, "an older one"))
 
 
 def test_a_damaged_file_of_results_is_one_sentence(tmp_path):

@@ -62,6 +62,8 @@ def test_a_variant_has_the_common_settings_and_its_own_over_them(tmp_path):
             {"reported": [{"variant": "a", "metric": "few", "value": 1, "source": ""}]},
             "source for every reported number",
         ),
+        ({"contrasts": {"x": {"a": 1, "b": -0.5}}}, "needs of the contrast 'x' weights"),
+        ({"contrasts": {"x": {"a": 1, "z": -1}}}, "needs of the contrast 'x' weights"),
         ({"paper": {"images": 3}}, "needs of paper images and seeds"),
         ({"paper": {"images": 3, "seeds": 0, "seed": 1}}, "needs of paper images and seeds"),
         ({"paper": {"images": "many", "seeds": 0}}, "'many' as the number of images"),

@@ -9,7 +9,7 @@ from src.runtime.files import write_csv
 from src.studies.figures import by_variant, paired_differences
 from src.studies.origin import Origin, of_one_code
 from src.studies.study import Study, Variant
-from src.studies.summary import MANY, absent, brief, cell, difference, pairs, sample, verdict
+from src.studies.summary import MANY, absent, brief, cell, comparisons, difference, pairs, sample, verdict
 from src.studies.tables import differences, markdown, older_commits, origin_of, predictions, read_rows, rows
 
 STUDY = Study(
@@ -42,6 +42,16 @@ def test_a_difference_is_paired_by_seed_and_in_points():
     assert cell(STUDY, MEASURED, STUDY.variants[1], "few")[0] == pytest.approx(71)
     assert (found.mean, found.half) == pytest.approx((11, (interval.high - interval.low) / 2))
     assert found.p == pytest.approx(test.pvalue) and pairs(STUDY) == [("more", "none")]
+
+
+def test_a_contrast_is_the_weighted_sum_of_each_seed_and_tested_with_the_pairs():
+    study = replace(STUDY, contrasts={"twice": {"more": 2, "none": -2}})
+    pair, contrast = (d[0] for d in comparisons(study, MEASURED))
+    assert (contrast.mean, contrast.half, contrast.p) == pytest.approx((2 * pair.mean, 2 * pair.half, pair.p))
+    assert [row["difference"] for row in differences(study, MEASURED)] == ["more less none", "twice"]
+    assert verdict(study, MEASURED)[1].startswith("twice: few-shot accuracy higher by 22.0")
+    assert difference(study, {**MEASURED, "none": {}}, ("twice", ""), "few") is None
+    assert paired_differences(study, MEASURED)
 
 
 def test_a_missing_seed_leaves_the_cell_empty_instead_of_averaging_the_rest():
