@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from itertools import takewhile
 from typing import Any
 
+import numpy as np
 import pytest
 
 from src.evaluation.intervals import mean_ci, plus_minus
