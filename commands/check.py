@@ -8,7 +8,6 @@ the hours and gigabytes that it would take. What a stage would refuse is refused
 """
 
 import argparse
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -26,8 +25,10 @@ from src.runtime.markdown import markdown_table
 from src.runtime.pipeline import read_mapping
 from src.runtime.processes import device
 from src.settings.params import resolve
-from src.settings.sections import Params
+from src.settings.sections import TINY, TINY_OF, GeneratorSettings, Params
 from src.studies.paper import PEAK, SHARE, guided_hours, text_hours
+from src.synthesis.cost import seconds
+from src.synthesis.one_step import one_step
 from src.synthesis.plan import synthesis_plan
 from src.synthesis.preflight import check_all
 from src.synthesis.prompts import Prompts
@@ -36,7 +37,6 @@ from src.training.arms import image_size
 SHOWN = 30  # classes in the table
 TIMED = 16  # images of the step that is timed
 PATIENCE = 30  # minutes, beyond which a smaller classifier is named
-MEASURED = "tiny_unclip"  # of which metrics/cost has the price
 
 
 def main() -> None:
@@ -54,7 +54,8 @@ def main() -> None:
         tell(line)
     images = {arm: sum(counts.values()) for arm, counts in made.items()}
     print(f"{images['guided']:,} images to make in the guided arm, {images['synaug']:,} in SYNAuG's")
-    print(cost(everything["generator"], images))
+    chosen = {name: everything[name] for name in ("generator", "feedback")}
+    print(cost(resolve("synth_guided", pipeline, everything).generator, chosen, images))
     base, retrain = resolve("train_base", pipeline, everything), resolve("retrain", pipeline, everything, "guided")
     print(training(base, retrain, data, params.data.image_size, images))
     stored = sum(len(source) for source in data.splits.values()) + sum(images.values())
@@ -89,14 +90,19 @@ def table(data: PreparedData, made: Counter[int]) -> str:
     return markdown_table(rows, ["class", *counts, "to make"]) + (more if len(order) > SHOWN else "")
 
 
-def cost(generator: str, images: dict[str, int]) -> str:
-    """How long sampling would take, from the last run's measurement or else from counted operations."""
-    if generator == MEASURED:
+def cost(generator: GeneratorSettings, chosen: dict[str, str], images: dict[str, int]) -> str:
+    """How long sampling would take: of a shipped generator by the last run's measurement, else by counted operations.
+
+    chosen: the presets of generator and feedback.
+    """
+    if one_step(generator):
+        return "sampling takes no time to speak of: an image is taken from a folder, or made in one step"
+    if generator.path in (TINY, *(own["path"] for own in TINY_OF.values())):
         files = {arm: Path(f"metrics/cost/{arm}.json") for arm in images}
-        measured = {arm: read_json(file)["seconds_per_image"] for arm, file in files.items() if file.exists()}
-        seconds = sum(measured.get(arm, 0.0) * count for arm, count in images.items())
+        if not all(file.exists() for file in files.values()):
+            return "how long sampling takes is not known here yet: `dvc repro measure_cost` measures it"
+        seconds = sum(read_json(file)["seconds_per_image"] * images[arm] for arm, file in files.items())
         return f"about {seconds / 60:.0f} minutes of sampling on the machine of metrics/cost"
-    chosen = {"generator": generator}
     hours = guided_hours(chosen, images["guided"]) + text_hours(chosen, images["synaug"])
     return f"about {hours:.2g} hours of sampling at {SHARE * PEAK:.0f} TFLOP/s, as a large GPU of today reaches"
 
@@ -107,16 +113,16 @@ def training(base: Params, retrain: Params, data: PreparedData, stored: int, ima
     model = build(recipe.model, classes, image_size(recipe, stored), 0).to(device()).train()
     count = min(recipe.batch, TIMED)
     x = torch.zeros(count, 3, *[int(model.config["image_size"])] * 2, device=device())
-    times = []
-    for _ in range(2):  # the first one prepares
-        start = time.perf_counter()
+
+    def step() -> None:
         cross_entropy(model(x), torch.zeros(count, dtype=torch.int64, device=device())).backward()
-        times.append(time.perf_counter() - start)
+
+    each = seconds(step, device(), warm=True)
     real = len(data.splits["train"])
     longer = recipe.longer(retrain.retrain.length)
     steps = recipe.steps_for(real) + recipe.steps_for(len(data.splits["pool"]))
     steps += sum(longer.steps_for(real + made) for made in images.values())
-    minutes = steps * times[-1] * recipe.batch / count / 60
+    minutes = steps * each * recipe.batch / count / 60
     text = f"about {minutes:,.0f} minutes of training four times {recipe.model} on this machine, {steps:,} steps in all"
     slow = device().type == "cpu" and minutes > PATIENCE and recipe.model != "small_cnn"
     return text + (f"; without a GPU recipes.{recipe.name}.model=small_cnn takes a fraction of that" if slow else "")

@@ -11,12 +11,13 @@ from typing import Any
 from src.data.export import TABLE, Entry, export, merged_entries, shard_entries
 from src.data.merged_index import read_merged
 from src.data.names import read_names
-from src.reporting.run_results import dig
+from src.reporting.run_results import dig, preset
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
 from src.runtime.files import read_json
 from src.runtime.pipeline import read_mapping
 from src.settings.arms import ARMS
+from src.settings.sections import shipped
 from src.shards.store import Shards
 from src.versions.current_results import require_current
 
@@ -36,8 +37,7 @@ def main() -> None:
 def _settings(what: str) -> dict[str, Any]:
     """What the run that made an arm's images was told, for people to read; nothing for other folders."""
     params = read_mapping(Path("params.yaml")) if what in ARMS and Path("params.yaml").exists() else {}
-    generator = params.get("generator")
-    path = ((params.get("generators") or {}).get(generator) or {}).get("path")
+    path = shipped(preset(params, "generators").get("path"), params.get("dataset"))
     told = {**{name: params.get(name) for name in ("dataset", "generator", "feedback", "seed")}, "weights": path}
     if (share := _agreement(what)) is not None:
         told["shown classes"] = f"{share:.1%} of the images show their class to the classifier of all real images"

@@ -7,7 +7,6 @@ python -m commands.report my-experiment --compare main # an experiment of DVC by
 
 import argparse
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from src.reporting.document import report
@@ -15,7 +14,7 @@ from src.reporting.report_writer import write
 from src.reporting.revision import snapshot
 from src.reporting.run_results import Run, read_run
 from src.runtime.entry import run_stage
-from src.versions.current_results import cost_is_current, require_current
+from src.versions.current_results import require_current
 
 
 def main() -> None:
@@ -29,8 +28,7 @@ def main() -> None:
         def read(revision: str | None, name: str) -> Run:
             results = snapshot(Path("."), revision, Path(folder) / name)
             require_current(results.folder)
-            run = read_run(results)
-            return run if cost_is_current(results.folder) else replace(run, costs={})
+            return read_run(results)
 
         other = read(arguments.compare, "other") if arguments.compare else None
         for path in write(report(read(arguments.revision, "run"), other), arguments.out):

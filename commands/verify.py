@@ -19,6 +19,7 @@ from src.runtime.errors import InputError, listed
 from src.runtime.files import parse_yaml, read_json, write_json
 from src.runtime.machine import processor
 from src.runtime.pipeline import read_lock
+from src.studies.experiments import BENCHMARK, experiment_of
 from src.studies.fingerprint import code_digest, same_outputs
 from src.studies.origin import of_one_code
 from src.studies.results import Results
@@ -37,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
-    kept, here = committed("dvc.lock"), read_lock(LOCK)
+    kept, here = committed("dvc.lock")["stages"], read_lock(LOCK)
     if moved := inputs_that_differ(kept, here):
         raise InputError(
             f"the work tree differs from the commit in {listed(moved, 1)}, so its results are others by right; go back "
@@ -58,9 +59,7 @@ def committed(path: str) -> Any:
     content = file_at(Path.cwd(), "HEAD", path)
     if content is None:
         raise InputError(f"the commit has no {path}; check another one out")
-    if path.endswith(".json"):
-        return json.loads(content)
-    return parse_yaml(content, path)["stages"]
+    return json.loads(content) if path.endswith(".json") else parse_yaml(content, path)
 
 
 def outs(lock: Mapping[str, Any]) -> Outs:
@@ -93,9 +92,11 @@ def stages_that_differ(kept: Outs, here: Outs) -> dict[str, list[str]]:
 
 
 def spread() -> dict[str, float]:
-    """SPREAD standard deviations of each number of the summary over the seeds of default runs in studies' rows."""
-    results = Results()
-    newest, _ = of_one_code(results.of({}), code_digest(), same_outputs(results.codes()))
+    """SPREAD standard deviations of each number of the summary over the seeds of default runs in studies' rows; of
+    none where the commit's choices are not a benchmark's."""
+    results, params = Results(), committed("params.yaml")
+    chosen = experiment_of({name: params[name] for name in BENCHMARK}, 0).settings
+    newest, _ = of_one_code(results.of(chosen), code_digest(), same_outputs(results.codes()))
     arms = {prefix.rstrip("."): arm for arm, prefix in PREFIXES.items()} | {"bound": "all_real"}
     found = {}
     for name in committed(SUMMARY):
@@ -127,15 +128,11 @@ def screen(kept: Outs, differing: Mapping[str, list[str]], numbers: list[dict[st
         lines.append(f"{stage:28}{len(paths)} of {len(kept[stage])}: {paths[0]}{' ...' * (len(paths) > 1)}")
     lines += ["", f"{'number':12}{'committed':>11}{'here':>11}{f'{SPREAD} sd of seeds':>15}   within"]
     for row in numbers:
-        values = [shown(row[part]) for part in ("kept", "here", "spread")]
+        values = ["?" if row[part] is None else f"{row[part]:.4g}" for part in ("kept", "here", "spread")]
         lines.append(
             f"{row['name']:12}{values[0]:>11}{values[1]:>11}{values[2]:>15}   {'yes' if row['within'] else 'NO'}"
         )
     return lines
-
-
-def shown(value: float | None) -> str:
-    return "?" if value is None else f"{value:.4g}"
 
 
 def record(found: Outs) -> None:

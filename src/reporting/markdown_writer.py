@@ -55,7 +55,8 @@ def _table(table: Table) -> str:
 
 def _paragraph(text: str) -> str:
     """Text in which nothing is Markdown or HTML, but code in backticks stays code."""
-    return "".join(f"`{piece}`" if code else _plain(piece) for piece, code in code_spans(text))
+    words = "".join(f"`{piece}`" if code else _plain(piece) for piece, code in code_spans(text))
+    return f"\\{words}" if words[:2] in ("+ ", "- ") else words  # no item of a list
 
 
 def _plain(text: str) -> str:

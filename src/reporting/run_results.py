@@ -12,7 +12,7 @@ from src.reporting.revision import Revision
 from src.runtime.errors import InputError
 from src.runtime.files import csv_rows, read_bytes, read_json, read_yaml
 from src.settings.arms import ARMS, BASE, BOUND, SYNTHETIC
-from src.versions.current_results import SELECTORS
+from src.versions.current_results import COST, DIFFICULTY, SELECTORS, SHEETS, is_current
 
 # A training curve has the name of its classifier's folder, everything else that of the arm.
 CURVES = {Path(arm.classifier).name: name for name, arm in ARMS.items()}
@@ -28,7 +28,8 @@ class Run:
     """A run's results.
 
     accuracy, quality, splits, difficulty: the JSON files. costs, validation: {arm: JSON}. curves, calibration: {arm:
-    rows of numbers}. sheets: contact sheets, {name: path}, in the order to show them.
+    rows of numbers}. sheets: contact sheets, {name: path}, in the order to show them. difficulty, costs and sheets are
+    empty where another run left them.
     predictions: every arm's answers on the same test images, None if they are missing or of another run.
     """
 
@@ -74,17 +75,18 @@ def read_run(revision: Revision) -> Run:
     if dig(accuracy, BASE, "per_class"):
         with suppress(InputError):
             predictions = read_predictions(metrics / "confusion", accuracy)
+    own = {stage: not params or is_current(revision.folder, stage) for stage in (COST, DIFFICULTY, SHEETS)}
     return Run(
         revision,
         accuracy,
         _mapping(metrics / "fid_density_coverage.json"),
         _mapping(metrics / "splits.json"),
-        _mapping(metrics / "difficulty.json"),
-        _by_stem(metrics / "cost"),
+        _mapping(metrics / "difficulty.json") if own[DIFFICULTY] else {},
+        _by_stem(metrics / "cost") if own[COST] else {},
         _by_stem(metrics / "validation"),
         {CURVES.get(path.stem, path.stem): _numbers(path) for path in sorted((metrics / "curves").glob("*.csv"))},
         {path.stem: _numbers(path) for path in sorted((metrics / "calibration").glob("*.csv"))},
-        _sheets(metrics, params),
+        _sheets(metrics, params, own[SHEETS]),
         params,
         _mapping(revision.folder / "dvc.lock"),
         predictions,
@@ -138,10 +140,12 @@ def _numbers(path: Path) -> Rows:
     return rows
 
 
-def _sheets(metrics: Path, params: Tree) -> dict[str, Path]:
-    """The arms' first, then what else is kept; the generator's last, and only where it is the one in use."""
+def _sheets(metrics: Path, params: Tree, current: bool) -> dict[str, Path]:
+    """The arms' first, then what else is kept, if they are `current`; the generator's last, and only where it is the
+    one in use."""
     own = {path.stem: path for path in sorted((metrics / "sheets").glob("*.png"))}
     generator = own.pop(GENERATOR_SHEET, None)
+    own = own if current else {}
     first = {name: own.pop(name) for name in FIRST_SHEETS if name in own}
     own_classes = str(params.get("dataset", "digits")).startswith("digits")  # which the generator's sheet shows
     shipped = own_classes and params.get("generator", "tiny_unclip") == "tiny_unclip"

@@ -66,9 +66,9 @@ def mark(arm: str, x: float, y: float, r: float = 4.5) -> Markup:
     return tag("polygon", points=" ".join(f"{_plain(x + r * a)},{_plain(y + r * b)}" for a, b in corners), class_=kind)
 
 
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
+def ticks(low: float, high: float, about: int) -> list[float]:
     """Round numbers that cover [low, high], in steps of 1, 2 or 5 times a power of ten."""
-    span = max(high - low, 1e-12)
+    span = max(high - low, 1e-9)  # of which a tenth is still told apart below
     raw = span / about
     step = 10.0 ** math.floor(math.log10(raw))
     step *= next(factor for factor in (1, 2, 5, 10) if factor * step >= raw * (1 - 1e-9))

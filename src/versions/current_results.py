@@ -22,17 +22,18 @@ SELECTORS = {
     "recipes": "dataset",
 }
 CHOICES = ("dataset", "generator", "feedback", "seed")
-COST = "measure_cost"  # the stage, which works beside the others
+# Stages beside the others, whose files a study's experiments leave as they were.
+COST, DIFFICULTY, SHEETS = "measure_cost", "measure_difficulty", "draw_sheets"
 SHOWN = 3
 
 
 def require_current(root: Path, below: str = "metrics/") -> None:
     """InputError unless what stages write `below` this folder was made with params.yaml; all at `root`.
 
-    Code is not compared: DVC itself looks after that. Nor is what an image costs: `cost_is_current`.
+    Code is not compared: DVC itself looks after that. Nor is what stages beside the others write: `is_current`.
     """
     lock, params = read_lock(root / "dvc.lock"), read_mapping(root / "params.yaml")
-    writers = [stage for stage in _writers(lock, below) if not stage.startswith(COST)]
+    writers = [stage for stage in _writers(lock, below) if not stage.startswith((COST, DIFFICULTY, SHEETS))]
     recorded, differing, replaced = _compared(root, lock, params, writers)
     made, asked = _choices_of(recorded), {name: params[name] for name in CHOICES if name in params}
     chosen = any(name in made and made[name] != asked[name] for name in asked)
@@ -44,10 +45,10 @@ def require_current(root: Path, below: str = "metrics/") -> None:
         raise InputError(f"the results here are of {_listed(made)}; {run} has none yet, `dvc repro` makes them")
 
 
-def cost_is_current(root: Path) -> bool:
-    """Whether the measured cost is that of the images at `root`; a study's experiments leave it as it was."""
+def is_current(root: Path, beside: str) -> bool:
+    """Whether what this stage wrote, COST, DIFFICULTY or SHEETS, is of the images and models at `root`."""
     lock, params = read_lock(root / "dvc.lock"), read_mapping(root / "params.yaml")
-    _, differing, replaced = _compared(root, lock, params, [stage for stage in lock if stage.startswith(COST)])
+    _, differing, replaced = _compared(root, lock, params, [stage for stage in lock if stage.startswith(beside)])
     return not differing and not replaced
 
 
@@ -60,8 +61,8 @@ def _compared(
 ) -> tuple[dict[str, Any], list[str], bool]:
     """All parameters that these stages and those before them were run with, which differ, and whether files do."""
     every = _ancestors(lock, writers)
-    recorded = {name: value for stage in every for name, value in _recorded(lock[stage]).items()}
-    differing = sorted(set(_differing(recorded, params)))
+    recorded = {name: value for stage in sorted(every) for name, value in _recorded(lock[stage]).items()}
+    differing = sorted({name for stage in every for name in _differing(_recorded(lock[stage]), params)})
     return recorded, differing, _outdated(lock, every) or _replaced(root, lock, writers)
 
 
@@ -100,17 +101,15 @@ def _differing(recorded: Mapping[str, Any], params: Mapping[str, Any]) -> Iterat
         node: Any = params
         for part in name.split("."):
             node = node.get(part) if isinstance(node, Mapping) else None
-        if node != value:
-            yield from _leaves_that_differ(name, value, node)
+        yield from _leaves_that_differ(name, value, node)
 
 
 def _leaves_that_differ(name: str, ours: Any, theirs: Any) -> Iterator[str]:
-    if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
-        yield name
-        return
-    for key in ours.keys() | theirs.keys():
-        if ours.get(key) != theirs.get(key):
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        for key in ours.keys() | theirs.keys():
             yield from _leaves_that_differ(f"{name}.{key}", ours.get(key), theirs.get(key))
+    elif ours != theirs:
+        yield name
 
 
 def _outdated(lock: Mapping[str, Any], stages: set[str]) -> bool:

@@ -1,5 +1,6 @@
 """What a data set would give is told before anything is made, and refused in the words of the stage that would."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from PIL import Image
 
 import commands.check
 from src.runtime.errors import InputError
+from src.runtime.files import write_json
+from src.runtime.pipeline import read_mapping
+from src.settings.params import resolve
 from src.synthesis import preflight
 from src.versions.import_closure import ROOT
 from tests.data.pictures import photographs, text
@@ -33,16 +37,38 @@ def check(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
 
 def test_it_tells_counts_copies_power_and_cost(root, monkeypatch, capsys) -> None:
     Image.open("data/raw/folder/cat/0.png").save("data/raw/folder/cat/0 again.png")
+    for arm in ("guided", "synaug"):
+        write_json(f"metrics/cost/{arm}.json", {"seconds_per_image": 60.0})
     check(monkeypatch, "--dataset", "folder")
     out, err = capsys.readouterr()
     rows = [line.strip("| ").split(" | ") for line in out.splitlines() if line.startswith("| ")]
     assert [row[0] for row in rows[2:]] == ["emu", "fox", "dog", "cat"]
     assert sum(int(row[k]) for row in rows[2:] for k in (1, 2, 3)) == 45
-    assert "images to make in the guided arm" in out and "minutes of sampling" in out and "GB of images" in out
+    assert "images to make in the guided arm" in out and "GB of images" in out
+    made = sum(int(words[0]) for words in re.findall(r"(\d+) (images to make|in SYNAuG)", out))
+    assert f"about {made} minutes of sampling" in out
     assert "minutes of training four times resnet18 on this machine" in out
     assert "1 images are copies of others" in err and "few-shot classes, so that one run tells no" in err
     assert out.endswith("nothing here would be refused: `dvc repro` can begin\n")
     assert sorted(path.name for path in Path("data").iterdir()) == ["raw"]
+
+
+def test_sampling_is_priced_by_the_feedback_and_the_generator_in_use(monkeypatch) -> None:
+    monkeypatch.chdir(ROOT)
+    pipeline, everything = read_mapping(Path("dvc.yaml")), read_mapping(Path("params.yaml"))
+
+    def price(**chosen: str) -> str:
+        generator = resolve("synth_guided", pipeline, everything | chosen).generator
+        return commands.check.cost(generator, chosen, {"guided": 50_000, "synaug": 50_000})
+
+    none, entropy = (price(generator="sd21_unclip", feedback=name) for name in ("none", "entropy"))
+    hours = [float(text.split()[1]) for text in (none, entropy)]
+    assert "hours of sampling" in none and hours[0] < hours[1]
+    assert "minutes of sampling on the machine" in price(generator="tiny_lora", feedback="none")
+    assert price(generator="pool", feedback="none") == price(generator="vae", feedback="none")
+    assert "no time to speak of" in price(generator="vae", feedback="none")
+    monkeypatch.setattr(commands.check, "Path", lambda path: ROOT / "nowhere" / path)
+    assert "`dvc repro measure_cost` measures it" in price(generator="tiny_unclip", feedback="none")
 
 
 def test_what_a_stage_would_refuse_is_refused_after_what_can_be_told(root, monkeypatch, capsys) -> None:

@@ -47,6 +47,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(LOCK, SUMMARY)
     rows = [row(seed, few) for seed, few in enumerate((0.70, 0.75, 0.80))]
     Path("metrics/studies").mkdir()
+    Path("params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     Path("metrics/studies/experiments.jsonl").write_text("".join(json.dumps(line) + "\n" for line in rows))
     for arguments in ("init -q", "add .", "-c user.name=a -c user.email=a@b commit -qm a"):
         subprocess.run(["git", *arguments.split()], check=True)

@@ -1,6 +1,7 @@
 """Tests of reports of runs that lack something: it is said in words, and is never an exception."""
 
 import pytest
+import yaml
 
 from src.reporting.markdown_writer import markdown
 from src.reporting.report_writer import page
@@ -61,3 +62,22 @@ def test_without_the_answers_there_is_no_interval_and_the_page_says_why(healthy,
     made.without(healthy, "metrics/confusion")
     document = made.report_of(healthy, tmp_path)
     assert "[" not in document.headline and "no interval could be made" in page(document)
+
+
+def test_a_picture_that_is_cut_off_is_left_out(healthy, tmp_path):
+    path = healthy / "metrics/sheets/generator.png"
+    path.write_bytes(path.read_bytes()[:10])
+    assert "makes of each condition" not in page(made.report_of(healthy, tmp_path))
+
+
+def test_what_another_run_left_beside_a_study_experiments_results_is_not_shown(healthy, tmp_path):
+    """It runs no stage that draws sheets or measures cost and difficulty."""
+    images, before = "data/synth/guided", checked(page(made.report_of(healthy, tmp_path / "before"))).text
+    stages = {"synth_guided": {"outs": [{"path": images, "md5": "its own"}]}}
+    for beside in ("measure_cost@guided", "measure_difficulty", "draw_sheets"):
+        stages[beside] = {"deps": [{"path": images, "md5": "another's"}], "outs": [{"path": "metrics/x"}]}
+    (healthy / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
+    after = checked(page(made.report_of(healthy, tmp_path / "after"))).text
+    assert "Contact sheets: none in this revision." in after and "Contact sheets: none" not in before
+    for words in ("How hard images are for the base classifier", "Cost of synthesis"):
+        assert words in before and words not in after, words

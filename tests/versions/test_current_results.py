@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from src.runtime.errors import InputError
-from src.versions.current_results import cost_is_current, require_current
+from src.versions.current_results import COST, DIFFICULTY, SHEETS, is_current, require_current
 from src.versions.import_closure import ROOT
 
 PARAMS = {
@@ -104,15 +104,30 @@ def test_the_committed_results_are_those_of_the_committed_parameters() -> None:
     require_current(ROOT, "data/merged/")
 
 
-def test_a_cost_of_other_images_is_none_of_these_and_holds_up_nothing(tmp_path) -> None:
+@pytest.mark.parametrize("beside", [COST, DIFFICULTY, SHEETS])
+def test_what_stages_beside_the_others_say_of_other_images_is_none_of_these_and_holds_up_nothing(
+    tmp_path, beside
+) -> None:
     stages: Any = copy.deepcopy(LOCK)
-    stages["measure_cost@arm"] = {
+    name = f"{beside}@arm" if beside == COST else beside
+    stages[name] = {
         "deps": [{"path": "data/synth", "md5": "b"}],
-        "outs": [{"path": "metrics/cost/arm.json", "md5": hashlib.md5(METRICS).hexdigest()}],
+        "outs": [{"path": "metrics/beside.json", "md5": hashlib.md5(METRICS).hexdigest()}],
     }
     root = repository(tmp_path, stages=stages)
-    assert cost_is_current(root)
-    stages["measure_cost@arm"]["deps"][0]["md5"] = "of another seed"
+    assert is_current(root, beside)
+    stages[name]["deps"][0]["md5"] = "of another seed"
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
     require_current(root)
-    assert not cost_is_current(root)
+    assert not is_current(root, beside)
+
+
+@pytest.mark.parametrize("older", ["a", "z"])
+def test_results_of_two_values_of_a_parameter_are_current_under_neither(tmp_path, older) -> None:
+    """Where a run stopped after a stage whose output the new value does not change, whatever the stages are called."""
+    stages: Any = copy.deepcopy(LOCK)
+    for name, seed in ((older, 1), ("m", 0)):
+        stages[name] = {"params": {"params.yaml": {"seed": seed}}, "outs": [{"path": f"data/{name}", "md5": name}]}
+        stages["summarise@arm"]["deps"].append({"path": f"data/{name}", "md5": name})
+    with pytest.raises(InputError, match="has none yet"):
+        require_current(repository(tmp_path, stages=stages))

@@ -88,7 +88,7 @@ def _overall(run: Run, arms: Sequence[str]) -> Figure:
         known = [row[name] for row in values.values() if row.get(name) is not None]
         full = max(known, default=1) if name == "fid" else max([1, *known])
         groups.append((heading, full, [(arm, values[arm].get(name), words[arm][name]) for arm in arms]))
-    space = (feature_space(run.quality, arms[0]) or "no feature space").replace("_", " ")
+    space = feature_space(run.quality, arms[0]) or "no feature space"
     caption = f"Synthetic images against real ones, features of {SPACES.get(space, space)}"
     measured = [
         f"{title(arm)}: {', '.join(f'{METRICS[name]} {text}' for name, text in row.items())}"
@@ -103,10 +103,11 @@ def _agreement(run: Run, arms: Sequence[str]) -> tuple[Figure | None, Table]:
     """Class agreement: dots by class, and a table by shot and class, which holds the figure's numbers too."""
     rates = {arm: dig(run.quality, arm, "class_agreement") or {} for arm in arms}
     by_class = [(name, {arm: dig(rates[arm], "per_class", name) for arm in arms}) for name, _ in run.rarest_first]
+    counts = dict(run.rarest_first)
     rows = [(label(subset), {arm: rates[arm].get(subset) for arm in arms}) for subset in SUBSETS] + by_class
     rows = [(name, row) for name, row in rows if any(rate is not None for rate in row.values())]
     table = by_arm("Share of images that show the class asked for, classes rarest first", arms, rows)
-    entries = [(f"{name} ({run.train_counts[name]})", row) for name, row in by_class]
+    entries = [(f"{name} ({counts[name]})", row) for name, row in by_class]
     known = {
         arm: [(rate, name) for name, rate in (part.get("per_class") or {}).items() if rate is not None]
         for arm, part in rates.items()

@@ -1,5 +1,6 @@
 """The report's pictures: contact sheets of the real images, of each arm's, and of what else a run keeps."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
@@ -10,11 +11,15 @@ from src.reporting.wording import capitalised, title
 
 
 def contact_sheets(run: Run) -> list[Block]:
-    """The contact sheets: real images first, then each arm's, then what else there is."""
-    sheets = [_picture(run, name) for name in run.sheets if name != GENERATOR_SHEET]
-    blocks: list[Block] = [Side(sheets)] if sheets else ["Contact sheets: none in this revision."]
-    if GENERATOR_SHEET in run.sheets:
-        blocks.append(Fold("What the shipped generator makes of each condition", [_picture(run, GENERATOR_SHEET)]))
+    """The contact sheets that can be read: real images first, then each arm's, then what else there is."""
+    readable = {}
+    for name in run.sheets:
+        with suppress(OSError):
+            readable[name] = _picture(run, name)
+    generator = readable.pop(GENERATOR_SHEET, None)
+    blocks: list[Block] = [Side([*readable.values()])] if readable else ["Contact sheets: none in this revision."]
+    if generator:
+        blocks.append(Fold("What the shipped generator makes of each condition", [generator]))
     return blocks
 
 

@@ -7,6 +7,7 @@ from src.reporting.blocks import Block, Fold, Table, columns_of
 from src.reporting.run_results import Run, Tree, dig, preset
 from src.reporting.wording import MISSING, listed, number, setting
 from src.runtime.files import hash_file
+from src.settings.sections import shipped
 from src.versions.current_results import SELECTORS
 
 COST = {
@@ -82,6 +83,7 @@ def different_parameters(caption: str, columns: tuple[str, str, str], ours: Tree
 
 def _generator(run: Run) -> str:
     path, revision, mirror = (preset(run.params, "generators").get(key) for key in ("path", "revision", "mirror"))
+    path = shipped(path, dig(run.params, "dataset"))
     source = f"{setting(dig(run.params, 'generator'))}: {setting(path)}"
     if revision:
         moving = " (a branch, not a commit: it can move)" if len(str(revision)) != 40 else ""
