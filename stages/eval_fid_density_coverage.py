@@ -16,7 +16,7 @@ from src.evaluation.extractors import Sources, default_spaces, extractor
 from src.evaluation.feature_cache import cached_features
 from src.evaluation.feedback_trace import feedback_trace, loss_and_entropy
 from src.evaluation.image_quality import in_every_space
-from src.feedback.difficulty import mean_difficulty
+from src.feedback.difficulty import mean_difficulty, units
 from src.generators.loading import load as load_generator
 from src.runtime.entry import run_stage
 from src.runtime.files import write_json
@@ -33,12 +33,13 @@ def main() -> None:
     names = read_names("data/real")
     counts = image_counts(Shards("data/real/train"), names)[0]
     real, trace = Shards("data/real/val"), {}
-    images, labels = {"real": real.images()}, {"real": real.labels}
+    images, labels, contexts = {"real": real.images()}, {"real": real.labels}, {"real": real.contexts}
     for arm in SYNTHETIC:
         shards, merged = Shards(f"data/synth/{arm}"), read_merged(Path(f"data/merged/{arm}.csv"))
         merged.check(Shards("data/real/train"), shards)
         used = merged.position[merged.synthetic]
         images[arm], labels[arm] = subset(shards.images(), used), shards.labels[used]
+        contexts[arm] = None if shards.contexts is None else shards.contexts[used]
         trace[arm] = feedback_trace(shards, used)
     reference, base = (load_classifier(ARMS[arm].classifier).to(device()) for arm in (BOUND, BASE))
     generator = params.generator
@@ -57,8 +58,9 @@ def main() -> None:
         report[arm]["class_agreement"] = class_agreement(judged, labels[arm], counts, names.classes)
         report[arm]["base_classifier"] = {criterion: float(values.mean()) for criterion, values in hard[arm].items()}
         report[arm]["feedback"] = trace[arm]
+    compared, width = units({kind: (labels[kind], contexts[kind]) for kind in images}, names)
     by_shot = {
-        criterion: mean_difficulty({kind: (hard[kind][criterion], labels[kind]) for kind in images}, counts)
+        criterion: mean_difficulty({kind: (hard[kind][criterion], compared[kind]) for kind in images}, counts, width)
         for criterion in hard["real"]
     }
     write_json("data/results/difficulty_by_shot.json", by_shot)

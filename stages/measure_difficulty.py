@@ -11,7 +11,7 @@ import numpy as np
 from src.data.labelled_images import image_counts
 from src.data.names import read_names
 from src.feedback.classifier_criterion import values_of
-from src.feedback.difficulty import difficulty
+from src.feedback.difficulty import difficulty, units
 from src.runtime.entry import run_stage
 from src.runtime.files import write_json
 from src.runtime.processes import device
@@ -30,16 +30,20 @@ IMAGES = 120  # made again without guide, of all classes alike
 def main() -> None:
     params = load("synth_guided")  # whose images are measured
     names, held_out, guided = read_names("data/real"), Shards("data/real/val"), Shards("data/synth/guided")
-    settings, places = judging(params.feedback), spread(len(guided), len(names.classes))
+    settings = judging(params.feedback)
+    compared, width = units(
+        {kind: (shards.labels, shards.contexts) for kind, shards in (("real", held_out), ("guided", guided))}, names
+    )
+    places = spread(len(guided), len(np.unique(compared["guided"])) * params.feedback.cohort)
     images = {"real": held_out.images(), "unguided": subset(guided.images(), places)}
     if steered(params):
         images = {"real": images["real"], "unguided": without_guide(params, places), "guided": images["unguided"]}
     labels = {kind: held_out.labels if kind == "real" else guided.labels[places] for kind in images}
     counts = image_counts(Shards("data/real/train"), names)[0]
     value = criterion_of(settings, names)
-    assert value is not None
-    judged = {kind: (values_of(value, some, labels[kind], device()), labels[kind]) for kind, some in images.items()}
-    write_json("metrics/difficulty.json", {"criterion": settings.criterion, **difficulty(judged, counts)})
+    here = {kind: compared["real"] if kind == "real" else compared["guided"][places] for kind in images}
+    judged = {kind: (values_of(value, some, labels[kind], device()), here[kind]) for kind, some in images.items()}
+    write_json("metrics/difficulty.json", {"criterion": settings.criterion, **difficulty(judged, counts, width)})
 
 
 def judging(feedback: FeedbackSettings) -> FeedbackSettings:
@@ -52,10 +56,10 @@ def steered(params: Params) -> bool:
     return params.feedback.criterion != "none" and (params.feedback.scale != 0 or params.feedback.candidates > 1)
 
 
-def spread(images: int, classes: int) -> np.ndarray:
-    """Places of about IMAGES planned images: the first ones of each class or, of many classes, of some of them."""
-    first = np.arange(min(images, max(IMAGES, classes)))
-    return first[:: -(-len(first) // IMAGES)]
+def spread(images: int, units: int) -> np.ndarray:
+    """Places of about IMAGES planned images: the first ones of each class or group or, of many, of some of them."""
+    first = min(images, max(IMAGES, units))
+    return np.linspace(0, first - 1, min(first, IMAGES)).round().astype(int)
 
 
 def without_guide(params: Params, places: Sequence[int] | np.ndarray) -> np.ndarray:

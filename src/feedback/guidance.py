@@ -28,7 +28,6 @@ from src.generators.diffusion_model import DiffusionModel
 from src.generators.prediction import output_for, x0_hat
 from src.generators.sampler import ClassifierFreeGuidance, Predict, Step
 from src.runtime.choices import choose
-from src.runtime.errors import InputError
 from src.runtime.seeds import torch_generator
 from src.settings.sections import FeedbackSettings
 from src.shards.lazy_images import Images
@@ -79,6 +78,7 @@ class Feedback:
         unguided and is counted.
         """
         trace, settings = Trace(), self.settings
+        aims = None if settings.pilot is not None else aims  # met by the scale alone
         judge = _Judge(self.value, self.decode, labels, micro_batch, cohorts, self.loss_scale)
         trace.scale = None if self.scales is None else self.scales.to(labels.device)[labels]
 
@@ -94,7 +94,7 @@ class Feedback:
             conditional, g, value = self._gradient(denoiser, z, step, judge)
             direction, usable = unit(g)
             output = denoiser.combined(z, step, conditional)
-            if trace.scale is None and aims is not None and denoiser.scale != 1:
+            if aims is not None and denoiser.scale != 1:
                 # Of the image that comes out, not of its conditional half.
                 value = judge.values(x0_hat(denoiser.prediction_type, z, output, step.noise))
             trace.note(value, usable)
@@ -160,7 +160,7 @@ class Feedback:
         """
         if by_class is not None:
             return by_class / parts
-        if aims is None or self.settings.pilot is not None:
+        if aims is None:
             return self.settings.scale / parts
         return newton_scale((aims - value) * self.loss_scale, g, size, self.settings.scale / parts)
 
@@ -197,14 +197,11 @@ class _Judge:
             values.append(value.detach())
         return torch.cat(gradients), torch.cat(values)
 
+    @torch.no_grad()
     def values(self, seen: Tensor) -> Tensor:
-        """The criterion (B,) at the latents seen, without its gradient."""
-        values = []
-        with torch.no_grad():
-            for places in whole_runs(len(seen), self.micro_batch, self.cohorts):
-                more = () if self.cohorts is None else (self.cohorts[places],)
-                values.append(self.value(self.decode(seen[places]), self.labels[places], *more))
-        return torch.cat(values)
+        """The criterion (B,) at the latents seen, without its gradient; of no cohorts, which have no targets."""
+        places = whole_runs(len(seen), self.micro_batch)
+        return torch.cat([self.value(self.decode(seen[k]), self.labels[k]) for k in places])
 
 
 def loss_scale(dtype: torch.dtype) -> float:
@@ -229,8 +226,6 @@ def feedback_on(
         embeddings = generator.image_embeddings(images)
         embed = partial(generator.embed, rounded=False)
         value = ChamferCriterion(embed, embeddings, labels, settings.exemplars, images.shape[1])
-    elif settings.cohort > 1:
-        raise InputError(f"criterion '{settings.criterion}' judges each image alone; set the preset's cohort to 1")
     else:
         reference, clip = None, cast(Clip, generator)
         if settings.reference_weight:

@@ -1,6 +1,7 @@
 """How a classifier is optimised: model, length, batch, optimiser, learning rate over time, augmentation, precision."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,9 +64,8 @@ class Recipe(Section):
         """Return the same recipe with every length counted in optimiser steps, for n images."""
         if self.steps is not None:
             return self
-        milestones = tuple(self._in_steps(milestone, n) for milestone in self.milestones)
-        warmup = self._in_steps(self.warmup, n)
-        return replace(self, epochs=None, steps=self.steps_for(n), warmup=warmup, milestones=milestones)
+        steps = self.steps_for(n)
+        return replace(self, epochs=None, steps=steps, **self._within(steps, lambda length: self._in_steps(length, n)))
 
     def longer(self, factor: float) -> "Recipe":
         """Return the same recipe with all that is counted in steps or epochs `factor` times as long."""
@@ -74,13 +74,22 @@ class Recipe(Section):
         if self.steps is None:
             times = {name: factor * getattr(self, name) for name in ("epochs", "warmup")}
             return replace(self, **times, milestones=tuple(factor * milestone for milestone in self.milestones))
-        steps = {name: round(factor * getattr(self, name)) for name in ("steps", "warmup")}
-        return replace(self, **steps, milestones=tuple(round(factor * milestone) for milestone in self.milestones))
+        steps = round(factor * self.steps)
+        return replace(self, steps=steps, **self._within(steps, lambda length: round(factor * length)))
 
     def going_on(self, steps: int, schedule: str, **changes: Any) -> "Recipe":
         """Return the recipe of a later stage of so many steps: as it is but for the first one's course of the rate."""
         begun = replace(self, epochs=None, steps=steps, schedule=schedule, warmup=0, milestones=(), factors=())
         return replace(begun, **changes)
+
+    def _within(self, steps: int, rounded: Callable[[float], int]) -> dict[str, Any]:
+        """warmup and milestones in steps, as they are `rounded`, but so that they fit into so many: rounding may not
+        make the warm-up end after the decay has begun, nor two milestones one."""
+        last = steps * (1 - self.decay if self.schedule == "warmup_stable_decay" else 1)
+        milestones: list[int] = []
+        for milestone in map(rounded, self.milestones):
+            milestones.append(max(milestone, milestones[-1] + 1) if milestones else milestone)
+        return {"warmup": min(rounded(self.warmup), int(last)), "milestones": tuple(milestones)}
 
     def _in_steps(self, epochs: float, n: int) -> int:
         return round(epochs * math.ceil(n / self.batch))

@@ -134,6 +134,8 @@ class FeedbackSettings(Section):
         self._check_target()
         if self.criterion == "chamfer" and (self.cohort < 2 or self.reference_weight):
             raise InputError("feedback by chamfer needs a cohort of 2 or more, and has no reference to take off")
+        if self.criterion != "chamfer" and self.cohort > 1:
+            raise InputError(f"criterion '{self.criterion}' judges each image alone; set the preset's cohort to 1")
         if self.cohort > 1 and self.candidates > 1:
             raise InputError(
                 "feedback judges the images of a cohort together, so that none can be chosen; candidates: 1"

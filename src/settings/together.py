@@ -37,10 +37,19 @@ def check_one_step(params: Params) -> None:
 
 
 def check_committee(params: Params, committee: int) -> None:
-    """InputError for a criterion of several classifiers where there is one, and for rounds that train one in vain."""
+    """InputError for a criterion of several classifiers where there is one."""
     if "disagreement" in params.feedback.criterion and committee < 2:
         raise InputError(
             "feedback by disagreement needs several base classifiers; set committee to 4, or another feedback"
+        )
+
+
+def check_feedback(params: Params) -> None:
+    """InputError for rounds that train a classifier in vain, and for a target that is not of an image's own group."""
+    if params.feedback.target is not None and params.budget.balance == "group":
+        raise InputError(
+            "feedback with target real matches an image with real ones of its class in any context, which are others "
+            "than its own group's; set the budget's balance=class, or empty the feedback's target"
         )
     if params.online.rounds > 1 and params.feedback.criterion == "chamfer":
         raise InputError("feedback by chamfer asks no classifier that online rounds could train; set online.rounds=1")

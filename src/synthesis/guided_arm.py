@@ -19,6 +19,7 @@ from src.runtime.processes import device
 from src.runtime.scratch import Scratch
 from src.runtime.seeds import derive
 from src.settings.sections import FeedbackSettings, Params
+from src.settings.together import check_feedback
 from src.shards.lazy_images import subset
 from src.shards.store import Shards
 from src.synthesis.conditioning import Conditioning
@@ -36,7 +37,9 @@ REAL, BASE, COMMITTEE = "data/real", "data/base", "data/committee"
 
 
 def synthesiser(params: Params) -> Synthesiser:
-    """Text and a real image of the class, dropout on its embedding, and feedback from the classifier of real images."""
+    """Text and a real image of the class, dropout on its embedding, and feedback from the classifier of real images.
+    InputError for what the feedback cannot be asked together with the rest."""
+    check_feedback(params)
     names, real, synth = read_names(REAL), Shards(f"{REAL}/train"), params.synth
     images = real.images()
     plan = synthesis_plan(
@@ -76,11 +79,13 @@ def real_targets(params: Params, value: Value, names: Names) -> RealTargets | No
     return RealTargets(values, held_out.labels, len(names.classes))
 
 
-def criterion_of(settings: FeedbackSettings, names: Names) -> Value | None:
-    """The criterion of the base classifier, or of its committee, on images as they are stored; None for "none"."""
+def criterion_of(settings: FeedbackSettings, names: Names) -> Value:
+    """The criterion, which is not "none", of the base classifier or its committee, on images as they are stored."""
     real, classifiers = Shards(f"{REAL}/train"), base_classifiers(names)
     base, *others = classifiers if "disagreement" in settings.criterion else classifiers[:1]
-    return feedback_value(settings, base, real.images(), real.labels, device(), others)
+    value = feedback_value(settings, base, real.images(), real.labels, device(), others)
+    assert value is not None
+    return value
 
 
 def pool_judge(params: Params, names: Names) -> Judge | None:
@@ -92,7 +97,6 @@ def pool_judge(params: Params, names: Names) -> Judge | None:
         pool: Shards, places: np.ndarray, plan: Sequence[PlannedImage]
     ) -> tuple[np.ndarray, Sequence[float] | None]:
         value = criterion_of(params.feedback, names)
-        assert value is not None
         targets, values = real_targets(params, value, names), np.full(len(pool), np.nan)
         values[places] = values_of(value, subset(pool.images(), places), pool.labels[places], device())
         ranks = [p.rank for p in plan if p.rank is not None]

@@ -47,8 +47,8 @@ def pilot_scales(
         settings = changed(feedback.settings, scale=scale, target=None, pilot=None)
         maker = synthesiser.under(replace(feedback, settings=settings, targets=None), candidates=1)
         metas = [meta for part in cut(plan, shard_size) for _, meta in maker(part)]
-        known = [(meta["criterion_after"], meta["label"]) for meta in metas if meta["criterion_after"] is not None]
-        values, labels = (np.array(column) for column in zip(*known, strict=True))
+        values = np.array([meta["criterion_after"] for meta in metas], float)  # None: not a number
+        labels = np.array([meta["label"] for meta in metas])
         return shrunk_gaps(targets, RealTargets(values, labels, len(targets.counts)))
 
     return matched_scales(gaps_at, feedback.settings.scale).tolist()

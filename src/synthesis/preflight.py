@@ -15,7 +15,7 @@ from src.runtime.pipeline import arms_of, read_mapping
 from src.runtime.processes import is_main
 from src.settings.params import resolve
 from src.settings.sections import GeneratorSettings, Params
-from src.settings.together import check_committee, check_one_step
+from src.settings.together import check_committee, check_feedback, check_one_step
 
 GENERATES, INDEX = "synth_guided", "model_index.json"
 PATIENCE = 10  # seconds, with a hub
@@ -45,6 +45,7 @@ def check_all(pipeline: Mapping[str, Any], everything: Mapping[str, Any], root: 
         choose("merge.filter", FILTERS, merge.filter)
         for params in (guided, resolve("synth_synaug", pipeline, everything)):
             check_one_step(params)
+        check_feedback(guided)
         check_committee(guided, resolve("train_committee", pipeline, everything).committee)
         check_generator(guided.generator, root)
         check_clip(guided, merge.filter, root)

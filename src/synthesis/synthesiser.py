@@ -96,17 +96,15 @@ class Synthesiser:
         labels = torch.tensor([self.plan[0].label], device=z.device)
         return self.guide.judged(self.guide.decode(z), labels, _cohorts(self.plan[:1]))
 
-    def under(self, guide: Guide, candidates: int | None = None) -> "Synthesiser":
-        """The same under another guide, sharing all embeddings; candidates: None for as many."""
+    def under(self, guide: Guide | None, candidates: int | None = None) -> "Synthesiser":
+        """The same under another guide, or none, sharing all embeddings; candidates: None for as many."""
         other = copy.copy(self)
         other.guide, other.candidates = guide, candidates or self.candidates
         return other
 
     def unguided(self) -> "Synthesiser":
         """The same without its guide, sharing all embeddings."""
-        plain = copy.copy(self)
-        plain.guide, plain.candidates = None, 1
-        return plain
+        return self.under(None, 1)
 
     def _sampled(self, part: Sequence[PlannedImage]) -> list[Sample]:
         return [sample for batch in cut(part, self.fit.batch) for sample in self._batch(batch)]

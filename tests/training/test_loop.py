@@ -98,6 +98,15 @@ def test_a_longer_recipe_is_the_same_schedule_stretched() -> None:
     assert all(learning_rate(stepped, k) == learning_rate(longer, 2 * k) for k in range(4, 40))
 
 
+def test_a_recipe_that_is_sound_stays_so_however_its_length_is_rounded():
+    stable = replace(RECIPE, schedule="warmup_stable_decay", steps=100, decay=0.2, warmup=80)
+    assert stable.longer(0.51) == replace(stable, steps=51, warmup=40)
+    stepped = replace(SGD, steps=200, schedule="step", milestones=(160, 161), factors=(0.1, 0.01))
+    assert stepped.longer(0.25).milestones == (40, 41)
+    short = replace(stable, steps=None, epochs=3, decay=0.5, warmup=1.5)
+    assert short.in_steps(short.batch).warmup == 1
+
+
 @pytest.mark.parametrize(
     ("recipe", "more"),
     [
