@@ -29,7 +29,9 @@ def main() -> None:
     band = params.merge.filter_low, params.merge.filter_high
     passed = accepted(params.merge.filter, looks, band)
     offered = within_budget(synthetic, params.merge.per_class, passed, params.budget.balance)
-    if params.merge.filter != "none" and (few := short(synthetic.labels, offered, params.merge.per_class)):
+    contexts = synthetic.contexts if params.budget.balance == "group" else None
+    few = short(synthetic.labels, offered, params.merge.per_class, contexts)
+    if params.merge.filter != "none" and few:
         classes = ", ".join(read_names("data/real").classes[k] for k in few)
         print(
             f"note: merge.filter={params.merge.filter} leaves fewer than {params.merge.per_class} images of {classes}; "

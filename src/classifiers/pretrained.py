@@ -30,7 +30,7 @@ def load_pretrained(model: Any, weights: str) -> None:
     InputError if the weights cannot be had or do not fit.
     """
     name = str(model.config["name"])
-    read = _from_file(Path(weights)) if weights.endswith(FILES) else _from_torchvision(name, weights)
+    read = _from_file(Path(weights).expanduser()) if weights.endswith(FILES) else _from_torchvision(name, weights)
     final = FINAL.get(name, "head") + "."
     tensors = {}
     for key, value in read.items():
@@ -62,9 +62,9 @@ def weights_digest(weights: str | None) -> str | None:
 
     None also for a file that is missing, which `load_pretrained` refuses. What a resumed run depends on.
     """
-    if not weights or not weights.endswith(FILES) or not Path(weights).is_file():
+    if not weights or not weights.endswith(FILES) or not (path := Path(weights).expanduser()).is_file():
         return None
-    with open(weights, "rb") as file:  # read in pieces: large weights need not fit twice
+    with open(path, "rb") as file:  # read in pieces: large weights need not fit twice
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

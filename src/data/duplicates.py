@@ -1,6 +1,6 @@
 """Copies among images, told by content: the same pixels, or nearly so after saving or resizing again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,11 +47,10 @@ def originals(sketches: Sequence[Sketch]) -> np.ndarray:
     # Means over blocks cannot differ by more than what they are means of.
     block = EDGE // _COARSE
     coarse = kinds.reshape(-1, _COARSE, block, _COARSE, block, 3).mean((2, 4, 5)).reshape(len(kinds), -1)
-    pairs = cKDTree(coarse).query_pairs(MOST * _COARSE, output_type="ndarray")
-    bars = np.clip(NEAR * kinds.std(1), LEAST, MOST)
-    parts = (pairs[rows] for rows in whole_runs(len(pairs), TOGETHER))
-    near = [pair for part in parts for pair in part[_distance(kinds, part) < bars[part].min(1)]]
-    first, second = _members(kind.reshape(-1), near)
+    bars, near = np.clip(NEAR * kinds.std(1), LEAST, MOST), [np.empty((0, 2), np.int64)]
+    for part in _pairs(coarse, MOST * _COARSE):
+        near.append(part[_distance(kinds, part) < bars[part].min(1)])
+    first, second = _members(kind.reshape(-1), np.concatenate(near))
     same = np.abs(ratios[first] - ratios[second]) < RATIO
     links = coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(len(sketches),) * 2)
     _, component = connected_components(links, directed=False)
@@ -59,14 +58,24 @@ def originals(sketches: Sequence[Sketch]) -> np.ndarray:
     return earliest[component]
 
 
+def _pairs(points: np.ndarray, radius: float) -> Iterator[np.ndarray]:
+    """Every pair of points (N, D) within the radius once, in parts (P, 2) of at most TOGETHER: where all points are
+    near each other there is no room for all pairs."""
+    tree = cKDTree(points)
+    for i, point in enumerate(points):
+        others = np.array(tree.query_ball_point(point, radius), np.int64)
+        others = others[others > i]
+        for places in whole_runs(len(others), TOGETHER):
+            yield np.stack([np.full(len(others[places]), i), others[places]], 1)
+
+
 def _distance(kinds: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Root mean square difference of the thumbnails of each pair (P, 2), in levels."""
     return np.sqrt(np.square(kinds[pairs[:, 0]] - kinds[pairs[:, 1]]).mean(1))
 
 
-def _members(kind: np.ndarray, near: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of images that are of one kind or of two near ones: each with the first of its own and those kinds."""
+def _members(kind: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of images of one kind or of two near ones (K, 2): each with the first of its own and of those kinds."""
     _, first = np.unique(kind, return_index=True)
     own = np.arange(len(kind)), first[kind]
-    other = np.array(near, np.int64).reshape(-1, 2)
-    return np.concatenate([own[0], first[other[:, 0]]]), np.concatenate([own[1], first[other[:, 1]]])
+    return np.concatenate([own[0], first[near[:, 0]]]), np.concatenate([own[1], first[near[:, 1]]])

@@ -101,8 +101,6 @@ def export(
         if not path.exists():
             atomic_write(path, entry.shards.stored(entry.position))  # its hash checked, and not encoded again
             written += 1
-    for unfinished in folder.glob("*/.*.tmp"):
-        unfinished.unlink()
     renamed = {"path": "file_name"}
     write_csv(folder / METADATA, [{renamed.get(name, name): cell for name, cell in row.items()} for row in rows])
     atomic_write(folder / CARD, _card(rows, made_by or {}).encode())

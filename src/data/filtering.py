@@ -86,12 +86,17 @@ def shares_kept(passed: np.ndarray | None, labels: np.ndarray) -> dict[str, obje
     return {"share_kept": float(kept.mean()), "share_kept_by_class": by_class}
 
 
-def short(labels: np.ndarray, offered: np.ndarray | None, per_class: int | None) -> list[int]:
-    """Classes that have synthetic images, `labels` (M,), of which fewer than `per_class` are offered (M,)."""
+def short(
+    labels: np.ndarray, offered: np.ndarray | None, per_class: int | None, contexts: np.ndarray | None = None
+) -> list[int]:  # fmt: skip
+    """Classes that have synthetic images, `labels` (M,), of which fewer than `per_class` are offered (M,); with
+    `contexts` (M,) those of which a group has fewer."""
     if per_class is None or offered is None:
         return []
-    left = np.bincount(labels[offered], minlength=labels.max() + 1)
-    return [int(k) for k in np.unique(labels) if left[k] < per_class]
+    width = 1 if contexts is None else int(contexts.max()) + 1
+    units = labels * width + (0 if contexts is None else contexts)
+    left = np.bincount(units[offered], minlength=units.max() + 1)
+    return sorted({int(unit) // width for unit in np.unique(units) if left[unit] < per_class})
 
 
 def _prototypes(looks: Looks) -> tuple[np.ndarray, np.ndarray]:

@@ -31,8 +31,9 @@ def raw_state(settings: DatasetSettings) -> str:
     Empty where there are none, as for data that a library ships.
     """
     digest, empty = hashlib.sha256(), True
-    for root in (raw_folder(settings), *map(Path, filter(None, [getattr(settings, "images", None)]))):
-        for folder, below, names in os.walk(root.expanduser()):
+    images = getattr(settings, "images", None)
+    for root in (raw_folder(settings), *([raw_folder(settings, "images")] if images else [])):
+        for folder, below, names in os.walk(root.parent if root.is_file() else root):  # a list beside its images
             below.sort()
             for name in sorted(names):
                 try:

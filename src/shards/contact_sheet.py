@@ -3,7 +3,6 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import shorten
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -13,6 +12,7 @@ from src.runtime.files import atomic_write
 from src.shards.pixels import centre_square
 from src.shards.store import Shards
 
+LONGEST = 60  # letters of a label
 ROW, GAP = "Row height", 2  # of a sheet: the PNG's text, and the pixels between images
 SHEET_ROWS, SHEET_PIXELS = 20, 96  # of a sheet by class: so many classes, and an image's edge at most
 
@@ -31,7 +31,8 @@ def contact_sheet(
     if row_labels is not None and len(row_labels) != rows:
         raise ValueError(f"{len(row_labels)} labels for {rows} rows")
     # A name is data: of any length, and with line breaks, which the font cannot measure.
-    labels = [shorten(label, 60, placeholder=" ...") for label in row_labels or ()]
+    words = [" ".join(label.split()) for label in row_labels or ()]
+    labels = [label if len(label) <= LONGEST else f"{label[: LONGEST - 4]} ..." for label in words]
     font = ImageFont.load_default(11)
     left = max((int(font.getlength(label)) + 3 * GAP for label in labels), default=GAP)
     height, width = images.shape[1] * scale + GAP, images.shape[2] * scale + GAP

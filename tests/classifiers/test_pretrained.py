@@ -38,6 +38,13 @@ def test_a_file_with_torchvisions_names_is_taken_up_whole_where_the_classes_agre
     assert model.config["weights"] == form
 
 
+def test_weights_below_the_home_folder_are_found(tmp_path, published, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    torch.save(published, tmp_path / "w.pth")
+    assert torch.equal(build("resnet18", 5, 96, seed=0, weights="~/w.pth").head.weight, published["fc.weight"])
+    assert pretrained.weights_digest("~/w.pth") == pretrained.weights_digest(str(tmp_path / "w.pth")) is not None
+
+
 @pytest.mark.parametrize(("classes", "head"), [(7, "linear"), (5, "cosine")])
 def test_a_final_layer_that_does_not_fit_is_dropped(tmp_path, published, classes, head) -> None:
     torch.save(published, tmp_path / "w.pth")

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial import cKDTree
 from sklearn.datasets import load_digits, load_sample_images
 
-from src.data.duplicates import originals, sketch
+from src.data.duplicates import TOGETHER, _pairs, originals, sketch
 from src.data.prepared_data import PreparedData
 from src.runtime.errors import InputError
 from tests.data import loading
@@ -55,6 +56,15 @@ def test_a_copy_of_a_copy_is_one_and_the_first_is_the_original() -> None:
     same = [sketch(image) for image in (noise(seed=1), CHINA, noise(seed=1), as_jpeg(CHINA, 50), as_jpeg(CHINA, 20))]
     assert originals(same).tolist() == [0, 1, 0, 1, 1]
     assert originals([]).tolist() == []
+
+
+def test_every_pair_is_looked_at_once_however_many_there_are() -> None:
+    """Where all images are near each other there is no room for all pairs at once."""
+    points = np.random.default_rng(0).random((150, 3))
+    for radius in (0.2, 2.0):
+        found = np.concatenate([*_pairs(points, radius)]).tolist()
+        assert sorted(map(tuple, found)) == sorted(cKDTree(points).query_pairs(radius))
+    assert max(map(len, _pairs(np.zeros((5000, 1)), 1.0))) == TOGETHER
 
 
 def load(root: Path, seed: int = 0) -> PreparedData:

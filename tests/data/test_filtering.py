@@ -101,6 +101,14 @@ def test_classes_of_which_a_filter_leaves_too_few_are_named():
     assert short(labels, offered, 2) == [0] and short(labels, offered, 1) == [] and short(labels, None, 9) == []
 
 
+def test_a_class_is_named_of_which_one_group_is_left_too_few():
+    """Though the class has enough with its other group's, which cannot take these places."""
+    labels, contexts = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 1, 1, 1, 0, 1])
+    assert short(labels, np.ones(6, bool), 1, contexts) == [] == short(labels, np.ones(6, bool), 2)
+    assert short(labels, np.ones(6, bool), 3, contexts) == [0, 1]
+    assert short(labels, np.ones(6, bool), 2, contexts) == [0, 1] and short(labels, np.ones(6, bool), 4) == [1]
+
+
 def test_of_groups_each_has_its_own_places():
     made = Numbered([0, 0, 0, 0], [0, 0, 1, 1], [0, 1, 0, 1])
     passed = np.array([False, True, True, True])

@@ -70,6 +70,22 @@ def test_what_is_missing_is_said_with_where_it_belongs_and_where_to_get_it(two):
     assert "datasets.birds.images" in message and "birds.path" not in message
 
 
+def test_the_state_of_a_list_that_is_named_itself_is_that_of_its_folder(tmp_path):
+    (tmp_path / "images.csv").write_text("path,label\na.png,cat\n")
+    settings = birds(path=str(tmp_path / "images.csv"))
+    states = [raw_state(settings)]
+    (tmp_path / "a.png").write_bytes(b"1234")
+    states.append(raw_state(settings))
+    assert "" not in states and len(set(states)) == 2
+
+
+def test_the_state_of_images_elsewhere_is_known_in_a_queued_experiment_too(two, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(two[0]))
+    (two[0] / "photographs").mkdir()
+    (two[0] / "photographs/a.png").write_bytes(b"1234")
+    assert raw_state(birds(images="photographs")) != raw_state(birds(images="nowhere"))
+
+
 def test_the_state_changes_with_any_file_and_with_nothing_else(two, tmp_path):
     folder, images = two[1] / "data/raw/birds", tmp_path / "elsewhere"
     (images / "a").mkdir(parents=True)

@@ -1,6 +1,7 @@
 """The generator's training loop: a killed run that is resumed ends where an uninterrupted one does."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,9 @@ def test_a_loss_that_is_not_finite_stops_with_one_sentence(tmp_path: Path) -> No
     model = network()
     with pytest.raises(InputError, match="test: the loss is nan at step 0; lower its learning rate"):
         optimise([model], lambda _: model(torch.zeros(2, 4)).sum() * math.nan, LENGTH, tmp_path / "c", "test")
+    late, model = replace(LENGTH, steps=3), network()  # between two looks
+    with pytest.raises(InputError, match="the loss is nan at step 2"):
+        optimise([model], lambda k: model(torch.zeros(2, 4)).sum() * (math.nan if k else 1), late, tmp_path / "d", "t")
 
 
 def test_the_learning_rate_warms_up_then_falls_to_nearly_zero() -> None:

@@ -31,6 +31,13 @@ def test_row_labels_stand_left_of_the_images(tmp_path):
         contact_sheet(tmp_path / "b.png", IMAGES, columns=3, row_labels=["zero"])
 
 
+def test_long_labels_are_cut_and_stay_different(tmp_path):
+    for name, label in (("a.png", "x" * 40), ("b.png", "x" * 200), ("c.png", "y" * 200)):
+        contact_sheet(tmp_path / name, IMAGES, columns=3, row_labels=[label, "one\ntwo"])
+    short, *long = (np.array(Image.open(tmp_path / name)) for name in ("a.png", "b.png", "c.png"))
+    assert short.shape[1] < long[0].shape[1] < 2 * short.shape[1] and not np.array_equal(*long)
+
+
 def test_a_sheet_by_class_stays_small_whatever_the_data(tmp_path):
     """Of many classes some are shown, the rarest first and the most frequent last; large images are shrunk."""
     images = [(np.full((200, 200, 3), k % 255, np.uint8), {"label": k}) for k in range(60)]

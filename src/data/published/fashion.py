@@ -77,7 +77,9 @@ def first_of(settings: FashionSettings | GroupedFashionSettings, split: str, cou
         )
     found = read_sheet(raw_folder(settings), split)
     if found is None or count > found.shape[1]:
-        found = read_official(raw_folder(settings, holding=f"{OFFICIAL[split][0]}.gz"), split)
+        unpacked, packed = OFFICIAL[split][0], f"{OFFICIAL[split][0]}.gz"
+        folder = raw_folder(settings, holding=unpacked)
+        found = read_official(folder if (folder / unpacked).exists() else raw_folder(settings, holding=packed), split)
     if count > found.shape[1]:
         raise InputError(
             f"{settings.preset} asks for {count} {split} images a class, of which Fashion-MNIST has {found.shape[1]}; "

@@ -85,7 +85,7 @@ def optimise(
         if average:
             decay = min(length.ema, (step + 1) / (step + 10))
             torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - decay)
-        if step % 50 == 0:
+        if step % 50 == 0 or step + 1 == length.steps:
             value = loss.item()
             if not math.isfinite(value):
                 raise InputError(

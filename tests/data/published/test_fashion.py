@@ -162,6 +162,18 @@ def test_official_files_are_read_by_class_in_their_order(packed, tmp_path, monke
     assert np.array_equal(read_official(tmp_path, "train"), expected)
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_queued_experiment_finds_the_official_files_of_the_main_repository(packed, tmp_path, monkeypatch):
+    folder, copy = tmp_path / "main/data/raw/fashion_lt", tmp_path / "copy"
+    folder.mkdir(parents=True)
+    copy.mkdir()
+    expected = write_idx(folder, packed, monkeypatch)
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
+    few = fashion.FashionSettings(**{**SETTINGS, "path": None})
+    assert np.array_equal(fashion.first_of(few, "train", 1), expected[:, :1])
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"<!DOCTYPE html>", gzip.compress(b"other"), gzip.compress(bytes(10**6))[:-9], b"\x1f\x8b\x08"]
 )
