@@ -74,10 +74,14 @@ def _panels(metrics: Sequence[str], names: Sequence[str], unit: str = "%") -> tu
     return canvas, axes
 
 
-def subplots(count: int, width: float, height: float, sharey: bool = False) -> tuple[Figure, Sequence[Axes]]:
-    """That many panels in a row; width and height of the whole in inches."""
-    canvas, axes = plt.subplots(1, count, figsize=(width, height), sharey=sharey, squeeze=False, layout="constrained")
-    return canvas, axes[0]
+def subplots(
+    columns: int, width: float, height: float, sharey: bool = False, rows: int = 1
+) -> tuple[Figure, Sequence[Axes]]:
+    """That many panels in each of the rows, one after the other; width and height of the whole in inches."""
+    canvas, axes = plt.subplots(
+        rows, columns, figsize=(width, height), sharey=sharey, squeeze=False, layout="constrained"
+    )  # fmt: skip
+    return canvas, axes.ravel()
 
 
 def png(canvas: Figure, caption: str = "", colours: int = COLOURS) -> bytes:

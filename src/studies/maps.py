@@ -1,4 +1,4 @@
-"""The map of a study over two settings: its accuracy in each cell, and against how hard the images are.
+"""The map of a study over two settings: its accuracy in each cell, and the gain against what the images are.
 
 Which cell a variant is, its name says: the study's `map` is a regular expression with the groups column, panel and row.
 """
@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 
 from src.studies.figures import png, subplots
 from src.studies.study import GAPS, Study
-from src.studies.summary import PER_CENT, Measured, cell, digits, heading, name_of, sample
+from src.studies.summary import PER_CENT, POINTS, Measured, cell, digits, heading, name_of, sample
 
+AGAINST = (*GAPS, "agreement")
 NONE = "none"  # the row of a variant without one, which stands in every panel
 
 Cells = dict[tuple[str, str], str]  # row and column -> variant
@@ -36,29 +37,33 @@ def column_of(study: Study, variant: str) -> str:
 
 
 def accuracy_map(study: Study, measured: Measured) -> bytes:
-    """A PNG: of each panel the mean of the first metric by row and column, then that metric against GAPS to real
-    images, both of the mean over seeds, coloured by column."""
+    """A PNG: of each panel the mean of the first metric by row and column, then its gain over NONE of the same column
+    against what is AGAINST it, all of the mean over seeds, coloured by column."""
     panels = panels_of(study)
-    metric, gaps = study.metrics[0], [gap for gap in GAPS if gap in study.metrics]
+    metric, against = study.metrics[0], [name for name in AGAINST if name in study.metrics]
     means = {v.name: value[0] for v in study.variants if (value := cell(study, measured, v, metric)) is not None}
-    canvas, axes = subplots(len(panels) + len(gaps), 3.2 * (len(panels) + len(gaps)), 3.4)
+    wide, rows = max(len(panels), len(against)), 1 + bool(against)
+    canvas, axes = subplots(wide, 3.2 * wide, 3.4 * rows, rows=rows)
+    for empty in (*axes[len(panels) : wide], *axes[wide + len(against) :]):
+        empty.set_axis_off()
     limits = (min(means.values(), default=0), max(means.values(), default=1))
     for axis, (panel, cells) in zip(axes, panels.items(), strict=False):
         _heat(axis, cells, means, limits, digits(metric))
         axis.set_title(panel, fontsize=10)
         axis.set_xlabel(study.map.partition("(")[0].strip(), fontsize=8)
     columns = _in_order(column for cells in panels.values() for _, column in cells)
-    for axis, gap in zip(axes[len(panels) :], gaps, strict=True):
+    for axis, name in zip(axes[wide:], against, strict=False):
         for number, column in enumerate(columns):
-            names = dict.fromkeys(
-                name for cells in panels.values() for place, name in cells.items() if place[1] == column
-            )
-            known = [v for v in study.variants if v.name in names and v.name in means]
-            x = [value[0] if (value := cell(study, measured, v, gap)) else np.nan for v in known]
-            axis.scatter(x, [means[v.name] for v in known], s=16, color=f"C{number}", label=column)
-        axis.axvline(0, color="0.4", linewidth=1)
-        axis.set_xlabel(f"{name_of(gap)}, nats", fontsize=8)
-        axis.set_title(heading(metric), fontsize=10)
+            own = {v: row for cells in panels.values() for (row, place), v in cells.items() if place == column}
+            base = means.get(next((v for v, row in own.items() if row == NONE), ""), np.nan)
+            known = [v for v in study.variants if v.name in own and v.name in means]
+            x = [value[0] if (value := cell(study, measured, v, name)) else np.nan for v in known]
+            axis.scatter(x, [means[v.name] - base for v in known], s=16, color=f"C{number}", label=column)
+        axis.axhline(0, color="0.4", linewidth=1)
+        if name in GAPS:
+            axis.axvline(0, color="0.4", linewidth=1)
+        axis.set_xlabel(f"{name_of(name)}, nats" if name in GAPS else heading(name), fontsize=8)
+        axis.set_title(f"gain over {NONE}, {POINTS}", fontsize=10)
         axis.legend(fontsize=7, frameon=False)
     unit = ", %" if metric in PER_CENT else ""
     return png(canvas, colours=256, caption=f"mean {name_of(metric)}{unit}; {sample(study)}, {study.split}")

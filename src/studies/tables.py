@@ -78,7 +78,8 @@ def figures(study: Study) -> dict[str, str]:
     if not compares(study):
         what = f"Means of {', '.join(map(name_of, study.metrics))} of each variant, {sample(study)}"
     gain = f"Image metrics of each experiment against what it gained in {name_of(study.metrics[0])}, both less the "
-    where = f"Mean {name_of(study.metrics[0])} of each cell, and against the gap to real images, {sample(study)}"
+    where = f"Mean {name_of(study.metrics[0])} of each cell, and what it gains over none against what images are, "
+    where += sample(study)
     return {"": what, "-map": where, "-usefulness": f"{gain}means of its seed, {sample(study)}"}
 
 

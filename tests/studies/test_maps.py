@@ -43,7 +43,7 @@ def test_a_map_is_drawn_whatever_is_missing():
     values = {seed: {"few": 0.5, "entropy_gap": -0.1} for seed in study.seeds}
     for measured in ({}, {NAMES[0]: values}, {name: values for name in NAMES}):
         with Image.open(io.BytesIO(accuracy_map(study, measured))) as image:
-            assert image.width > 2 * image.height
+            assert image.width > 100 and image.height > 100
 
 
 def test_a_gap_to_real_images_has_a_sign_and_its_distance_none():
