@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.training.objective import ClassLosses, Objective, Total, identity
+from src.training.objective import ClassLosses, Objective, Total
 
 
 class GroupDRO(Objective):
@@ -42,7 +42,7 @@ class GroupDRO(Objective):
 
     def forward(
         self, logits: Tensor, targets: Tensor, *, groups: Tensor | None = None, progress: float = 0.0,
-        total: Total = identity,
+        total: Total = Tensor.detach,
     ) -> Tensor:  # fmt: skip
         """As `Objective.forward`; groups are needed, progress is not used."""
         losses = (self.loss(logits, self.constants) * targets).sum(1)  # (B,)

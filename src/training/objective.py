@@ -15,11 +15,6 @@ ClassLosses = Callable[[Tensor, Tensor], Tensor]
 Total = Callable[[Tensor], Tensor]
 
 
-def identity(value: Tensor) -> Tensor:
-    """The sum over all parts of a batch that has one part."""
-    return value
-
-
 class Objective(nn.Module):
     """The mean of a loss; with weights, the sum of weighted losses over the sum of the weights in the batch.
 
@@ -47,13 +42,13 @@ class Objective(nn.Module):
 
     def forward(
         self, logits: Tensor, targets: Tensor, *, groups: Tensor | None = None, progress: float = 0.0,
-        total: Total = identity,
+        total: Total = Tensor.detach,
     ) -> Tensor:  # fmt: skip
         """Return the loss of this part of the batch, a scalar.
 
         logits: (B, C), float32 or better. targets: (B, C) probabilities. groups: (B,) integers below G, where
         the data have groups. progress: the share of training done, in [0, 1). total: sums a detached tensor
-        over all parts of the global batch; it is called at most once. InputError where groups are needed and absent.
+        over all parts of the batch, one by default; called at most once. InputError where groups are needed and absent.
         """
         losses = self.loss(logits, self.constants) * targets  # (B, C)
         if self.weights is None or progress < self.start:
