@@ -46,7 +46,8 @@ class GroupDRO(Objective):
     ) -> Tensor:  # fmt: skip
         """As `Objective.forward`; groups are needed, progress is not used."""
         losses = (self.loss(logits, self.constants) * targets).sum(1)  # (B,)
-        member = F.one_hot(self.required(groups), len(self.q)).to(losses)  # (B, G)
+        assert groups is not None
+        member = F.one_hot(groups, len(self.q)).to(losses)  # (B, G)
         sums, counts = losses @ member, member.sum(0)
         all_sums, all_counts, parts = total(torch.stack([sums.detach(), counts, torch.ones_like(counts)]))
         all_counts = all_counts.clamp(min=1)
