@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from src.data.filtering import Looks, accepted, shares_kept, short
-from src.data.merge import balanced_set, kept_images, within_budget
+from src.data.merge import kept_images, uniformise, union, within_budget
 from src.data.merged_index import write_merged
 from src.data.names import read_names
 from src.runtime.entry import run_stage
@@ -37,7 +37,10 @@ def main() -> None:
             f"note: merge.filter={params.merge.filter} leaves fewer than {params.merge.per_class} images of {classes}; "
             f"raise budgets.{params.dataset}.per_class to make more"
         )
-    merged = balanced_set(real, synthetic, params.budget.balance, kept, offered)
+    # All that the budget made, so that budgets mean the same in every arm; where synthetic images replace real ones, as
+    # many as fill every class up again.
+    merge = union if kept.all() else uniformise
+    merged = merge(real, synthetic, params.budget.balance, kept, offered)
     write_merged(Path(f"data/merged/{arm}.csv"), merged)
     write_json(f"data/results/filter/{arm}.json", shares_kept(passed, synthetic.labels))
 

@@ -1,7 +1,7 @@
 """Copies of training images among those that judge, in data sets whose published splits stay as they are."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -18,7 +18,8 @@ def leaks(splits: Mapping[str, tuple[Images, Sequence[str]]]) -> Iterator[str]:
     The published splits are kept, so that results can stand beside others': what leaks flatters every arm alike.
     """
     ids = [f"'{i}'" for _, names in splits.values() for i in names]
-    first = _same_pixels(splits) if len(ids) > LARGE else _near(splits)
+    every = (images[i] for images, names in splits.values() for i in range(len(names)))
+    first = _same_pixels(every) if len(ids) > LARGE else originals(list(map(sketch, every)))
     begin = 0
     for name, (_, names) in splits.items():
         here = np.arange(begin, begin + len(names))
@@ -29,13 +30,7 @@ def leaks(splits: Mapping[str, tuple[Images, Sequence[str]]]) -> Iterator[str]:
         begin += len(names)
 
 
-def _near(splits: Mapping[str, tuple[Images, Sequence[str]]]) -> np.ndarray:
-    return originals([sketch(images[i]) for images, names in splits.values() for i in range(len(names))])
-
-
-def _same_pixels(splits: Mapping[str, tuple[Images, Sequence[str]]]) -> np.ndarray:
-    digests = [
-        hashlib.blake2b(images[i].tobytes()).digest() for images, names in splits.values() for i in range(len(names))
-    ]
+def _same_pixels(images: Iterable[np.ndarray]) -> np.ndarray:
+    digests = [hashlib.blake2b(image.tobytes()).digest() for image in images]
     _, first, kind = np.unique(np.array(digests), return_index=True, return_inverse=True)
     return first[kind]

@@ -46,15 +46,6 @@ def uniformise(
     return _merged(real, synthetic, units, stays, offers[first_of_each(units.synthetic[offers], places)])
 
 
-def balanced_set(
-    real: Annotations, synthetic: Annotations, balance: str, kept: np.ndarray, offered: np.ndarray | None
-) -> Merged:
-    """The training set of an arm: all that the budget made, so that budgets mean the same in every arm; where
-    synthetic images replace real ones, as many as fill every class up again. Arguments and errors as for `uniformise`.
-    """
-    return (union if kept.all() else uniformise)(real, synthetic, balance, kept, offered)
-
-
 def union(
     real: Annotations,
     synthetic: Annotations,

@@ -35,14 +35,7 @@ class UnCLIP(DiffusionModel):
 
     @torch.no_grad()
     def _encoded(self, prompts: Sequence[str]) -> Any:
-        tokenizer = self.pipeline.tokenizer
-        tokens = tokenizer(
-            list(prompts),
-            padding="max_length",
-            max_length=tokenizer.model_max_length,
-            truncation=True,
-            return_tensors="pt",
-        )
+        tokens = self.pipeline.tokenizer(list(prompts), padding="max_length", truncation=True, return_tensors="pt")
         return self.pipeline.text_encoder.to(self.device)(tokens.input_ids.to(self.device))
 
     def image(self, embeddings: Tensor, noise_level: int, noise: Tensor) -> Condition:

@@ -7,7 +7,6 @@ need not know which of the two it was given.
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,16 +31,6 @@ class Images(Protocol):
     def __getitem__(self, key: Any, /) -> np.ndarray: ...
 
 
-class StoredImages(Protocol):
-    """A folder of images that are read one at a time."""
-
-    folder: Path
-
-    def __len__(self) -> int: ...
-
-    def image(self, i: int, /) -> np.ndarray: ...
-
-
 class ShardImages:
     """The images of a shard folder, each decoded, and verified, whenever it is asked for.
 
@@ -50,8 +39,8 @@ class ShardImages:
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, shards: StoredImages) -> None:
-        """Reads the first image for the size of all."""
+    def __init__(self, shards: Any) -> None:
+        """shards: with `folder`, a length and `image(i)`. Reads the first image for the size of all."""
         self._shards, edge = shards, min(shards.image(0).shape[:2])
         self.shape: tuple[int, ...] = (len(shards), edge, edge, 3)
         self.oblong = False  # whether any image that was read so far is

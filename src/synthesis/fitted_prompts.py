@@ -1,7 +1,7 @@
 """The prompts of a run: the data set's, with learnt words for the classes where the generator was taught some."""
 
 from src.data.names import Names
-from src.generators.fitting.methods import prompt_words
+from src.generators.fitting.textual_inversion import words_of
 from src.settings.sections import Params
 from src.synthesis.prompts import Prompts
 
@@ -9,5 +9,5 @@ from src.synthesis.prompts import Prompts
 def prompts_for(params: Params, names: Names) -> Prompts:
     """InputError as for `Prompts`."""
     prompts = Prompts(f"prompts/{params.dataset}.yaml", names.classes, names.contexts)
-    words = prompt_words(params.generator, len(prompts))
-    return prompts if words is None else prompts.saying(words)
+    fit = params.generator.fit
+    return prompts.saying(words_of(len(prompts))) if fit and fit.method == "textual_inversion" else prompts

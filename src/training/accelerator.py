@@ -1,8 +1,7 @@
 """One training on one or several processes: accelerate's device, precision and sums over processes."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
@@ -30,8 +29,12 @@ def accelerator(recipe: Recipe, device: torch.device) -> Accelerator:
         raise InputError("training: precision float16 needs a GPU; use float32 or bfloat16 on a CPU")
     # accelerate keeps one precision for the life of a Python process; here each training has its own.
     AcceleratorState._reset_state(reset_partial_state=True)
-    with _launcher_seen(joined()):
+    # A process alone hides the launcher's variables: accelerate would wait for processes that left.
+    hidden = {} if joined() else {name: os.environ.pop(name) for name in LAUNCHER if name in os.environ}
+    try:
         helper = Accelerator(cpu=device.type == "cpu", mixed_precision=PRECISIONS[recipe.precision])
+    finally:
+        os.environ.update(hidden)
     if recipe.parts % helper.num_processes:
         raise InputError(
             f"{helper.num_processes} processes cannot share out training in {recipe.parts} part(s); set `parts` of the "
@@ -61,13 +64,3 @@ def sum_over_processes(values: Sequence[torch.Tensor], accelerator: Accelerator)
     flat = accelerator.reduce(torch.cat([value.flatten() for value in values]))
     for value, total in zip(values, flat.split([value.numel() for value in values]), strict=True):
         value.copy_(total.view_as(value))
-
-
-@contextmanager
-def _launcher_seen(seen: bool) -> Iterator[None]:
-    """Hide the launcher's variables unless they are to be seen: accelerate would wait for processes that left."""
-    hidden = {} if seen else {name: os.environ.pop(name) for name in LAUNCHER if name in os.environ}
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.training.objective import ClassLosses, Objective, Total, identity
+from src.training.objective import ClassLosses, Objective, Total
 
 
 class GroupDRO(Objective):
@@ -42,11 +42,12 @@ class GroupDRO(Objective):
 
     def forward(
         self, logits: Tensor, targets: Tensor, *, groups: Tensor | None = None, progress: float = 0.0,
-        total: Total = identity,
+        total: Total = Tensor.detach,
     ) -> Tensor:  # fmt: skip
         """As `Objective.forward`; groups are needed, progress is not used."""
         losses = (self.loss(logits, self.constants) * targets).sum(1)  # (B,)
-        member = F.one_hot(self.required(groups), len(self.q)).to(losses)  # (B, G)
+        assert groups is not None
+        member = F.one_hot(groups, len(self.q)).to(losses)  # (B, G)
         sums, counts = losses @ member, member.sum(0)
         all_sums, all_counts, parts = total(torch.stack([sums.detach(), counts, torch.ones_like(counts)]))
         all_counts = all_counts.clamp(min=1)

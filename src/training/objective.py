@@ -9,15 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from src.runtime.errors import InputError
-
 ClassLosses = Callable[[Tensor, Tensor], Tensor]
 Total = Callable[[Tensor], Tensor]
-
-
-def identity(value: Tensor) -> Tensor:
-    """The sum over all parts of a batch that has one part."""
-    return value
 
 
 class Objective(nn.Module):
@@ -47,25 +40,19 @@ class Objective(nn.Module):
 
     def forward(
         self, logits: Tensor, targets: Tensor, *, groups: Tensor | None = None, progress: float = 0.0,
-        total: Total = identity,
+        total: Total = Tensor.detach,
     ) -> Tensor:  # fmt: skip
         """Return the loss of this part of the batch, a scalar.
 
         logits: (B, C), float32 or better. targets: (B, C) probabilities. groups: (B,) integers below G, where
         the data have groups. progress: the share of training done, in [0, 1). total: sums a detached tensor
-        over all parts of the global batch; it is called at most once. InputError where groups are needed and absent.
+        over all parts of the batch, one by default; called at most once.
         """
         losses = self.loss(logits, self.constants) * targets  # (B, C)
         if self.weights is None or progress < self.start:
             return losses.sum() / len(losses)
-        weights = self.weights[self.required(groups)][:, None] if self.by_group else self.weights
+        assert not self.by_group or groups is not None  # `make_objective` refuses data without
+        weights = self.weights[groups][:, None] if self.by_group else self.weights
         mass = (weights * targets).sum().detach()
         mass, parts = total(torch.stack([mass, torch.ones_like(mass)]))
         return (weights * losses).sum() * parts / mass
-
-    @staticmethod
-    def required(groups: Tensor | None) -> Tensor:
-        """`groups`, or InputError if there are none."""
-        if groups is None:
-            raise InputError("the loss or weighting works by group, but these images have no contexts")
-        return groups

@@ -5,7 +5,7 @@ Where something is to be equally often, it goes by keys: the images' classes, or
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeVar
 
 import numpy as np
@@ -37,20 +37,23 @@ def instance_uniform(labels: np.ndarray, batch: int, seed: int) -> Sampler:
     return sample
 
 
-def class_uniform(labels: np.ndarray, batch: int, seed: int) -> Sampler:
+def class_uniform(labels: np.ndarray, batch: int, seed: int, purpose: str = "class_uniform") -> Sampler:
     """Every class equally often (Kang et al., ICLR 2020, "class-balanced sampling").
 
     Within a batch the class counts differ by at most one; an image is drawn uniformly from its class.
-    Classes without images are passed over. labels: (N,). InputError if it is empty.
+    Classes without images are passed over. labels: (N,). purpose: addresses the draws. InputError if labels is empty.
     """
-    draw = _uniform_draw(labels)
-    return lambda step: draw(batch, numpy_generator("class_uniform", seed, step))
+    images = _ByKey(_some(labels))
+
+    def sample(step: int) -> np.ndarray:
+        generator = numpy_generator(purpose, seed, step)
+        return images.draw(images.keys[_rounds(len(images.keys), batch, generator)], generator)
+
+    return sample
 
 
-def group_uniform(groups: np.ndarray, batch: int, seed: int) -> Sampler:
-    """Every group equally often, as `class_uniform` does for classes: RWG by sampling (Idrissi et al., CLeaR 2022)."""
-    draw = _uniform_draw(groups)
-    return lambda step: draw(batch, numpy_generator("group_uniform", seed, step))
+# Every group equally often: RWG by sampling (Idrissi et al., CLeaR 2022).
+group_uniform = partial(class_uniform, purpose="group_uniform")
 
 
 def subsample_uniform(keys: np.ndarray, batch: int, seed: int) -> Sampler:
@@ -160,11 +163,6 @@ def needs_groups(parameter: str, name: str, groups: T | None) -> T:
     return groups
 
 
-def _uniform_draw(keys: np.ndarray) -> Callable[[int, np.random.Generator], np.ndarray]:
-    images = _ByKey(_some(keys))
-    return lambda count, generator: images.draw(images.keys[_rounds(len(images.keys), count, generator)], generator)
-
-
 def _rounds(among: int, count: int, generator: np.random.Generator) -> np.ndarray:
     """(count,) of 0 .. among - 1, each as often as any other, or once more: one random order after another."""
     return np.concatenate([generator.permutation(among) for _ in range(-(-count // among))])[:count]
@@ -174,8 +172,7 @@ class _ByKey:
     """The distinct keys (K,), sorted, and the images of each."""
 
     def __init__(self, keys: np.ndarray) -> None:
-        self.keys, members = indices_by_key(keys)
-        self._sizes = np.array([len(indices) for indices in members], np.int64)
+        self.keys, self._sizes = np.unique(keys, return_counts=True)
         self._images, self._first = np.argsort(keys, kind="stable"), np.cumsum(self._sizes) - self._sizes
 
     def draw(self, keys: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from src.classifiers.features import classifier_features, extract
+from src.classifiers.features import classifier_features, feature_batches
 from src.classifiers.models import Classifier
 from src.data.labelled_images import LabelledImages
 from src.evaluation.accuracy import macro_accuracy
@@ -28,7 +28,6 @@ from src.training.finetune import finetune_real
 from src.training.last_layer import train_on_features
 
 TAUS = np.arange(41) / 20  # 0 to 2, twice as fine as the published search
-CHUNK = 2048  # images whose features are extracted at once, in float64
 
 
 @dataclass(frozen=True)
@@ -150,10 +149,8 @@ def _train(
 
 
 def _features(model: Classifier, images: Images) -> np.ndarray:
-    """Penultimate features, float32 (N, D); in chunks, because `extract` returns twice that precision."""
-    extractor = classifier_features(model)
-    starts = range(0, len(images), CHUNK)
-    return np.concatenate([extract(extractor, images[i : i + CHUNK]).astype(np.float32) for i in starts])
+    """Penultimate features, float32 (N, D)."""
+    return np.concatenate(list(feature_batches(classifier_features(model), images, torch.float32)))
 
 
 def _set_head(model: Classifier, weight: np.ndarray, bias: np.ndarray) -> None:

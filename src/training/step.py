@@ -92,35 +92,32 @@ class Statistics:
     """Batch norm's running statistics over the parts of a step: each starts from the step's, then their mean."""
 
     def __init__(self, model: nn.Module, parts: int) -> None:
-        norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        """Of a single part there is nothing to note."""
+        norms = [m for m in model.modules() if parts > 1 and isinstance(m, nn.modules.batchnorm._BatchNorm)]
         self.parts = parts
         self.running = [value for norm in norms for value in (norm.running_mean, norm.running_var) if value is not None]
         self.counts = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
-        if parts > 1:
-            self.starts = [value.clone() for value in self.running + self.counts]
-            self.sums = [torch.zeros_like(value) for value in self.running]
+        self.starts = [value.clone() for value in self.running + self.counts]
+        self.sums = [torch.zeros_like(value) for value in self.running]
 
     def forget(self) -> None:
         """Go back to the step's start."""
-        if self.parts > 1:
-            for value, start in zip(self.running + self.counts, self.starts, strict=True):
-                value.copy_(start)
+        for value, start in zip(self.running + self.counts, self.starts, strict=True):
+            value.copy_(start)
 
     def add(self) -> None:
         """Note what a part has made of them, and go back to the step's start."""
-        if self.parts > 1:
-            for value, so_far in zip(self.running, self.sums, strict=True):
-                so_far.add_(value)
-            self.forget()
+        for value, so_far in zip(self.running, self.sums, strict=True):
+            so_far.add_(value)
+        self.forget()
 
     def average(self, accelerator: Accelerator) -> None:
         """Put the mean over all parts into the model; the batch counts as one."""
-        if self.parts > 1:
-            sum_over_processes(self.sums, accelerator)
-            for value, total in zip(self.running, self.sums, strict=True):
-                value.copy_(total / self.parts)
-            for count in self.counts:
-                count.add_(1)
+        sum_over_processes(self.sums, accelerator)
+        for value, total in zip(self.running, self.sums, strict=True):
+            value.copy_(total / self.parts)
+        for count in self.counts:
+            count.add_(1)
 
 
 class _AskedForTotals(Exception):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.classifiers.features import extract
+from src.classifiers.features import extract, feature_batches
 from src.classifiers.models import build
 from src.data.labelled_images import LabelledImages
 from src.runtime.errors import InputError
@@ -207,10 +207,8 @@ def test_real_images_that_no_stage_asks_for_are_not_looked_for_after_training(se
 @pytest.mark.parametrize("name", ["crt", "lws", "dfr"])
 def test_stages_on_real_images_decode_them_a_batch_at_a_time_and_to_the_same_head(monkeypatch, name):
     """SYNAuG's last layer, then a second stage: of 44 real images never more than 4 at once."""
-    small = partial(extract, batch=4)
-    monkeypatch.setattr("src.training.last_layer.extract", small)
-    monkeypatch.setattr("src.training.second_stage.extract", small)
-    monkeypatch.setattr("src.training.second_stage.CHUNK", 4)
+    monkeypatch.setattr("src.training.last_layer.extract", partial(extract, batch=4))
+    monkeypatch.setattr("src.training.second_stage.feature_batches", partial(feature_batches, batch=4))
     monkeypatch.setattr(arms, "fit", lambda model, *_, **__: (model.eval(), []))
     data, synthetic = everything()
     lazy = replace(data, images=Unread(data.images, sum(COUNTS), 4))

@@ -57,14 +57,12 @@ def _load(settings: CifarSettings, layouts: tuple[Layout, ...]) -> PreparedData:
     data = read_cifar(root, layouts)
     if data is None:
         raise missing_data(root, [" or ".join(f"{layout.folder}/" for layout in layouts)], settings)
-    _, labels = data.train
-    parts = long_tail_and_validation(labels, settings.imbalance_factor, settings.val_per_class, settings.split_seed)
-    official = _source(data.train, "train")
+    train, test, names = data
+    parts = long_tail_and_validation(train[1], settings.imbalance_factor, settings.val_per_class, settings.split_seed)
+    official = _source(train, "train")
     splits = {name: official.subset(part) for name, part in parts.items()}
-    test = _source(data.test, "test")
-    return PreparedData(
-        {"train": splits["train"], "val": splits["val"], "test": test, "pool": splits["pool"]}, data.names
-    )
+    order = {"train": splits["train"], "val": splits["val"], "test": _source(test, "test"), "pool": splits["pool"]}
+    return PreparedData(order, names)
 
 
 def _source(batch: Batch, split: str) -> ImageSource:

@@ -73,17 +73,9 @@ class Layout:
     batch: Callable[[bytes], Batch]
 
 
-@dataclass(frozen=True)
-class Cifar:
-    """The official splits: images uint8 (N, 32, 32, 3), labels int64 (N,); class names by label."""
-
-    train: Batch
-    test: Batch
-    names: tuple[str, ...]
-
-
-def read_cifar(root: Path, layouts: tuple[Layout, ...]) -> Cifar | None:
-    """The data below `root` in the first layout whose folder is there, None if none is.
+def read_cifar(root: Path, layouts: tuple[Layout, ...]) -> tuple[Batch, Batch, tuple[str, ...]] | None:
+    """The data below `root` in the first layout whose folder is there, None if none is: the official training and test
+    images, uint8 (N, 32, 32, 3), with labels, int64 (N,); class names by label.
 
     Raises InputError naming a file that is missing, damaged, asks for more than numpy, or is a link out of `root`.
     """
@@ -95,7 +87,7 @@ def read_cifar(root: Path, layouts: tuple[Layout, ...]) -> Cifar | None:
                 _join([_read(root, f"{layout.folder}/{file}", layout.batch) for file in files], folder, len(names))
                 for files in (layout.train, layout.test)
             )
-            return Cifar(train, test, tuple(name.replace("_", " ") for name in names))
+            return train, test, tuple(name.replace("_", " ") for name in names)
     return None
 
 

@@ -24,13 +24,7 @@ from src.shards.pixels import to_tensor
 GAMMA = 1.0  # weight of R1
 
 
-class OneStep(nn.Module):
-    """A generator of one step; `shape`: of the noise of an image."""
-
-    shape: tuple[int, ...]
-
-
-class Generator(OneStep):
+class Generator(nn.Module):
     """Noise (B, inputs) and classes to images: convolutions on an image that doubles, scaled and shifted by class."""
 
     def __init__(self, classes: int, edge: int, inputs: int = 64) -> None:
@@ -56,7 +50,7 @@ class Generator(OneStep):
         return torch.tanh(self.end(F.relu(x)))
 
 
-class ClassConditionalVae(OneStep):
+class ClassConditionalVae(nn.Module):
     """(x, y) -> q(u | x, y), a Gaussian of 64 dimensions, and (u, y) -> x, by the network of the GAN.
 
     Its decoder is told the class beside u as well: u alone says enough of an image for the class to go unheeded.
@@ -138,10 +132,10 @@ def fit_gan(task: FitTask, load: Callable[[], DiffusionModel]) -> dict[str, Tens
     return {name: value.cpu() for name, value in generator.state_dict().items()}
 
 
-NETWORKS: dict[str, Callable[[int, int], OneStep]] = {"vae": ClassConditionalVae, "gan": Generator}
+NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {"vae": ClassConditionalVae, "gan": Generator}
 
 
-def network(method: str, classes: int, edge: int, tensors: Mapping[str, Tensor]) -> OneStep:
+def network(method: str, classes: int, edge: int, tensors: Mapping[str, Tensor]) -> nn.Module:
     """The fitted network, frozen: `(noise (B, *shape), labels (B,)) -> images (B, 3, edge, edge)`."""
     model = NETWORKS[method](classes, edge)
     model.load_state_dict(dict(tensors))

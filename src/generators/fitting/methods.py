@@ -11,7 +11,6 @@ from src.generators import loading
 from src.generators.diffusion_model import DiffusionModel
 from src.generators.fitting import class_conditional, textual_inversion
 from src.generators.fitting.task import Fit, FitTask
-from src.generators.fitting.textual_inversion import words_of
 from src.runtime.checkpoint_file import load_checkpoint, save_checkpoint
 from src.runtime.errors import InputError
 from src.runtime.seeds import deterministic
@@ -43,13 +42,6 @@ def one_step_network(settings: GeneratorSettings, device: torch.device) -> nn.Mo
         return None
     tensors, facts = _saved(settings.fit.method)
     return class_conditional.network(settings.fit.method, facts["classes"], facts["edge"], tensors).to(device)
-
-
-def prompt_words(settings: GeneratorSettings, classes: int) -> list[str] | None:
-    """What prompts call each class where the generator learnt words for them; None where they keep their names."""
-    if settings.fit is None or settings.fit.method != "textual_inversion":
-        return None
-    return words_of(classes)
 
 
 def _saved(method: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -3,7 +3,7 @@
 SYNAuG's class-distribution fitting (arXiv 2308.00994, sec. 3.3): prompts then say that word for the class's name.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,8 @@ def fit(task: FitTask, load: Callable[[], DiffusionModel]) -> dict[str, Tensor]:
     table = pipeline.text_encoder.to(task.device).get_input_embeddings()
     called = [pipeline.tokenizer(words, add_special_tokens=False).input_ids for words in task.words]
     learnt = nn.Parameter(torch.stack([table.weight[ids].mean(0) for ids in called]).detach().float())
-    tokens = _install(generator, learnt, task.taught)
+    apply(generator, {"words": learnt})
+    tokens = pipeline.tokenizer(list(task.taught), padding="max_length", truncation=True, return_tensors="pt").input_ids
 
     def loss_at(step: int) -> Tensor:
         chosen, draws = task.draw("textual inversion", step)
@@ -56,12 +57,8 @@ def fit(task: FitTask, load: Callable[[], DiffusionModel]) -> dict[str, Tensor]:
 
 
 def apply(generator: DiffusionModel, tensors: Mapping[str, Tensor]) -> None:
-    """Teach the generator fitted words."""
-    _install(generator, tensors["words"].to(generator.device), [])
-
-
-def _install(generator: DiffusionModel, learnt: Tensor, prompts: Sequence[str]) -> Tensor:
-    """Put learnt words (C, D) behind those that the text encoder knows; token numbers (P, L) of the prompts."""
+    """Teach the generator words (C, D), behind those that its text encoder knows."""
+    learnt = tensors["words"].to(generator.device)
     pipeline = generator.pipeline
     if getattr(pipeline, "text_encoder_2", None) is not None:
         raise InputError("textual inversion is for one text encoder, and this generator has two; fit it by lora")
@@ -71,8 +68,3 @@ def _install(generator: DiffusionModel, learnt: Tensor, prompts: Sequence[str]) 
     if len(words) != table.num_embeddings + len(learnt):
         raise InputError("the tokenizer and the text encoder differ in how many words they know; fit by lora")
     encoder.set_input_embeddings(LearntWords(table, learnt))
-    if not prompts:
-        return torch.empty(0, dtype=torch.long)
-    return words(
-        list(prompts), padding="max_length", max_length=words.model_max_length, truncation=True, return_tensors="pt"
-    ).input_ids

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from src.generators.diffusion_model import DiffusionModel, rows
 from src.generators.fitting import lora, methods, task, textual_inversion
-from src.generators.fitting.methods import load_fitted, prompt_words, run_fit
+from src.generators.fitting.methods import load_fitted, run_fit
 from src.generators.tiny import optimise
 from src.runtime.errors import InputError
 from src.settings.sections import GeneratorSettings
@@ -49,7 +49,7 @@ def test_a_fitted_generator_explains_the_images_better(
     monkeypatch.setattr(methods, "FITTED", tmp_path / "fitted")
     run_fit(make_task(tmp_path, method, steps=60, lr=0.02), load, tmp_path / "fitted")
     settings = settings_of(presets, method=method)
-    words = prompt_words(settings, 3) or list(NAMES)
+    words = textual_inversion.words_of(3) if method == "textual_inversion" else list(NAMES)
     assert loss_of(load_fitted(settings, CPU), words) < loss_of(load(), list(NAMES))
 
 
