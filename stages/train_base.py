@@ -12,14 +12,13 @@ from src.classifiers.pretrained import weights_digest
 from src.data.labelled_images import image_counts, labelled
 from src.data.names import read_names
 from src.evaluation.accuracy import validation_report
-from src.runtime.entry import run_stage
 from src.runtime.files import write_csv, write_json
 from src.runtime.pipeline import inputs_of
 from src.runtime.processes import device, is_main, rank, together, workers
 from src.runtime.scratch import Scratch
 from src.settings.arms import ARMS, BASE, BOUND
 from src.settings.params import load, work_key
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 from src.settings.sections import MethodSettings, Params
 from src.shards.store import Shards
 from src.synthesis.preflight import checked
@@ -62,4 +61,4 @@ def train(stage: str, params: Params, wanted: Sequence[tuple[dict, str, MethodSe
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("train_base", checked(main)), shared=True, arguments=False)
+    run("train_base", checked(main), shared=True, arguments=False)

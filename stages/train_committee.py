@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from src.runtime.entry import run_stage
 from src.runtime.files import write_json
 from src.runtime.processes import is_main
 from src.runtime.seeds import derive
 from src.settings.params import load
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 from stages.train_base import train
 
 OUT = Path("data/committee")
@@ -24,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("train_committee", main), shared=True, arguments=False)
+    run("train_committee", main, shared=True, arguments=False)
