@@ -12,7 +12,7 @@ from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.settings.dataset_settings import DATASETS, DatasetSettings, PoseRange
 from src.settings.recipe import Recipe
-from src.settings.schema import Count, Natural, NotNegative, Range, Section, Share
+from src.settings.schema import Count, Natural, NotNegative, Positive, Range, Section, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,24 +237,16 @@ class MergeSettings(Section):
             raise InputError("merge.filter_low must be below merge.filter_high; correct it in params.yaml")
 
 
-def _check_alpha(section: str, alpha: float) -> None:
-    if alpha <= 0:
-        raise InputError(f"{section}.mixing_alpha must be positive, not {alpha}; correct it in params.yaml")
-
-
 @dataclass(frozen=True, kw_only=True)
 class MethodSettings(Section):
-    """`train` of params.yaml: how the imbalance is met, and the parameters of the choices.
-
-    mixing_alpha: above 0. balance_beta: in [0, 1). drw_from: a share of training.
-    """
+    """`train` of params.yaml: how the imbalance is met, and the parameters of the choices. balance_beta: in [0, 1)."""
 
     loss: str
     weighting: str
     sampler: str
     mixing: str
     second_stage: str
-    mixing_alpha: float
+    mixing_alpha: Positive
     focal_gamma: NotNegative
     adjustment_tau: NotNegative
     ldam_margin: NotNegative
@@ -264,7 +256,6 @@ class MethodSettings(Section):
     group_dro_adjustment: NotNegative
 
     def __post_init__(self) -> None:
-        _check_alpha("train", self.mixing_alpha)
         if not 0 <= self.balance_beta < 1:
             raise InputError(
                 f"train.balance_beta must lie in [0, 1), not {self.balance_beta}; correct it in params.yaml"
@@ -273,16 +264,12 @@ class MethodSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSettings(Section):
-    """cRT and LWS. length: a share of the first stage's steps, above 0, but at least `least_steps`; lr: None is the
-    first stage's."""
+    """cRT and LWS. length: a share of the first stage's steps, but at least `least_steps`; lr: None is the first
+    stage's."""
 
-    length: float
+    length: Positive
     least_steps: Natural
     lr: float | None
-
-    def __post_init__(self) -> None:
-        if self.length <= 0:
-            raise InputError(f"second_stages: length must be positive, not {self.length}; correct it in params.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,17 +327,14 @@ class LastLayerSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class SynaugSettings(Section):
-    """SYNAuG (arXiv 2308.00994). mixing_alpha: above 0. translation: what its images begin from, one of
-    `synthesis.plan.TRANSLATIONS`, noised to a `strength`."""
+    """SYNAuG (arXiv 2308.00994). translation: what its images begin from, one of `synthesis.plan.TRANSLATIONS`, noised
+    to a `strength`."""
 
     mixing: str
-    mixing_alpha: float
+    mixing_alpha: Positive
     last_layer: LastLayerSettings
     translation: str = "none"
-    strength: Annotated[float, Range(0, 1)] = 0.5
-
-    def __post_init__(self) -> None:
-        _check_alpha("synaug", self.mixing_alpha)
+    strength: Share = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
