@@ -95,17 +95,10 @@ class WeightsSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class FeedbackSettings(Section):
-    """When, how hard and by which criterion to guide (arXiv 2310.00158): scale w, every n-th step first .. last.
+    """When, how hard and by which criterion to guide (arXiv 2310.00158), as params.yaml says at feedbacks.loss.
 
-    rule: one of `feedback.guidance.RULES`. mix: the classifier sees s x0_hat + (1 - s) z_t decoded, as in the released
-    code, instead of x0_hat. stop_gradient: an approximation that takes the model's noise estimate as constant. decoder:
-    what the classifier sees through. rescale: every image stretched to [-1, 1]. shrinkage: of the class Gaussians.
-    candidates: images sampled for each one kept, the best by the criterion. inner_steps, smoothing: of rule "x0".
-    reference_weight: omega of the criterion less omega times that of zero-shot CLIP (arXiv 2604.00519), of the
-    generator's or of a `reference`. cohort, exemplars: of the criterion chamfer, the images of a class that are made
-    together and the real ones that they are compared with. target: None, uphill, or "real", to where the criterion is
-    on held-out real images: each image to a draw from these (see `feedback.real_targets`), or with a `pilot` of so many
-    images a class by a scale for each class. The scale is then the most that a step may have.
+    reference_weight: of learnability (arXiv 2604.00519). target: None, uphill, or "real": each image to a draw from the
+    criterion of held-out real ones (see `feedback.real_targets`), or with a `pilot` by a scale for each class.
     """
 
     criterion: str
