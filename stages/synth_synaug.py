@@ -8,8 +8,8 @@ from src.settings.sections import Params
 from src.shards.store import Shards
 from src.synthesis.conditioning import Conditioning
 from src.synthesis.fitted_prompts import prompts_for
-from src.synthesis.one_step import one_step_synthesiser
 from src.synthesis.plan import synthesis_plan
+from src.synthesis.pool import one_step_synthesiser
 from src.synthesis.production import synthesise
 from src.synthesis.synthesiser import Synthesiser
 from src.synthesis.translation import Translation

@@ -24,9 +24,10 @@ from src.shards.lazy_images import subset
 from src.shards.store import Shards
 from src.synthesis.conditioning import Conditioning
 from src.synthesis.fitted_prompts import prompts_for
-from src.synthesis.one_step import Judge, one_step, one_step_synthesiser
+from src.synthesis.one_step import one_step
 from src.synthesis.pilot import matched_round
 from src.synthesis.plan import PlannedImage, synthesis_plan
+from src.synthesis.pool import Judge, one_step_synthesiser
 from src.synthesis.production import Round
 from src.synthesis.prompts import Prompts
 from src.synthesis.rounds import online_rounds
