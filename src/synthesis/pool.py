@@ -4,7 +4,6 @@ The control of every claim for feedback, under the same protocol: any of them, o
 criterion, or the one nearest to a target.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -22,6 +21,7 @@ from src.shards.lazy_images import Images
 from src.shards.store import Sample, Shards
 from src.synthesis.one_step import OneStepSynthesiser
 from src.synthesis.plan import PlannedImage
+from src.synthesis.selection import gain
 
 POOL = "data/real/pool"
 Judge = Callable[[Shards, np.ndarray, Sequence[PlannedImage]], tuple[np.ndarray, Sequence[float] | None]]
@@ -50,18 +50,13 @@ def drawn(
     twice before all have been, so that towards the end there are fewer to draw from. A smaller plan takes the first
     ones of a larger one.
     """
-
-    def gain(place: int, number: int) -> float:
-        if values is None or not math.isfinite(values[place]):
-            return -math.inf
-        return float(values[place]) if aims is None else -abs(float(values[place]) - aims[number])
-
     left: dict[int, list[int]] = {}
     chosen = []
     for number, p in enumerate(plan):
         rest = left[p.label] = left.get(p.label) or spare[p.label].tolist()
         draw = numpy_generator("pool", p.seed).permutation(len(rest))[:candidates].tolist()
-        chosen.append(rest.pop(max(draw, key=lambda k: gain(rest[k], number))))
+        aim = None if aims is None else aims[number]
+        chosen.append(rest.pop(max(draw, key=lambda k: gain(None if values is None else float(values[rest[k]]), aim))))
     return chosen
 
 
