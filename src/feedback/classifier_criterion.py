@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from src.classifiers.features import classifier_features, extract
 from src.classifiers.models import Classifier
 from src.feedback.class_gaussians import fit_gaussians
 from src.feedback.criteria import Criterion, criterion
@@ -73,12 +74,9 @@ def feedback_value(
     model, *others = (one.to(device).eval().requires_grad_(False) for one in (model, *others))
     gaussians = None
     if "hardness" in feedback.criterion:
-        with torch.no_grad():
-            parts = (to_tensor(images[i : i + 512]) for i in range(0, len(images), 512))
-            features = torch.cat([model.features(x.to(device)).cpu() for x in parts])
-        classes = int(model.config["classes"])
-        fitted = fit_gaussians(features.double().numpy(), labels, classes, feedback.shrinkage)
-        gaussians = fitted.to(device, features.dtype)
+        features = extract(classifier_features(model), images, 512)
+        fitted = fit_gaussians(features, labels, int(model.config["classes"]), feedback.shrinkage)
+        gaussians = fitted.to(device, model.head.weight.dtype)
     measure = criterion(feedback.criterion, gaussians, 1 + len(others))
     if measure is None:
         return None
