@@ -34,8 +34,6 @@ def spare_images(pool: Shards, used: Shards) -> dict[int, np.ndarray]:
     known = {digest.tobytes() for digest in used.digests}
     first = {digest.tobytes(): i for i, digest in reversed(list(enumerate(pool.digests)))}
     spare = np.array(sorted(i for digest, i in first.items() if digest not in known), np.int64)
-    if len(spare) == 0:
-        return {}
     labels, places = indices_by_key(pool.labels[spare])
     return {int(label): spare[own] for label, own in zip(labels, places, strict=True)}
 
