@@ -65,13 +65,14 @@ def values_of(
 
 
 def feedback_value(
-    feedback: FeedbackSettings, model: Classifier, images: Images, labels: np.ndarray, device: torch.device,
-    others: Sequence[Classifier] = (), reference: Callable[[Tensor], Tensor] | None = None,
+    feedback: FeedbackSettings, classifiers: Sequence[Classifier], images: Images, labels: np.ndarray,
+    device: torch.device, reference: Callable[[Tensor], Tensor] | None = None,
 ) -> Value | None:  # fmt: skip
-    """The criterion of a feedback preset under the frozen `model`; None for "none". `hardness` fits its Gaussians
-    to the real training images uint8 (N, H, W, 3) and labels (N,). others: of whom `disagreement` asks too.
-    reference: as in `criterion_value`; of a criterion of probabilities alone, and one classifier's."""
-    model, *others = (one.to(device).eval().requires_grad_(False) for one in (model, *others))
+    """The criterion of a feedback preset under the first of the classifiers, frozen; `disagreement` asks all. None for
+    "none". `hardness` fits its Gaussians to the real training images uint8 (N, H, W, 3) and labels (N,). reference: as
+    in `criterion_value`; of a criterion of probabilities alone, and one classifier's."""
+    asked = classifiers if "disagreement" in feedback.criterion else classifiers[:1]
+    model, *others = (one.to(device).eval().requires_grad_(False) for one in asked)
     gaussians = None
     if "hardness" in feedback.criterion:
         features = extract(classifier_features(model), images, 512)

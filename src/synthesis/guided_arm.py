@@ -82,9 +82,8 @@ def real_targets(params: Params, value: Value, names: Names) -> RealTargets | No
 
 def criterion_of(settings: FeedbackSettings, names: Names) -> Value:
     """The criterion, which is not "none", of the base classifier or its committee, on images as they are stored."""
-    real, classifiers = Shards(f"{REAL}/train"), base_classifiers(names)
-    base, *others = classifiers if "disagreement" in settings.criterion else classifiers[:1]
-    value = feedback_value(settings, base, real.images(), real.labels, device(), others)
+    real = Shards(f"{REAL}/train")
+    value = feedback_value(settings, base_classifiers(names), real.images(), real.labels, device())
     assert value is not None
     return value
 
