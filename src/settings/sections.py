@@ -84,6 +84,11 @@ class GeneratorSettings(Section):
     pool: bool | None = None
     name: str = ""
 
+    @property
+    def one_step(self) -> bool:
+        """Whether it is a VAE or GAN, or the pool in its place."""
+        return bool(self.pool) or (self.fit is not None and self.fit.one_step)
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsSettings(Section):

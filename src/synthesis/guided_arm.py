@@ -24,7 +24,6 @@ from src.shards.lazy_images import subset
 from src.shards.store import Shards
 from src.synthesis.conditioning import Conditioning
 from src.synthesis.fitted_prompts import prompts_for
-from src.synthesis.one_step import one_step
 from src.synthesis.pilot import matched_round
 from src.synthesis.plan import PlannedImage, synthesis_plan
 from src.synthesis.pool import Judge, one_step_synthesiser
@@ -45,7 +44,7 @@ def synthesiser(params: Params) -> Synthesiser:
     images = real.images()
     plan = synthesis_plan(
         params.budget, real.labels, real.contexts, names, params.seed, prompts_for(params, names),
-        conditioned=synth.conditioning != "text" and not one_step(params.generator), modified=False,
+        conditioned=synth.conditioning != "text" and not params.generator.one_step, modified=False,
         mixed=synth.embedding_mix is not None,
         cohort=params.feedback.cohort, ranked=params.feedback.target is not None,
     )  # fmt: skip

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from src.runtime.seeds import torch_generator
-from src.settings.sections import GeneratorSettings
 from src.shards.pixels import resized, to_uint8
 from src.shards.store import Sample
 from src.synthesis.memory import Fit
@@ -15,11 +14,6 @@ from src.synthesis.plan import PlannedImage
 from src.synthesis.synthesiser import Synthesiser
 
 BATCH = 256
-
-
-def one_step(settings: GeneratorSettings) -> bool:
-    """Whether the preset's generator is a VAE or GAN, or the pool in its place."""
-    return bool(settings.pool) or (settings.fit is not None and settings.fit.one_step)
 
 
 class OneStepSynthesiser(Synthesiser):
