@@ -62,7 +62,7 @@ class Bench:
         edge, labels = model.image_size, np.arange(REAL) % CLASSES
         self.real = np.random.default_rng(0).integers(0, 256, (REAL, edge, edge, 3), dtype=np.uint8)
         classifier = build("small_cnn", CLASSES, min(edge, 224), 0)
-        value = feedback_value(feedback, classifier, self.real, labels, model.device)
+        value = feedback_value(feedback, [classifier], self.real, labels, model.device)
         assert value is not None
         self.value = value
         prompts = Prompts(Path("prompts/digits.yaml"))

@@ -28,7 +28,6 @@ from src.settings.params import resolve
 from src.settings.sections import TINY, TINY_OF, GeneratorSettings, Params
 from src.studies.paper import PEAK, SHARE, guided_hours, text_hours
 from src.synthesis.cost import seconds
-from src.synthesis.one_step import one_step
 from src.synthesis.plan import synthesis_plan
 from src.synthesis.preflight import check_all
 from src.synthesis.prompts import Prompts
@@ -95,7 +94,7 @@ def cost(generator: GeneratorSettings, chosen: dict[str, str], images: dict[str,
 
     chosen: the presets of generator and feedback.
     """
-    if one_step(generator):
+    if generator.one_step:
         return "sampling takes no time to speak of: an image is taken from a folder, or made in one step"
     if generator.path in (TINY, *(own["path"] for own in TINY_OF.values())):
         files = {arm: Path(f"metrics/cost/{arm}.json") for arm in images}

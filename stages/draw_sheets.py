@@ -1,9 +1,8 @@
 """Stage draw_sheets: contact sheets of the real training images and of each arm's, the rarest class first."""
 
 from src.data.names import read_names
-from src.runtime.entry import run_stage
 from src.settings.arms import SYNTHETIC
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 from src.shards.contact_sheet import sheet_by_class
 from src.shards.store import Shards
 
@@ -15,4 +14,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("draw_sheets", main), arguments=False)
+    run("draw_sheets", main, arguments=False)

@@ -8,11 +8,10 @@ from src.classifiers.models import load as load_classifier
 from src.data.labelled_images import image_counts
 from src.data.names import read_names
 from src.evaluation.accuracy import accuracy_report, predict, reliability
-from src.runtime.entry import run_stage
 from src.runtime.files import write_csv, write_json
 from src.runtime.processes import device
 from src.settings.arms import ARMS, BOUND
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 from src.shards.store import Shards
 
 
@@ -40,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("eval_acc", main), arguments=False)
+    run("eval_acc", main, arguments=False)

@@ -18,12 +18,11 @@ from src.evaluation.feedback_trace import feedback_trace, loss_and_entropy
 from src.evaluation.image_quality import in_every_space
 from src.feedback.difficulty import mean_difficulty, units
 from src.generators.loading import load as load_generator
-from src.runtime.entry import run_stage
 from src.runtime.files import write_json
 from src.runtime.processes import device
 from src.settings.arms import ARMS, BASE, BOUND, SYNTHETIC
 from src.settings.params import load
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 from src.shards.lazy_images import subset
 from src.shards.store import Shards
 
@@ -68,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("eval_fid_density_coverage", main), arguments=False)
+    run("eval_fid_density_coverage", main, arguments=False)

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from src.generators.model_folder import folders_of
-from src.runtime.entry import run_stage
 from src.runtime.files import write_json
 from src.runtime.pipeline import inputs_of
 from src.runtime.processes import device
 from src.runtime.scratch import Scratch
 from src.settings.params import load, work_key
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 
 OUT = Path("data/fitted")
 
@@ -31,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("fit_generator", main), arguments=False)
+    run("fit_generator", main, arguments=False)

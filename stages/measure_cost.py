@@ -7,11 +7,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from src.runtime.entry import run_stage
 from src.runtime.files import hash_file, read_json, write_json
 from src.runtime.pipeline import arm_of
 from src.settings.params import load
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 from src.shards.store import INDEX
 from src.synthesis.cost import cost_of
 from stages import synth_guided, synth_synaug
@@ -36,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("measure_cost", main))
+    run("measure_cost", main)

@@ -12,11 +12,10 @@ from src.data.labelled_images import image_counts
 from src.data.names import read_names
 from src.feedback.classifier_criterion import values_of
 from src.feedback.difficulty import difficulty, units
-from src.runtime.entry import run_stage
 from src.runtime.files import write_json
 from src.runtime.processes import device
 from src.settings.params import load
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 from src.settings.schema import changed
 from src.settings.sections import FeedbackSettings, Params
 from src.shards.lazy_images import subset
@@ -70,4 +69,4 @@ def without_guide(params: Params, places: Sequence[int] | np.ndarray) -> np.ndar
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("measure_difficulty", main), arguments=False)
+    run("measure_difficulty", main, arguments=False)

@@ -7,11 +7,10 @@ from src.data.filtering import Looks, accepted, shares_kept, short
 from src.data.merge import kept_images, uniformise, union, within_budget
 from src.data.merged_index import write_merged
 from src.data.names import read_names
-from src.runtime.entry import run_stage
 from src.runtime.files import write_json
 from src.runtime.pipeline import arm_of
 from src.settings.params import load
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 from src.shards.store import Shards
 
 
@@ -46,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("merge_balance", main))
+    run("merge_balance", main)

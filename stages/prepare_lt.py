@@ -8,11 +8,11 @@ from src.data.locations import raw_state
 from src.data.names import NAMES, write_names
 from src.data.split_writer import fingerprint, write_splits
 from src.evaluation.power import weak_tests
-from src.runtime.entry import run_stage, tell
+from src.runtime.entry import tell
 from src.runtime.files import write_json
 from src.runtime.scratch import shared
 from src.settings.params import load, work_key
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 from src.shards.lazy_images import ShardImages
 from src.shards.store import Shards
 from src.synthesis.preflight import checked
@@ -43,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("prepare_lt", checked(main)), arguments=False)
+    run("prepare_lt", checked(main), arguments=False)

@@ -9,14 +9,13 @@ from src.data.labelled_images import LabelledImages, group_ids, image_counts, la
 from src.data.merged_index import read_merged
 from src.data.names import read_names
 from src.evaluation.accuracy import validation_report
-from src.runtime.entry import run_stage
 from src.runtime.files import write_csv, write_json
 from src.runtime.pipeline import arm_of, inputs_of
 from src.runtime.processes import device, is_main, rank, together, workers
 from src.runtime.scratch import Scratch
 from src.settings.arms import ARMS
 from src.settings.params import load, work_key
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 from src.shards.store import Shards
 from src.training.arms import Setting, train_guided, train_synaug
 
@@ -54,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("retrain", main), shared=True)
+    run("retrain", main, shared=True)

@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.runtime.entry import run_stage
 from src.runtime.files import atomic_write, read_bytes, read_json, write_json
 from src.runtime.pipeline import inputs_of
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 
 RESULTS, METRICS = Path("data/results"), Path("metrics")
 PREFIXES = {"guided": "", "synaug": "syn.", "base": "base."}  # short, so that twelve fit on a line
@@ -48,4 +47,4 @@ def summary(accuracy: Mapping[str, Any], quality: Mapping[str, Any]) -> dict[str
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("summarise", main), arguments=False)
+    run("summarise", main, arguments=False)

@@ -1,7 +1,6 @@
 """Stage synth_guided: sample the generator on text and real images under the base classifier's feedback."""
 
-from src.runtime.entry import run_stage
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 from src.synthesis.guided_arm import rounds, synthesiser
 from src.synthesis.production import synthesise
 
@@ -11,4 +10,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("synth_guided", main), shared=True, arguments=False)
+    run("synth_guided", main, shared=True, arguments=False)

@@ -2,15 +2,14 @@
 
 from src.data.names import read_names
 from src.generators.fitting.methods import load_fitted
-from src.runtime.entry import run_stage
 from src.runtime.processes import device
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 from src.settings.sections import Params
 from src.shards.store import Shards
 from src.synthesis.conditioning import Conditioning
 from src.synthesis.fitted_prompts import prompts_for
-from src.synthesis.one_step import one_step_synthesiser
 from src.synthesis.plan import synthesis_plan
+from src.synthesis.pool import one_step_synthesiser
 from src.synthesis.production import synthesise
 from src.synthesis.synthesiser import Synthesiser
 from src.synthesis.translation import Translation
@@ -41,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("synth_synaug", main), shared=True, arguments=False)
+    run("synth_synaug", main, shared=True, arguments=False)

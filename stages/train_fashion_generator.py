@@ -5,13 +5,12 @@ from pathlib import Path
 from src.data.published.fashion import for_generators
 from src.generators.tiny.build import build
 from src.generators.tiny.photographs import CARD, compose
-from src.runtime.entry import run_stage
 from src.runtime.pipeline import inputs_of
 from src.runtime.processes import device
 from src.runtime.scratch import Scratch
 from src.runtime.seeds import numpy_generator
 from src.settings.params import load, work_key
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 
 
 def main() -> None:
@@ -25,4 +24,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("train_fashion_generator", main), arguments=False)
+    run("train_fashion_generator", main, arguments=False)

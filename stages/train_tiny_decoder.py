@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from src.generators.tiny.decoder import train_decoder
-from src.runtime.entry import run_stage
 from src.runtime.pipeline import inputs_of
 from src.runtime.scratch import Scratch
 from src.settings.params import load, work_key
-from src.settings.provenance import unmoved
+from src.settings.provenance import run
 
 
 def main() -> None:
@@ -18,4 +17,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(unmoved("train_tiny_decoder", main), arguments=False)
+    run("train_tiny_decoder", main, arguments=False)

@@ -11,12 +11,12 @@ BALANCE = ("class", "group")
 
 
 def indices_by_key(keys: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return the distinct keys in order, and of each its ascending positions in `keys`, (N,) with N at least 1.
+    """Return the distinct keys in order, and of each its ascending positions in `keys`, (N,).
 
     One stable sort finds them all, however many there are.
     """
     distinct, counts = np.unique(keys, return_counts=True)
-    return distinct, np.split(np.argsort(keys, kind="stable"), np.cumsum(counts)[:-1])
+    return distinct, np.split(np.argsort(keys, kind="stable"), np.cumsum(counts))[:-1]
 
 
 def first_of_each(groups: np.ndarray, wanted: np.ndarray) -> np.ndarray:

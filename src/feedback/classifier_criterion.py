@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from src.classifiers.features import classifier_features, extract
 from src.classifiers.models import Classifier
 from src.feedback.class_gaussians import fit_gaussians
 from src.feedback.criteria import Criterion, criterion
@@ -64,21 +65,19 @@ def values_of(
 
 
 def feedback_value(
-    feedback: FeedbackSettings, model: Classifier, images: Images, labels: np.ndarray, device: torch.device,
-    others: Sequence[Classifier] = (), reference: Callable[[Tensor], Tensor] | None = None,
+    feedback: FeedbackSettings, classifiers: Sequence[Classifier], images: Images, labels: np.ndarray,
+    device: torch.device, reference: Callable[[Tensor], Tensor] | None = None,
 ) -> Value | None:  # fmt: skip
-    """The criterion of a feedback preset under the frozen `model`; None for "none". `hardness` fits its Gaussians
-    to the real training images uint8 (N, H, W, 3) and labels (N,). others: of whom `disagreement` asks too.
-    reference: as in `criterion_value`; of a criterion of probabilities alone, and one classifier's."""
-    model, *others = (one.to(device).eval().requires_grad_(False) for one in (model, *others))
+    """The criterion of a feedback preset under the first of the classifiers, frozen; `disagreement` asks all. None for
+    "none". `hardness` fits its Gaussians to the real training images uint8 (N, H, W, 3) and labels (N,). reference: as
+    in `criterion_value`; of a criterion of probabilities alone, and one classifier's."""
+    asked = classifiers if "disagreement" in feedback.criterion else classifiers[:1]
+    model, *others = (one.to(device).eval().requires_grad_(False) for one in asked)
     gaussians = None
     if "hardness" in feedback.criterion:
-        with torch.no_grad():
-            parts = (to_tensor(images[i : i + 512]) for i in range(0, len(images), 512))
-            features = torch.cat([model.features(x.to(device)).cpu() for x in parts])
-        classes = int(model.config["classes"])
-        fitted = fit_gaussians(features.double().numpy(), labels, classes, feedback.shrinkage)
-        gaussians = fitted.to(device, features.dtype)
+        features = extract(classifier_features(model), images, 512)
+        fitted = fit_gaussians(features, labels, int(model.config["classes"]), feedback.shrinkage)
+        gaussians = fitted.to(device, model.head.weight.dtype)
     measure = criterion(feedback.criterion, gaussians, 1 + len(others))
     if measure is None:
         return None

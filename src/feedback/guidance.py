@@ -232,6 +232,5 @@ def feedback_on(
             if settings.reference:
                 clip = PublishedClip(f"feedbacks.{settings.name}.reference", settings.reference, generator.device)
             reference = zero_shot_logits(clip, prompts, images, labels)
-        base, *others = classifiers if "disagreement" in settings.criterion else classifiers[:1]
-        value = feedback_value(settings, base, images, labels, generator.device, others, reference)
+        value = feedback_value(settings, classifiers, images, labels, generator.device, reference)
     return None if value is None else Feedback(value, settings, decode, loss_scale(generator.dtype))

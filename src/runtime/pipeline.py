@@ -57,21 +57,20 @@ def _filled(text: str, words: Mapping[str, Any]) -> str:
     return _ITEM.sub(lambda match: str(words[match[1]]), text)
 
 
-def code_of(stage: str, root: Path = Path(".")) -> dict[str, str]:
-    """Return the hash of each file of code that `root`/dvc.yaml names for the stage; none where it knows no such stage.
+def code_of(stage: str) -> dict[str, str]:
+    """Return the hash of each file of code that dvc.yaml names for the stage; none where it knows no such stage.
 
     What a stage left unfinished belongs to the code that made it, as DVC's own record of a finished stage does.
     """
-    if not (root / "dvc.yaml").exists():
-        return {}
-    entry = (read_mapping(root / "dvc.yaml").get("stages") or {}).get(stage) or {}
+    pipeline = read_mapping(Path("dvc.yaml")) if Path("dvc.yaml").exists() else {}
+    entry = (pipeline.get("stages") or {}).get(stage) or {}
     named = [path for path in entry.get("do", entry).get("deps") or () if _is_code(str(path))]
-    return {path: hash_file(root / path) for path in named if (root / path).exists()}
+    return {path: hash_file(path) for path in named if Path(path).exists()}
 
 
-def arm_of(stage: str, given: Sequence[str], root: Path = Path(".")) -> str:
-    """The arm that the command line gives; InputError unless it is one that `root`/dvc.yaml runs the stage for."""
-    known = list(arms_of(stage_entry(stage, read_mapping(root / "dvc.yaml"))))
+def arm_of(stage: str, given: Sequence[str]) -> str:
+    """The arm that the command line gives; InputError unless it is one that dvc.yaml runs the stage for."""
+    known = list(arms_of(stage_entry(stage, read_mapping(Path("dvc.yaml")))))
     if len(given) != 1 or given[0] not in known:
         raise InputError(
             f"stage '{stage}' works on one arm, {' or '.join(known)}, not on '{' '.join(given)}'; run "
@@ -80,9 +79,9 @@ def arm_of(stage: str, given: Sequence[str], root: Path = Path(".")) -> str:
     return given[0]
 
 
-def inputs_of(stage: str, arm: str | None = None, root: Path = Path(".")) -> list[str]:
-    """The files and folders, other than code, that `root`/dvc.yaml names as the stage's dependencies in this arm."""
-    entry, everything = stage_entry(stage, read_mapping(root / "dvc.yaml")), read_mapping(root / "params.yaml")
+def inputs_of(stage: str, arm: str | None = None) -> list[str]:
+    """The files and folders, other than code, that dvc.yaml names as the stage's dependencies in this arm."""
+    entry, everything = stage_entry(stage, read_mapping(Path("dvc.yaml"))), read_mapping(Path("params.yaml"))
     words = {
         **everything,
         "key": arm,

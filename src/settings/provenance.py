@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from src.runtime.entry import run_stage
 from src.runtime.errors import InputError, listed
 from src.runtime.files import hash_file
 from src.runtime.pipeline import arm_of, arms_of, code_of, inputs_of, read_mapping, stage_entry
@@ -54,6 +55,11 @@ def unmoved(stage: str, main: Callable[[], None]) -> Callable[[], None]:
             )
 
     return watched
+
+
+def run(stage: str, main: Callable[[], None], shared: bool = False, arguments: bool = True) -> None:
+    """`run_stage` of the stage, `unmoved`."""
+    run_stage(unmoved(stage, main), shared, arguments)
 
 
 def _state(stage: str, arm: str | None) -> dict[str, Any]:

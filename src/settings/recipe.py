@@ -11,16 +11,10 @@ from src.settings.schema import Count, NotNegative, Section
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Section):
-    """A preset of `recipes`; InputError on a setting that cannot work.
+    """A preset of `recipes`, as params.yaml says at recipes.digits; InputError on a setting that cannot work.
 
-    model, weights, image_size: what is trained, from which weights, on how many pixels (None: as stored). epochs or
-    steps: the length, exactly one of them; warmup and milestones count in the same unit. batch: images per optimiser
-    step, on all processes together. parts: the batch is cut into so many equal ones, each with its own batch-norm
-    statistics, done one after the other or by several processes. lr: the peak learning rate, reached after `warmup`
-    linear steps. momentum, nesterov: SGD only. factors: what the peak is multiplied by from each milestone on (schedule
-    step). decay: the last share of the length, along a cosine to zero (schedule warmup_stable_decay). label_smoothing,
-    ema (decay of the averaged weights that are kept, 0 for none): in [0, 1). selection: which validation accuracy the
-    kept weights are best in. Choices by name are those of `src.training.optimisation` and its neighbours.
+    image_size: None is as stored. lr: the peak, reached after a linear `warmup`. Choices by name are those of
+    `src.training.optimisation` and its neighbours.
     """
 
     model: str

@@ -19,15 +19,17 @@ S = TypeVar("S", bound="Section")
 
 
 class Range(NamedTuple):
-    """Limits of a number, both included; None is none."""
+    """Limits of a number, both included, None is none; and whether it is to be above 0."""
 
     least: float | None = None
     most: float | None = None
+    positive: bool = False
 
 
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
 NotNegative = Annotated[float, Range(0)]
+Positive = Annotated[float, Range(positive=True)]
 Share = Annotated[float, Range(0, 1)]
 
 
@@ -142,11 +144,12 @@ def _checked(name: str, value: Any, hint: Any, stage: str, whole: frozenset[str]
 
 
 def _in_range(name: str, value: Any, limits: Range) -> Any:
-    for item in value if isinstance(value, tuple) else () if value is None else (value,):
-        if limits.least is not None and item < limits.least:
-            raise InputError(f"{name} must be at least {limits.least}, not {item}; correct it in params.yaml")
-        if limits.most is not None and item > limits.most:
-            raise InputError(f"{name} must be at most {limits.most}, not {item}; correct it in params.yaml")
+    if limits.least is not None and value < limits.least:
+        raise InputError(f"{name} must be at least {limits.least}, not {value}; correct it in params.yaml")
+    if limits.most is not None and value > limits.most:
+        raise InputError(f"{name} must be at most {limits.most}, not {value}; correct it in params.yaml")
+    if limits.positive and value <= 0:
+        raise InputError(f"{name} must be positive, not {value}; correct it in params.yaml")
     return value
 
 

@@ -12,7 +12,7 @@ from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.settings.dataset_settings import DATASETS, DatasetSettings, PoseRange
 from src.settings.recipe import Recipe
-from src.settings.schema import Count, Natural, NotNegative, Range, Section, Share
+from src.settings.schema import Count, Natural, NotNegative, Positive, Range, Section, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +84,11 @@ class GeneratorSettings(Section):
     pool: bool | None = None
     name: str = ""
 
+    @property
+    def one_step(self) -> bool:
+        """Whether it is a VAE or GAN, or the pool in its place."""
+        return bool(self.pool) or (self.fit is not None and self.fit.one_step)
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsSettings(Section):
@@ -95,17 +100,10 @@ class WeightsSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class FeedbackSettings(Section):
-    """When, how hard and by which criterion to guide (arXiv 2310.00158): scale w, every n-th step first .. last.
+    """When, how hard and by which criterion to guide (arXiv 2310.00158), as params.yaml says at feedbacks.loss.
 
-    rule: one of `feedback.guidance.RULES`. mix: the classifier sees s x0_hat + (1 - s) z_t decoded, as in the released
-    code, instead of x0_hat. stop_gradient: an approximation that takes the model's noise estimate as constant. decoder:
-    what the classifier sees through. rescale: every image stretched to [-1, 1]. shrinkage: of the class Gaussians.
-    candidates: images sampled for each one kept, the best by the criterion. inner_steps, smoothing: of rule "x0".
-    reference_weight: omega of the criterion less omega times that of zero-shot CLIP (arXiv 2604.00519), of the
-    generator's or of a `reference`. cohort, exemplars: of the criterion chamfer, the images of a class that are made
-    together and the real ones that they are compared with. target: None, uphill, or "real", to where the criterion is
-    on held-out real images: each image to a draw from these (see `feedback.real_targets`), or with a `pilot` of so many
-    images a class by a scale for each class. The scale is then the most that a step may have.
+    reference_weight: of learnability (arXiv 2604.00519). target: None, uphill, or "real": each image to a draw from the
+    criterion of held-out real ones (see `feedback.real_targets`), or with a `pilot` by a scale for each class.
     """
 
     criterion: str
@@ -237,24 +235,16 @@ class MergeSettings(Section):
             raise InputError("merge.filter_low must be below merge.filter_high; correct it in params.yaml")
 
 
-def _check_alpha(section: str, alpha: float) -> None:
-    if alpha <= 0:
-        raise InputError(f"{section}.mixing_alpha must be positive, not {alpha}; correct it in params.yaml")
-
-
 @dataclass(frozen=True, kw_only=True)
 class MethodSettings(Section):
-    """`train` of params.yaml: how the imbalance is met, and the parameters of the choices.
-
-    mixing_alpha: above 0. balance_beta: in [0, 1). drw_from: a share of training.
-    """
+    """`train` of params.yaml: how the imbalance is met, and the parameters of the choices. balance_beta: in [0, 1)."""
 
     loss: str
     weighting: str
     sampler: str
     mixing: str
     second_stage: str
-    mixing_alpha: float
+    mixing_alpha: Positive
     focal_gamma: NotNegative
     adjustment_tau: NotNegative
     ldam_margin: NotNegative
@@ -264,7 +254,6 @@ class MethodSettings(Section):
     group_dro_adjustment: NotNegative
 
     def __post_init__(self) -> None:
-        _check_alpha("train", self.mixing_alpha)
         if not 0 <= self.balance_beta < 1:
             raise InputError(
                 f"train.balance_beta must lie in [0, 1), not {self.balance_beta}; correct it in params.yaml"
@@ -273,16 +262,12 @@ class MethodSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSettings(Section):
-    """cRT and LWS. length: a share of the first stage's steps, above 0, but at least `least_steps`; lr: None is the
-    first stage's."""
+    """cRT and LWS. length: a share of the first stage's steps, but at least `least_steps`; lr: None is the first
+    stage's."""
 
-    length: float
+    length: Positive
     least_steps: Natural
     lr: float | None
-
-    def __post_init__(self) -> None:
-        if self.length <= 0:
-            raise InputError(f"second_stages: length must be positive, not {self.length}; correct it in params.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,17 +325,14 @@ class LastLayerSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class SynaugSettings(Section):
-    """SYNAuG (arXiv 2308.00994). mixing_alpha: above 0. translation: what its images begin from, one of
-    `synthesis.plan.TRANSLATIONS`, noised to a `strength`."""
+    """SYNAuG (arXiv 2308.00994). translation: what its images begin from, one of `synthesis.plan.TRANSLATIONS`, noised
+    to a `strength`."""
 
     mixing: str
-    mixing_alpha: float
+    mixing_alpha: Positive
     last_layer: LastLayerSettings
     translation: str = "none"
-    strength: Annotated[float, Range(0, 1)] = 0.5
-
-    def __post_init__(self) -> None:
-        _check_alpha("synaug", self.mixing_alpha)
+    strength: Share = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)

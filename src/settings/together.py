@@ -7,7 +7,7 @@ from src.settings.sections import Params
 def check_one_step(params: Params) -> None:
     """InputError for what a VAE or GAN, which knows noise and a class alone, cannot heed, nor what is no generator."""
     pool, fit, name = params.generator.pool, params.generator.fit, params.generator.name
-    if not pool and (fit is None or not fit.one_step):
+    if not params.generator.one_step:
         return
     feedback = params.feedback if params.declares("feedback") else None
     judged = feedback is not None and feedback.criterion != "none"

@@ -32,9 +32,8 @@ def embedding_dropout(
 ) -> Tensor:
     """Dropout on the image embedding (arXiv 2310.00158, sec. 3), m_d ~ Bernoulli(1 - p) for every dimension d.
 
-    form: "zero", e_d m_d; "rescaled", e_d m_d / (1 - p), as dropout in training is, by which norms grow beyond those of
-    any image; or "mean", e_d m_d + mean_d (1 - m_d). The paper does not say which. embeddings: (B, D); rate: p in
-    [0, 1); mean: (D,); generators: one for each row, on the CPU. Returns (B, D). InputError for an unknown form.
+    form: as params.yaml says at synth.dropout_form. rate: p in [0, 1). mean: (D,). generators: one for each row of the
+    embeddings (B, D), on the CPU. Returns (B, D). InputError for an unknown form.
     """
     keep = torch.stack([torch.rand(embeddings.shape[1], generator=g) >= rate for g in generators])
     return choose("synth.dropout_form", DROPOUT_FORMS, form)(embeddings, keep.to(embeddings.device), rate, mean)

@@ -24,9 +24,9 @@ from src.shards.lazy_images import subset
 from src.shards.store import Shards
 from src.synthesis.conditioning import Conditioning
 from src.synthesis.fitted_prompts import prompts_for
-from src.synthesis.one_step import Judge, one_step, one_step_synthesiser
 from src.synthesis.pilot import matched_round
 from src.synthesis.plan import PlannedImage, synthesis_plan
+from src.synthesis.pool import Judge, one_step_synthesiser
 from src.synthesis.production import Round
 from src.synthesis.prompts import Prompts
 from src.synthesis.rounds import online_rounds
@@ -44,7 +44,7 @@ def synthesiser(params: Params) -> Synthesiser:
     images = real.images()
     plan = synthesis_plan(
         params.budget, real.labels, real.contexts, names, params.seed, prompts_for(params, names),
-        conditioned=synth.conditioning != "text" and not one_step(params.generator), modified=False,
+        conditioned=synth.conditioning != "text" and not params.generator.one_step, modified=False,
         mixed=synth.embedding_mix is not None,
         cohort=params.feedback.cohort, ranked=params.feedback.target is not None,
     )  # fmt: skip
@@ -81,9 +81,8 @@ def real_targets(params: Params, value: Value, names: Names) -> RealTargets | No
 
 def criterion_of(settings: FeedbackSettings, names: Names) -> Value:
     """The criterion, which is not "none", of the base classifier or its committee, on images as they are stored."""
-    real, classifiers = Shards(f"{REAL}/train"), base_classifiers(names)
-    base, *others = classifiers if "disagreement" in settings.criterion else classifiers[:1]
-    value = feedback_value(settings, base, real.images(), real.labels, device(), others)
+    real = Shards(f"{REAL}/train")
+    value = feedback_value(settings, base_classifiers(names), real.images(), real.labels, device())
     assert value is not None
     return value
 

@@ -171,7 +171,7 @@ class _Real:
 
 def _by_key(keys: np.ndarray | None) -> Iterable[tuple[int, np.ndarray]]:
     """Each key with its positions; nothing where there are no keys."""
-    if keys is None or len(keys) == 0:
+    if keys is None:
         return ()
     distinct, positions = indices_by_key(keys)
     return zip(distinct.tolist(), positions, strict=True)

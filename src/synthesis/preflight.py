@@ -69,7 +69,7 @@ def check_clip(params: Params, kept_by: str, root: Path) -> None:
         )
 
 
-def check_generator(settings: GeneratorSettings, root: Path = Path(".")) -> None:
+def check_generator(settings: GeneratorSettings, root: Path) -> None:
     """InputError unless the generator's files are here, whole, or fetched before, or a hub has them."""
     if is_local(settings.path):
         check_folder(root / os.path.expanduser(settings.path))

@@ -24,7 +24,7 @@ TEMPLATES = {
 
 
 class Prompts:
-    """The prompts of a data set; the attribute `classes` is the tuple of its class names.
+    """The prompts of a data set; its attributes `classes` and `words` are what data and prompts call each class.
 
     The YAML file holds `template` and `modified`, and where the context may be named `template_context` and
     `modified_context`; `classes` by label, each with its list of modifiers, or `modifiers`, one list for all classes of
@@ -43,22 +43,17 @@ class Prompts:
         self.classes, self._modifiers = _modifiers(path, content, None if classes is None else tuple(classes))
         self.contexts = None if contexts is None else tuple(contexts)
         words, context_words = (_words(path, content, field) for field in ("words", "contexts"))
-        self._classes = [words.get(name, name) for name in self.classes]
+        self.words = tuple(words.get(name, name) for name in self.classes)
         self._contexts = [context_words.get(name, name) for name in self.contexts or ()]
         self._templates: dict[str, str] = {name: content[name] for name in TEMPLATES if name in content}
 
     def __len__(self) -> int:
         return len(self.classes)
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        """What prompts call each class."""
-        return tuple(self._classes)
-
     def saying(self, words: Sequence[str]) -> "Prompts":
         """The same prompts with other words for the classes, one for each."""
         other = copy.copy(self)
-        other._classes = list(words)
+        other.words = tuple(words)
         return other
 
     def plain(self, label: int, context: int | None = None) -> str:
@@ -77,7 +72,7 @@ class Prompts:
             raise InputError(
                 f"{self._path} needs `{template}` to name a context; add it, or set the budget's name_context=false"
             )
-        return self._templates[template].format(**{"class": self._classes[label]}, **words)
+        return self._templates[template].format(**{"class": self.words[label]}, **words)
 
 
 def _read(path: Path | str) -> dict[str, Any]:

@@ -51,7 +51,9 @@ def online_rounds(
             seen = folder.with_name(f".seen.{token}.tmp")
             try:
                 data = _images(folder, seen, range(spans[k].start), real, names)
-                _put(train(k, before, *data), place, token)
+                unfinished = place.with_name(f".{place.name}.{token}.tmp")
+                save(train(k, before, *data), unfinished)
+                os.replace(unfinished, place)  # so that it appears whole
             finally:
                 remove(seen)
 
@@ -89,10 +91,3 @@ def _images(
     merged = union(real, synthetic)  # by class: a group may come in a later round
     groups = None if merged.context is None else group_ids(merged.label, merged.context, names)
     return LabelledImages(merged.images(real, synthetic), merged.label, groups), merged.synthetic
-
-
-def _put(model: Classifier, place: Path, token: str) -> None:
-    """Save the classifier as a folder that appears whole."""
-    unfinished = place.with_name(f".{place.name}.{token}.tmp")
-    save(model, unfinished)
-    os.replace(unfinished, place)

@@ -25,15 +25,16 @@ def generate_then_select(
     if candidates == 1:
         return generate(part)
     rounds = [generate([_candidate(p, k) for p in part]) for k in range(candidates)]
-    return [max(samples, key=_criterion) for samples in zip(*rounds, strict=True)]
+    choices = zip(*rounds, strict=True)
+    return [max(some, key=lambda s: gain(s[1]["criterion_after"], s[1].get("target"))) for some in choices]
 
 
 def _candidate(p: PlannedImage, k: int) -> PlannedImage:
     return p if k == 0 else replace(p, seed=derive("candidate", p.seed, k))
 
 
-def _criterion(sample: Sample) -> float:
-    value, target = sample[1]["criterion_after"], sample[1].get("target")
-    if value is None:
+def gain(value: float | None, target: float | None) -> float:
+    """How good a candidate is, by its criterion and the image's target; one without a finite criterion is the worst."""
+    if value is None or not math.isfinite(value):
         return -math.inf
     return value if target is None else -abs(value - target)

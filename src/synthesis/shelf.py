@@ -38,7 +38,7 @@ class Shelf:
         name, costs = shard_name(k), f"{k:05d}.json"
         digest = write_shard(bench / name, first, samples, image_format)
         atomic_write(bench / _sum(name), digest.encode())
-        note(bench, f"{k:05d}", len(samples), cost, device)
+        write_json(bench / costs, {"images": len(samples), "seconds": cost, "peak_memory_gb": peak_gb(device)})
         os.replace(bench / costs, self.notes / costs)
         os.replace(bench / _sum(name), self.sums / _sum(name))
         os.replace(bench / name, self.folder / name)
@@ -78,13 +78,8 @@ def _sum(name: str) -> str:
     return f"{name}.sha256"
 
 
-def note(folder: Path, shard: str, images: int, taken: float, device: torch.device) -> None:
-    """Keep what one shard took beside the shards, so that a resumed run knows what the killed one spent."""
-    write_json(folder / f"{shard}.json", {"images": images, "seconds": taken, "peak_memory_gb": peak_gb(device)})
-
-
 def spent(folder: Path) -> dict[str, float]:
-    """Sum of all notes: images, seconds of all workers together, and the largest peak."""
+    """Sum of all notes, a killed run's too: images, seconds of all workers together, and the largest peak."""
     notes = [read_json(path) for path in sorted(folder.glob("*.json"))]
     return {
         "images": sum(n["images"] for n in notes),

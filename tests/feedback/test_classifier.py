@@ -66,7 +66,7 @@ def test_a_larger_stored_image_is_resized_to_its_stored_size_and_the_classifier_
 @pytest.mark.parametrize("size", [16, 24])
 def test_feedback_sees_images_at_the_size_of_the_real_ones(size: int) -> None:
     model, x, labels = classifier(), to_tensor(pixels(32)), torch.arange(6) % 3
-    value = feedback_value(FEEDBACK, model, pixels(size), np.arange(6) % 3, CPU)
+    value = feedback_value(FEEDBACK, [model], pixels(size), np.arange(6) % 3, CPU)
     assert torch.equal(value(x, labels), criterion_value(model, criterion("loss"), stored_size=size)(x, labels))
 
 
@@ -90,23 +90,23 @@ def test_hardness_is_fitted_to_all_real_images_under_their_labels(shrinkage: str
     features = torch.cat([model.features(to_tensor(real[part])) for part in (slice(512), slice(512, None))])
     fitted = fit_gaussians(features.double().numpy(), labels, 3, shrinkage)
     expected = criterion_value(model, criterion("hardness", fitted))
-    found = feedback_value(replace(FEEDBACK, criterion="hardness", shrinkage=shrinkage), model, real, labels, CPU)
+    found = feedback_value(replace(FEEDBACK, criterion="hardness", shrinkage=shrinkage), [model], real, labels, CPU)
     x, asked = to_tensor(pixels(16, 6)), torch.arange(6) % 3
     assert torch.allclose(found(x, asked), expected(x, asked), rtol=1e-5, atol=0)
 
 
 def test_no_feedback_is_no_value_and_an_unknown_criterion_is_refused() -> None:
     real, labels = pixels(16, 12), np.arange(12) % 3
-    assert feedback_value(replace(FEEDBACK, criterion="none"), classifier(), real, labels, CPU) is None
+    assert feedback_value(replace(FEEDBACK, criterion="none"), [classifier()], real, labels, CPU) is None
     with pytest.raises(InputError, match="'boredom' is unknown"):
-        feedback_value(replace(FEEDBACK, criterion="boredom"), classifier(), real, labels, CPU)
+        feedback_value(replace(FEEDBACK, criterion="boredom"), [classifier()], real, labels, CPU)
 
 
 def test_the_gaussians_are_where_the_classifier_is_before_the_first_image(monkeypatch: pytest.MonkeyPatch) -> None:
     moved: list[tuple] = []
     original = ClassGaussians.to
     monkeypatch.setattr(ClassGaussians, "to", lambda self, *where: moved.append(where) or original(self, *where))
-    value = feedback_value(replace(FEEDBACK, criterion="hardness"), classifier(), pixels(16), np.arange(6) % 3, CPU)
+    value = feedback_value(replace(FEEDBACK, criterion="hardness"), [classifier()], pixels(16), np.arange(6) % 3, CPU)
     for _ in range(2):
         value(to_tensor(pixels(16)), torch.arange(6) % 3)
     assert moved == [(CPU, torch.float32)]
@@ -118,7 +118,7 @@ def test_a_rescaled_image_spans_the_range_and_its_own_range_has_no_gradient() ->
     low, high = narrow.detach().amin((1, 2, 3), keepdim=True), narrow.detach().amax((1, 2, 3), keepdim=True)
     spanning = 2 * (narrow - low) / (high - low) - 1
     expected = F.cross_entropy(model(spanning), labels, reduction="none")
-    value = feedback_value(replace(FEEDBACK, rescale=True), model, pixels(16), np.arange(6) % 3, CPU)
+    value = feedback_value(replace(FEEDBACK, rescale=True), [model], pixels(16), np.arange(6) % 3, CPU)
     assert torch.allclose(value(narrow, labels), expected)
     (found,) = torch.autograd.grad(value(narrow, labels).sum(), narrow)
     (wanted,) = torch.autograd.grad(expected.sum(), narrow)

@@ -73,10 +73,10 @@ def test_learnability_is_the_criterion_less_omega_times_the_reference_s_and_none
     reading = zero_shot_logits(Colours(), ["red", "green", "blue"], plain_images(0), LABELS)
     plain = criterion_value(model, criterion("loss"))(x, labels)
     settings = feedback_settings(criterion="loss", reference_weight=0.5)
-    value = feedback_value(settings, model, IMAGES, LABELS, CPU, (), reading)
+    value = feedback_value(settings, [model], IMAGES, LABELS, CPU, reading)
     expected = plain - 0.5 * F.cross_entropy(reading(x), labels, reduction="none")
     assert torch.allclose(value(x, labels), expected, atol=1e-5)
-    nothing = feedback_value(feedback_settings(criterion="loss"), model, IMAGES, LABELS, CPU)
+    nothing = feedback_value(feedback_settings(criterion="loss"), [model], IMAGES, LABELS, CPU)
     assert torch.equal(nothing(x, labels), plain)
 
 
@@ -84,7 +84,7 @@ def test_up_the_learnability_an_image_is_harder_for_the_classifier_and_easier_fo
     model, labels = build("small_cnn", 3, 8, 0).eval(), torch.from_numpy(LABELS)
     reading = zero_shot_logits(Colours(), ["red", "green", "blue"], plain_images(60), LABELS)
     settings = feedback_settings(criterion="loss", reference_weight=1.0)
-    value = feedback_value(settings, model, IMAGES, LABELS, CPU, (), reading)
+    value = feedback_value(settings, [model], IMAGES, LABELS, CPU, reading)
     before = 0.5 * (torch.from_numpy(IMAGES).permute(0, 3, 1, 2).float() / 127.5 - 1)
     x = before.clone().requires_grad_()
     for _ in range(20):
@@ -99,10 +99,9 @@ def test_up_the_learnability_an_image_is_harder_for_the_classifier_and_easier_fo
 def test_a_criterion_that_clip_cannot_be_asked_is_refused(name: str) -> None:
     models = [build("small_cnn", 3, 8, seed) for seed in range(2)]
     settings = feedback_settings(criterion=name, reference_weight=1.0)
-    others = models[1:] if name == "disagreement" else ()
     reading = zero_shot_logits(Colours(), ["red", "green", "blue"], plain_images(0), LABELS)
     with pytest.raises(InputError, match="asks for more than one classifier's probabilities"):
-        feedback_value(settings, models[0], IMAGES, LABELS, CPU, others, reading)
+        feedback_value(settings, models, IMAGES, LABELS, CPU, reading)
 
 
 def test_the_shipped_generator_reads_its_own_words(frozen: DiffusionModel) -> None:

@@ -71,7 +71,7 @@ def make_scene(generator: DiffusionModel, folder: Path) -> Scene:
     labels = np.arange(12) % 3
     (folder / "three.yaml").write_text(PROMPTS)
     plan = synthesis_plan([4, 4, 4], 3, "add", 0, Prompts(folder / "three.yaml"), labels=labels)
-    value = feedback_value(feedback_settings(), build("small_cnn", 3, 32, 0), images, labels, torch.device("cpu"))
+    value = feedback_value(feedback_settings(), [build("small_cnn", 3, 32, 0)], images, labels, torch.device("cpu"))
     assert value is not None
     return Scene(generator, plan, images, labels, value)
 
@@ -85,7 +85,7 @@ def smooth_value(scene: Scene) -> Value:
                 setattr(parent, name, nn.SiLU())
             elif isinstance(child, nn.MaxPool2d):
                 setattr(parent, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
-    value = feedback_value(feedback_settings(), classifier, scene.images, scene.labels, torch.device("cpu"))
+    value = feedback_value(feedback_settings(), [classifier], scene.images, scene.labels, torch.device("cpu"))
     assert value is not None
     return value
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from src.synthesis import cost
 from src.synthesis.cost import cost_of, flops, matrix_rate, seconds
 from src.synthesis.plan import PlannedImage
 from src.synthesis.production import write_plan
-from src.synthesis.shelf import note, peak_gb, spent
+from src.synthesis.shelf import Shelf, peak_gb, spent
 from src.synthesis.synthesiser import Synthesiser
 from tests.generators.scene import GUIDED, Scene, change
 
@@ -77,8 +78,10 @@ def test_a_network_counts_as_the_sum_of_its_parts_for_every_image() -> None:
 
 def test_notes_add_up_over_shards_and_the_last_note_of_a_shard_counts(tmp_path: Path) -> None:
     assert spent(tmp_path / "cost") == {"images": 0, "seconds": 0, "peak_memory_gb": 0}
-    for shard, images, taken in (("00000", 4, 2.0), ("00001", 4, 3.0), ("00002", 1, 0.5), ("00001", 4, 1.0)):
-        note(tmp_path / "cost", shard, images, taken, CPU)
+    samples = [(np.zeros((8, 8, 3), np.uint8), {"label": 0})] * 4
+    shelf = Shelf(tmp_path / "shards", 3)
+    for k, images, taken in ((0, 4, 2.0), (1, 4, 3.0), (2, 1, 0.5), (1, 4, 1.0)):
+        shelf.put(tmp_path, k, 4 * k, samples[:images], "png", taken, CPU)
     total = spent(tmp_path / "cost")
     assert (total["images"], total["seconds"]) == (9, 3.5)
     assert 0 < total["peak_memory_gb"] <= peak_gb(CPU)

@@ -39,7 +39,7 @@ class Course:
         return build("small_cnn", 3, 32, seed=100 * k + int(synthetic.sum()))
 
     def guide(self, model: Classifier) -> Feedback:
-        value = feedback_value(feedback_settings(), model, self.scene.images, self.scene.labels, torch.device("cpu"))
+        value = feedback_value(feedback_settings(), [model], self.scene.images, self.scene.labels, torch.device("cpu"))
         return Feedback(value, GUIDED, self.scene.generator.decode)
 
     def rounds(self, count: int) -> list[Round]:

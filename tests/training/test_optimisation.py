@@ -171,7 +171,7 @@ SECTIONS = {
         ("retrain.fraction_real", 1.5, "^retrain.fraction_real must be at most 1, not 1.5"),
         ("retrain.fraction_real", -0.5, "^retrain.fraction_real must be at least 0, not -0.5"),
         ("synaug.last_layer.steps", -1, "^synaug.last_layer.steps must be at least 0, not -1"),
-        ("second_stages.crt.length", 0, "^second_stages: length must be positive, not 0"),
+        ("second_stages.crt.length", 0, "^second_stages.crt.length must be positive, not 0"),
         ("second_stages.dfr.strengths", [], "^second_stages.dfr.strengths must hold positive numbers"),
         ("second_stages.dfr.strengths", [1.0, 0.0], "^second_stages.dfr.strengths must hold positive numbers"),
         ("second_stages.dfr.fits", 0, "^second_stages.dfr.fits must be at least 1, not 0"),
