@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import scipy.linalg
@@ -29,9 +28,7 @@ from tqdm import tqdm
 
 from benchmarks.measure import alternate, machine
 from benchmarks.metrics_large import COUNT, RUNS, large
-from src.evaluation import distances
 from src.evaluation.density_coverage import density_coverage
-from src.evaluation.rounding_bounds import fast_dtype
 from src.runtime.entry import run_stage
 from src.runtime.files import write_json
 
@@ -58,10 +55,8 @@ def prdc(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
         return {name: float(value) for name, value in compute_prdc(real, fake, NEAREST_K).items()}
 
 
-def ours(real: np.ndarray, fake: np.ndarray, recall: bool = True, float32: bool = False) -> dict[str, float]:
-    chosen = torch.float32 if float32 else fast_dtype(real.shape[1], torch.device("cpu"))
-    with patch.object(distances, "fast_dtype", lambda dimensions, device: chosen):
-        return density_coverage(real, fake, NEAREST_K, recall=recall)
+def ours(real: np.ndarray, fake: np.ndarray, recall: bool = True) -> dict[str, float]:
+    return density_coverage(real, fake, NEAREST_K, recall=recall)
 
 
 def compared(contestants: Mapping[str, Run], repeats: int, baseline: str) -> dict[str, Any]:
@@ -86,7 +81,6 @@ def neighbours(count: int, dimensions: int, repeats: int) -> list[dict[str, Any]
             "prdc": partial(prdc, *pair),
             "all_four": partial(ours, *pair),
             "density_coverage": partial(ours, *pair, recall=False),
-            "all_four_float32_products": partial(ours, *pair, float32=True),
         }
         theirs, values = prdc(*pair), ours(*pair)
         in_float64 = prdc(*(x.astype(np.float64) for x in pair))
@@ -96,7 +90,6 @@ def neighbours(count: int, dimensions: int, repeats: int) -> list[dict[str, Any]
                 "dtype": np.dtype(dtype).name,
                 "count": count,
                 "dimensions": dimensions,
-                "first_products": str(fast_dtype(dimensions, torch.device("cpu"))).removeprefix("torch."),
                 **compared(contestants, repeats, "prdc"),
                 "values": values,
                 "largest_difference_to_prdc": difference(values, theirs),

@@ -1,9 +1,9 @@
 """Which squared distances lie below a limit: decided by a fast matrix product where it can, in float64 where not.
 
-All distances of two sets are one product, half as dear in float32 as in float64 and a quarter in the bfloat16 of some
-processors. Its rounding error is bounded (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), so it
-gives each distance a lower and an upper bound; where a limit lies between them, the sum of squared differences in
-float64 decides. Decisions are therefore those of float64, whatever the products, the blocks or the machine.
+All distances of two sets are one product, half as dear in float32 as in float64. Its rounding error is bounded
+(Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), so it gives each distance a lower and an upper
+bound; where a limit lies between them, the sum of squared differences in float64 decides. Decisions are therefore those
+of float64, whatever the products, the blocks or the machine.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.evaluation.rounding_bounds import RoundingBound, fast_dtype, rounding_bounds
+from src.evaluation.rounding_bounds import RoundingBound, rounding_bounds
 
 ROWS = 256  # of features scaled and centred, and
 PAIRS = 128  # of features subtracted in float64: what fits a core's cache at the usual widths
@@ -25,34 +25,23 @@ Part = slice | Tensor
 
 
 class Points:
-    """Features (N, D) as they are, and on the device scaled and centred for products.
+    """Features (N, D) as they are, and on the device scaled and centred for products, float32.
 
     squares: squared norms (N,) of the scaled and centred features, summed in float32.
     """
 
-    def __init__(
-        self, features: np.ndarray, scale: float, centre: np.ndarray, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        """features: finite, float32 or float64. scale: a power of two. centre: (D,) float32, of scaled features.
-        dtype: that of the rows kept on the device, which `rounding` then says how far they are rounded.
-        """
+    def __init__(self, features: np.ndarray, scale: float, centre: np.ndarray, device: torch.device) -> None:
+        """features: finite, float32 or float64. scale: a power of two. centre: (D,) float32, of scaled features."""
         self.features, self.scale, self.device = features, scale, device
         self.centre = torch.from_numpy(centre).to(device)
-        self.kept = torch.empty(0)
-        kept, squares, rounding = [], [], [0.0]
-        for part in slices(len(features), ROWS):
-            rows = self.rows(part, torch.float32)
-            squares.append(torch.linalg.vecdot(rows, rows))
-            kept.append(rows.to(dtype))
-            if dtype == torch.bfloat16:
-                error = rows.sub_(kept[-1])
-                rounding.append((torch.linalg.vecdot(error, error) / squares[-1]).nan_to_num(0.0).max().item())
-        self.kept, self.squares, self.rounding = torch.cat(kept), torch.cat(squares).double(), max(rounding) ** 0.5
+        kept = [self._made(part, torch.float32) for part in slices(len(features), ROWS)]
+        self.kept, self.squares = torch.cat(kept), torch.cat([torch.linalg.vecdot(x, x) for x in kept]).double()
 
     def rows(self, part: Part, dtype: torch.dtype) -> Tensor:
         """Scaled and centred features (n, D)."""
-        if len(self.kept) and self.kept.dtype == dtype:
-            return self.kept[part]
+        return self.kept[part] if dtype == torch.float32 else self._made(part, dtype)
+
+    def _made(self, part: Part, dtype: torch.dtype) -> Tensor:
         index = part if isinstance(part, slice) else part.cpu().numpy()
         x = torch.from_numpy(np.require(self.features[index], requirements=["C", "W"])).to(self.device)
         x = x.double() if dtype == torch.float64 else x
@@ -117,16 +106,14 @@ def points(real: np.ndarray, fake: np.ndarray, device: torch.device) -> tuple[Po
 
     real: (N, D), fake: (M, D), float32 or float64. ValueError for features that are not finite, or beyond 1e30.
     """
-    dimensions = real.shape[1]
     largest = np.abs([(x.min(), x.max()) for x in (real, fake)]).max()
     if not largest < LARGE:
         raise ValueError(f"expected finite features (N, D), got {largest} in {real.shape} or {fake.shape}")
     scale = 2.0 ** -max(math.frexp(largest)[1], -100)
     sums = (real[part].sum(0, dtype=np.float64) * scale for part in slices(len(real), ROWS))
     centre = (sum(sums) / len(real)).astype(np.float32)
-    dtype = fast_dtype(dimensions, device)
-    a, b = (Points(x, scale, centre, device, dtype) for x in (real, fake))
-    return a, b, rounding_bounds(dimensions, dtype, max(a.rounding, b.rounding))
+    a, b = (Points(x, scale, centre, device) for x in (real, fake))
+    return a, b, rounding_bounds(real.shape[1])
 
 
 def where(mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from src.runtime.files import read_yaml
 
 # What an experiment is about unless it says otherwise, whatever the defaults of params.yaml become.
 BENCHMARK = {"dataset": "digits", "generator": "tiny_unclip", "feedback": "entropy"}
+ABSENT = object()  # what stands under a name that nothing has
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,16 @@ def _yaml_at(path: Path, written: int) -> Any:
 
 def value_of(params: Mapping[str, Any], name: str) -> Any:
     """The parameter or the parameters under a dotted name. InputError if there is none."""
-    node: Any = params
+    if (value := at(params, name)) is ABSENT:
+        raise InputError(f"params.yaml has no parameter '{name}'; correct what asks for it, a study or dvc.yaml")
+    return value
+
+
+def at(node: Any, name: str) -> Any:
+    """What stands under a dotted name; ABSENT if nothing does."""
     for part in name.split("."):
-        if not isinstance(node, dict) or part not in node:
-            raise InputError(f"params.yaml has no parameter '{name}'; correct what asks for it, a study or dvc.yaml")
+        if not isinstance(node, Mapping) or part not in node:
+            return ABSENT
         node = node[part]
     return node
 

@@ -18,7 +18,7 @@ from src.runtime.files import hash_tree, parse_yaml, read_bytes
 from src.runtime.pipeline import declared
 from src.settings.arms import ARMS
 from src.settings.sections import TINY, TINY_OF
-from src.studies.experiments import Experiment, parameters_of, value_of, yaml_of
+from src.studies.experiments import ABSENT, Experiment, at, parameters_of, value_of, yaml_of
 from src.versions.git import file_at, git
 
 # What a row of results is read from.
@@ -72,10 +72,10 @@ def same_inputs(experiment: Experiment, commit: str, root: Path = Path(".")) -> 
     then = {**_params_at(root, commit), "seed": experiment.seed}
     if git(root, "diff", "--quiet", commit, "--", *_tracked(pipeline, params)) is None:
         return False
-    if any(_at(then, name) is _ABSENT for name in experiment.chosen):
+    if any(at(then, name) is ABSENT for name in experiment.chosen):
         return False
     chosen = {_chosen(name, params) for name in names}
-    return all(_as_before(_at(then, name), _at(params, name), name, experiment.chosen) for name in chosen)
+    return all(_as_before(at(then, name), at(params, name), name, experiment.chosen) for name in chosen)
 
 
 def made_by(experiment: Experiment, commit: str, code: str, root: Path = Path(".")) -> bool:
@@ -107,17 +107,12 @@ def meaning(source: bytes) -> str:
     Nothing for a file that does nothing.
     """
     tree = ast.parse(source)
-    imported = sorted({(name.name.rpartition(".")[2], name.asname) for name in _imports(tree)}, key=str)
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    imported = sorted({(n.name.rpartition(".")[2], n.asname) for node in statements for n in node.names}, key=str)
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [statement for statement in body if not _silent(statement)]  # type: ignore[attr-defined]
     return f"{imported} {ast.dump(tree)}" if tree.body else ""
-
-
-def _imports(tree: ast.AST) -> Iterator[ast.alias]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from node.names
 
 
 def _silent(statement: ast.stmt) -> bool:
@@ -179,23 +174,11 @@ def _leaves(name: str, node: Any) -> Iterator[tuple[str, Any]]:
         yield name, node
 
 
-_ABSENT = object()
-
-
-def _at(node: Any, name: str) -> Any:
-    """What stands under a dotted name; _ABSENT if nothing does."""
-    for part in name.split("."):
-        if not isinstance(node, Mapping) or part not in node:
-            return _ABSENT
-        node = node[part]
-    return node
-
-
 def _as_before(before: Any, now: Any, name: str, settings: Mapping[str, Any]) -> bool:
     """Whether all that was there is there still, with its value, but for what the settings give another."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
-        return all(_as_before(before[key], now.get(key, _ABSENT), f"{name}.{key}", settings) for key in before)
-    return before is _ABSENT or before == now or name in settings
+        return all(_as_before(before[key], now.get(key, ABSENT), f"{name}.{key}", settings) for key in before)
+    return before is ABSENT or before == now or name in settings
 
 
 @cache

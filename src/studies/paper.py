@@ -40,7 +40,8 @@ def commands(studies: Sequence[Study]) -> list[str]:
             lines.append(f"# {names}: {first.images:,} images in each arm, {price}")
             for experiment in (experiment_of(first.settings, seed) for seed in study.paper.seeds):
                 if experiment.name not in queued:
-                    lines.append(_queue(experiment))
+                    changes = " ".join(f"-S '{override(name, value)}'" for name, value in overrides(experiment).items())
+                    lines.append(f"dvc exp run --queue --name {experiment.name} {changes}")
                     queued.add(experiment.name)
     names = " ".join(study.name for study in studies)
     return [
@@ -62,16 +63,12 @@ def cost(study: Study) -> tuple[int, float]:
     return len(runs) * len(study.paper.seeds), hours * len(study.paper.seeds)
 
 
-def _queue(experiment: Experiment) -> str:
-    changes = " ".join(f"-S '{override(name, value)}'" for name, value in overrides(experiment).items())
-    return f"dvc exp run --queue --name {experiment.name} {changes}"
-
-
 def _hours_of(variant: Variant, counted: set[str]) -> dict[str, float]:
     """GPU-hours of each arm's images, none of those that are in `counted`, to which these are added."""
     hours = {}
     for arm, later, price in (("guided", AFTER, guided_hours), ("text alone", NOT_SYNAUG, text_hours)):
-        images = f"{arm} {experiment_of(_without(variant.settings, later), 0).name}"
+        made_by = {name: value for name, value in variant.settings.items() if name.partition(".")[0] not in later}
+        images = f"{arm} {experiment_of(made_by, 0).name}"
         hours[arm] = 0.0 if images in counted else price(variant.settings, variant.images)
         counted.add(images)
     return hours
@@ -115,7 +112,3 @@ def _distinct(variants: Iterable[Variant]) -> Iterable[list[Variant]]:
     for variant in variants:
         by_experiment.setdefault(experiment_of(variant.settings, 0).name, []).append(variant)
     return by_experiment.values()
-
-
-def _without(settings: Mapping[str, Any], families: tuple[str, ...]) -> Mapping[str, Any]:
-    return {name: value for name, value in settings.items() if name.partition(".")[0] not in families}

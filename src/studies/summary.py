@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -170,12 +171,7 @@ def heading(metric: str, unit: str = "%") -> str:
 
 def sample(study: Study) -> str:
     """How many seeds, and which."""
-    runs: list[list[int]] = []
-    for seed in study.seeds:
-        if runs and seed == runs[-1][-1] + 1:
-            runs[-1].append(seed)
-        else:
-            runs.append([seed])
+    runs = [[seed for _, seed in run] for _, run in groupby(enumerate(study.seeds), lambda pair: pair[1] - pair[0])]
     which = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
     return f"seed {which}" if len(study.seeds) == 1 else f"n = {len(study.seeds)} seeds ({which})"
 

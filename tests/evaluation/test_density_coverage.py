@@ -25,37 +25,30 @@ def normal(count: int, dimensions: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, dimensions))
 
 
-@pytest.fixture(params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
-def products(request, monkeypatch) -> torch.dtype:
-    """The number format of the first products, which another processor would choose otherwise."""
-    monkeypatch.setattr(distances, "fast_dtype", lambda dimensions, device: request.param)
-    return request.param
-
-
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize(("nearest_k", "seed"), [(1, 0), (5, 1)])
-def test_it_equals_the_authors_package_in_float64(name: str, nearest_k: int, seed: int, products) -> None:
+def test_it_equals_the_authors_package_in_float64(name: str, nearest_k: int, seed: int) -> None:
     real, fake = SETS[name](np.random.default_rng(seed))
     expected = compute_prdc(real, fake, nearest_k)
     assert density_coverage(real, fake, nearest_k, recall=True, chunk=64) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_float32_features_are_compared_in_float64_and_equal_the_authors_package(name: str, products) -> None:
+def test_float32_features_are_compared_in_float64_and_equal_the_authors_package(name: str) -> None:
     real, fake = (x.astype(np.float32) for x in SETS[name](np.random.default_rng(0)))
     found = density_coverage(real, fake, recall=True)
     assert found == density_coverage(real.astype(np.float64), fake.astype(np.float64), recall=True)
     assert found == pytest.approx(compute_prdc(real, fake, 5), abs=1e-12)
 
 
-def test_recall_is_precision_with_the_sides_exchanged(products) -> None:
+def test_recall_is_precision_with_the_sides_exchanged() -> None:
     real, fake = normal(90, 8, seed=0), 0.7 * normal(70, 8, seed=1)
     one, other = density_coverage(real, fake, recall=True), density_coverage(fake, real, recall=True)
     assert (one["recall"], one["precision"]) == (other["precision"], other["recall"])
 
 
 @pytest.mark.parametrize("dimensions", [5, 300])
-def test_a_fake_image_at_exactly_the_radius_is_outside_the_ball(dimensions: int, products) -> None:
+def test_a_fake_image_at_exactly_the_radius_is_outside_the_ball(dimensions: int) -> None:
     """Distances between corners of a cube are whole numbers: every comparison that matters is a tie."""
     generator = np.random.default_rng(0)
     real, fake = (generator.integers(2, size=(60, dimensions)) for _ in range(2))
@@ -109,7 +102,7 @@ def test_far_from_the_origin_nothing_changes() -> None:
 
 @pytest.mark.parametrize("chunk", [16, 2048])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_identical_sets_have_density_1_and_coverage_1_exactly(chunk: int, dtype: type, products) -> None:
+def test_identical_sets_have_density_1_and_coverage_1_exactly(chunk: int, dtype: type) -> None:
     x = normal(100, 300, seed=0).astype(dtype)
     assert set(density_coverage(x, x, recall=True, chunk=chunk).values()) == {1.0}
 

@@ -6,21 +6,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.evaluation import distances
 from src.evaluation.distances import Block, Points, points, slices
 from src.evaluation.neighbours import radii
-from src.evaluation.rounding_bounds import RoundingBound, fast_dtype, rounding_bounds
+from src.evaluation.rounding_bounds import RoundingBound
 
 CPU = torch.device("cpu")
-DTYPES = (torch.bfloat16, torch.float32, torch.float64)
+DTYPES = (torch.float32, torch.float64)
 
 
 def both(real: np.ndarray, fake: np.ndarray, dtype: torch.dtype) -> tuple[Points, Points, list[RoundingBound]]:
     """Points, and the bounds from `dtype` on."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distances, "fast_dtype", lambda dimensions, device: min(dtype, torch.float32, key=DTYPES.index))
-        a, b, ladder = points(real, fake, CPU)
-    return a, b, [level for level in ladder if DTYPES.index(level.dtype) >= DTYPES.index(dtype)]
+    a, b, ladder = points(real, fake, CPU)
+    assert tuple(level.dtype for level in ladder) == DTYPES
+    return a, b, ladder[DTYPES.index(dtype) :]
 
 
 def exact(a: Points, b: Points) -> np.ndarray:
@@ -60,33 +58,23 @@ def test_what_is_below_a_limit_does_not_depend_on_the_products(dtype) -> None:
 def test_a_block_that_leaves_too_much_open_is_done_again_in_finer_precision() -> None:
     generator = np.random.default_rng(0)
     far = np.repeat([[0.0], [1.0]], 20, 0)
-    a, b, ladder = both(*(far + 1e-4 * generator.normal(size=(40, 50)) for _ in range(2)), torch.bfloat16)
+    a, b, ladder = points(*(far + 1e-4 * generator.normal(size=(40, 50)) for _ in range(2)), CPU)
     block = Block(a, slice(0, 40), b, slice(0, 40), ladder)
     limit = np.median(exact(a, b)[:, :20], 1, keepdims=True)
     i, _ = block.below(torch.from_numpy(limit.astype(np.float64)))
-    assert block.bounds[0].dtype != torch.bfloat16 and len(i) == (exact(a, b) < limit).sum()
+    assert block.bounds[0].dtype == torch.float64 and len(i) == (exact(a, b) < limit).sum()
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("spread", [1.0, 1e-2, 1e-5, 0.0])
-def test_radii_are_those_of_sorted_float64_distances(dtype, spread) -> None:
+def test_radii_are_those_of_sorted_float64_distances(spread) -> None:
     """From well apart to clusters in which only float64 differences tell who is near, and to duplicates."""
     generator = np.random.default_rng(0)
     x = np.eye(40)[generator.integers(3, size=150)] + spread * generator.normal(size=(150, 40))
-    a, _, ladder = both(x, x, dtype)
+    a, _, ladder = points(x, x, CPU)
     expected = np.sort(exact(a, a), 1)
     for k, chunk in ((1, 32), (5, 1024), (149, 64)):
         found = radii(a, k, chunk, ladder)
         assert np.allclose(found, expected[:, k].astype(np.float64), rtol=1e-13, atol=0)
-
-
-def test_bfloat16_is_for_wide_features_on_processors_that_have_it(monkeypatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert [fast_dtype(d, CPU) for d in (64, 2048)] == [torch.float32, torch.bfloat16]
-    assert fast_dtype(2048, torch.device("cuda")) == torch.float32
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
-    assert fast_dtype(2048, CPU) == torch.float32
-    assert [level.dtype for level in rounding_bounds(8, torch.float32, 0.0)] == [torch.float32, torch.float64]
 
 
 def test_slices_cover_everything_once() -> None:
