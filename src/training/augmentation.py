@@ -67,16 +67,15 @@ def flip(x: Tensor, generator: np.random.Generator, size: int | None = None, row
     return torch.where(mirrored[:, None, None, None], x.flip(-1), x)
 
 
-def standard(x: Tensor, generator: np.random.Generator, size: int | None = None, rows: Rows | None = None) -> Tensor:
-    """Crop after padding by an eighth (4 of 32 pixels) with the repeated border, and flip half of the images."""
+def standard(
+    x: Tensor, generator: np.random.Generator, size: int | None = None, rows: Rows | None = None, black: bool = False
+) -> Tensor:
+    """Crop after padding by an eighth (4 of 32 pixels), with the repeated border or black, and flip half of them."""
     x = centre_crop(x, size)
-    return flip(_random_crop(x, x.shape[-1] // 8, generator, rows), generator, None, rows)
+    return flip(_random_crop(x, x.shape[-1] // 8, generator, rows, black), generator, None, rows)
 
 
-def cifar(x: Tensor, generator: np.random.Generator, size: int | None = None, rows: Rows | None = None) -> Tensor:
-    """The published CIFAR recipe (He et al., section 4.2): `standard` with black padding."""
-    x = centre_crop(x, size)
-    return flip(_random_crop(x, x.shape[-1] // 8, generator, rows, black=True), generator, None, rows)
+cifar = partial(standard, black=True)  # the published CIFAR recipe (He et al., section 4.2)
 
 
 def photo(x: Tensor, generator: np.random.Generator, size: int | None = None, rows: Rows | None = None) -> Tensor:

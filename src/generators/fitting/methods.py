@@ -1,6 +1,6 @@
 """The fits of a generator to images, by name; what they made lies in data/fitted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ def run_fit(task: FitTask, load: Callable[[], DiffusionModel], out: Path) -> Non
     """Fit by the method of the task's settings, which continues where it was killed, and save what came out."""
     method = task.settings.method
     with deterministic():
-        tensors = _fits()[method](task, load)
+        tensors = _methods()[method][0](task, load)
     facts = {"method": method, "classes": task.classes, "edge": task.images.shape[1]}
     save_checkpoint(out / WEIGHTS, tensors, facts)
 
@@ -32,7 +32,7 @@ def load_fitted(settings: GeneratorSettings, device: torch.device) -> DiffusionM
     """The generator of a preset, with what was fitted of it, if it asks for that."""
     generator = loading.load(settings, device)
     if settings.fit and not settings.fit.one_step:
-        _applications()[settings.fit.method](generator, _saved(settings.fit.method)[0])
+        _methods()[settings.fit.method][1](generator, _saved(settings.fit.method)[0])
     return generator
 
 
@@ -51,18 +51,13 @@ def _saved(method: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return saved
 
 
-def _fits() -> dict[str, Fit]:
+def _methods() -> dict[str, tuple[Fit, Any]]:
+    """How each fits and, if to a generator of diffusion, how what was fitted is applied."""
     from src.generators.fitting import lora  # peft takes a second
 
     return {
-        "lora": lora.fit,
-        "textual_inversion": textual_inversion.fit,
-        "vae": class_conditional.fit_vae,
-        "gan": class_conditional.fit_gan,
+        "lora": (lora.fit, lora.apply),
+        "textual_inversion": (textual_inversion.fit, textual_inversion.apply),
+        "vae": (class_conditional.fit_vae, None),
+        "gan": (class_conditional.fit_gan, None),
     }
-
-
-def _applications() -> dict[str, Callable[[DiffusionModel, Mapping[str, Tensor]], None]]:
-    from src.generators.fitting import lora
-
-    return {"lora": lora.apply, "textual_inversion": textual_inversion.apply}
