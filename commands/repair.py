@@ -31,8 +31,8 @@ def main() -> None:
         if not (wrong := defects(folder)):
             print(f"{folder} is sound")
             continue
-        for path, what in _named(folder, wrong):
-            print(f"{path} {what}", flush=True)
+        for name, what in wrong.items() if folder.is_dir() else [("", "is missing")]:
+            print(f"{folder / name} {what}", flush=True)
         try:
             print(f"{folder} is sound again: {cure(folder, list(wrong))}", flush=True)
         except InputError as error:
@@ -55,8 +55,11 @@ def cure(folder: Path, wrong: list[str]) -> str:
             f"again alone; go back to what it was made with, or run `dvc repro {stage}` to make it anew"
         )
     if stage.startswith(SYNTH) and (record.files or INDEX not in wrong):
+        from src.synthesis.production import scratch_key  # which takes seconds to import
+
         names = record.files or [path.name for path in folder.glob("*.tar")]
-        seed(_scratch(stage).path, folder, [name for name in names if name.endswith(".tar") and name not in lost])
+        sound = [name for name in names if name.endswith(".tar") and name not in lost]
+        seed(Scratch(stage, scratch_key(stage, load(stage))).path, folder, sound)
     _forget(record, lost)
     _make(stage)
     if left := defects(folder):
@@ -64,10 +67,6 @@ def cure(folder: Path, wrong: list[str]) -> str:
     if record.files and read_record(folder, cache).files != record.files:
         return f"{stage} made {_files(lost)} again, but they differ from before; run `dvc repro` for what follows"
     return f"{stage} made {_files(lost)} again"
-
-
-def _named(folder: Path, wrong: dict[str, str]) -> list[tuple[Path, str]]:
-    return [(folder / name, what) for name, what in wrong.items()] if folder.is_dir() else [(folder, "is missing")]
 
 
 def _files(names: list[str]) -> str:
@@ -100,13 +99,6 @@ def _forget(record: Record, lost: list[str]) -> None:
         (record.folder / name).unlink(missing_ok=True)
 
 
-def _scratch(stage: str) -> Scratch:
-    """The folder in which the stage will look for finished shards when it runs."""
-    from src.synthesis.production import scratch_key  # which takes seconds to import
-
-    return Scratch(stage, scratch_key(stage, load(stage)))
-
-
 def _make(stage: str) -> None:
     sampling = Path(f"metrics/sampling/{stage.removeprefix(SYNTH)}.json")
     kept = sampling.read_bytes() if sampling.exists() else None
@@ -130,10 +122,8 @@ def _changed(stage: str) -> list[str]:
 def dvc(*arguments: str, shown: bool = False, may_fail: bool = False) -> str:
     """Run DVC; return what it says on stdout, or let the user see it (`shown`). InputError if it fails."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], env={**os.environ, "PATH": path}, text=True,
-        stdout=None if shown else subprocess.PIPE, stderr=None if shown else subprocess.PIPE,
-    )  # fmt: skip
+    command, environment = [sys.executable, "-m", "dvc", *arguments], {**os.environ, "PATH": path}
+    done = subprocess.run(command, env=environment, text=True, capture_output=not shown)
     if done.returncode and not may_fail:
         reason = "" if shown else f": {done.stderr.strip()[-500:]}"
         raise InputError(f"`dvc {' '.join(arguments)}` failed{reason}")

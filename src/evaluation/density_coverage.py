@@ -8,7 +8,8 @@ the share of real images in the balls of fake ones. Distances come in blocks, so
 import numpy as np
 import torch
 
-from src.evaluation.distances import Block, points, slices
+from src.data.grouping import whole_runs
+from src.evaluation.distances import Block, points
 from src.evaluation.neighbours import radii
 from src.evaluation.rounding_bounds import full_precision
 
@@ -41,8 +42,8 @@ def density_coverage(
         fake_radii = radii(fake_points, nearest_k, chunk, bounds) if recall else None
         balls = torch.zeros(len(fake), dtype=torch.int64, device=device)
         covered, recalled = (torch.zeros(len(real), dtype=torch.bool, device=device) for _ in range(2))
-        for rows in slices(len(real), chunk):
-            for columns in slices(len(fake), chunk):
+        for rows in whole_runs(len(real), chunk):
+            for columns in whole_runs(len(fake), chunk):
                 block = Block(real_points, rows, fake_points, columns, bounds)
                 i, j = block.below(real_radii[rows, None])
                 balls[columns] += torch.bincount(j, minlength=columns.stop - columns.start)

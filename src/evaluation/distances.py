@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from src.data.grouping import whole_runs
 from src.evaluation.rounding_bounds import RoundingBound, rounding_bounds
 
 ROWS = 256  # of features scaled and centred, and
@@ -34,7 +35,7 @@ class Points:
         """features: finite, float32 or float64. scale: a power of two. centre: (D,) float32, of scaled features."""
         self.features, self.scale, self.device = features, scale, device
         self.centre = torch.from_numpy(centre).to(device)
-        kept = [self._made(part, torch.float32) for part in slices(len(features), ROWS)]
+        kept = [self._made(part, torch.float32) for part in whole_runs(len(features), ROWS)]
         self.kept, self.squares = torch.cat(kept), torch.cat([torch.linalg.vecdot(x, x) for x in kept]).double()
 
     def rows(self, part: Part, dtype: torch.dtype) -> Tensor:
@@ -58,7 +59,7 @@ class Points:
             np.einsum("nd,nd->n", difference, difference, out=squares[part])
 
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            list(threads.map(fill, slices(len(i), PAIRS)))
+            list(threads.map(fill, whole_runs(len(i), PAIRS)))
         return torch.from_numpy(squares * self.scale**2).to(self.device)
 
 
@@ -110,7 +111,7 @@ def points(real: np.ndarray, fake: np.ndarray, device: torch.device) -> tuple[Po
     if not largest < LARGE:
         raise ValueError(f"expected finite features (N, D), got {largest} in {real.shape} or {fake.shape}")
     scale = 2.0 ** -max(math.frexp(largest)[1], -100)
-    sums = (real[part].sum(0, dtype=np.float64) * scale for part in slices(len(real), ROWS))
+    sums = (real[part].sum(0, dtype=np.float64) * scale for part in whole_runs(len(real), ROWS))
     centre = (sum(sums) / len(real)).astype(np.float32)
     a, b = (Points(x, scale, centre, device) for x in (real, fake))
     return a, b, rounding_bounds(real.shape[1])
@@ -123,8 +124,3 @@ def where(mask: Tensor) -> tuple[Tensor, Tensor]:
         return places // mask.shape[1], places % mask.shape[1]
     i, j = mask.nonzero(as_tuple=True)
     return i, j
-
-
-def slices(count: int, size: int) -> list[slice]:
-    """Consecutive parts of at most `size` of `count` things."""
-    return [slice(i, min(i + size, count)) for i in range(0, count, size)]

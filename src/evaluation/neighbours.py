@@ -6,7 +6,8 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from src.evaluation.distances import Block, Points, slices, where
+from src.data.grouping import whole_runs
+from src.evaluation.distances import Block, Points, where
 from src.evaluation.rounding_bounds import RoundingBound
 
 ENOUGH = 0.9  # share of rows that a bound must make sure of: the others cost twice, for want of symmetry
@@ -17,7 +18,7 @@ def radii(x: Points, k: int, chunk: int, bounds: Sequence[RoundingBound]) -> Ten
 
     chunk: rows and columns of a block. Rows that one bound leaves open are done again in the next.
     """
-    n, parts = len(x.features), slices(len(x.features), chunk)
+    n, parts = len(x.features), whole_runs(len(x.features), chunk)
     distances = torch.empty(n, dtype=torch.float64, device=x.device)
     todo = torch.arange(n, device=x.device)
     for bound in bounds:
@@ -95,7 +96,7 @@ def _all(nearest: Nearest, parts: Sequence[slice], least: float) -> bool:
 def _some(nearest: Nearest, columns: Sequence[slice]) -> None:
     """Fill `nearest` for its rows."""
     x = nearest.x
-    for part in slices(len(nearest.rows), columns[0].stop):
+    for part in whole_runs(len(nearest.rows), columns[0].stop):
         rows = nearest.rows[part]
         for column in columns:
             low = Block(x, rows, x, column, [nearest.bound]).low

@@ -95,14 +95,6 @@ def joined() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
-def barrier() -> None:
-    """Wait until every process of the group is here; nothing outside `together`."""
-    if joined():
-        import torch
-
-        torch.distributed.barrier()
-
-
 def _first(*names: str, default: int, least: int) -> int:
     for name in names:
         if text := os.environ.get(name):

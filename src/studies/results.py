@@ -112,28 +112,27 @@ def recorded(name: str, root: Path = Path(".")) -> tuple[str, str]:
     raise InputError(f"DVC keeps no experiment '{name}'; run the study again")
 
 
-def tracked(commit: str, path: str, root: Path = Path(".")) -> bytes:
+def tracked(commit: str, path: str) -> bytes:
     """A file as it is in the commit of an experiment. Raises InputError if the commit has none."""
-    content = file_at(root, commit, path)
+    content = file_at(Path("."), commit, path)
     if content is None:
         raise InputError(f"commit {commit[:12]} has no {path}; remove the experiment and run the study again")
     return content
 
 
-def sheet(name: str, arm: str, root: Path = Path(".")) -> bytes | None:
+def sheet(name: str, arm: str) -> bytes | None:
     """The contact sheet of an arm of a finished experiment; None if DVC keeps it no more, or it has none."""
     try:
-        return file_at(root, recorded(name, root)[1], f"metrics/sheets/{arm}.png")
+        return file_at(Path("."), recorded(name)[1], f"metrics/sheets/{arm}.png")
     except InputError:
         return None
 
 
 def _accuracy(report: Mapping[str, Any]) -> dict[str, float | None]:
-    groups = report.get("groups", {})
-    of_groups = {"worst_group": groups.get("worst"), "group_mean": groups.get("mean")}
-    of_groups["weighted_mean"] = groups.get("weighted_mean")
-    differences = {name: report.get("fairness", {}).get(name, {}).get("max") for name in FAIRNESS}
-    return {**{name: report[name] if name in report else of_groups.get(name) for name in ACCURACY}, **differences}
+    groups, fairness = report.get("groups", {}), report.get("fairness", {})
+    of_groups = {"worst_group": "worst", "group_mean": "mean", "weighted_mean": "weighted_mean"}
+    accuracies = {name: report.get(name, groups.get(of_groups.get(name))) for name in ACCURACY}
+    return {**accuracies, **{name: fairness.get(name, {}).get("max") for name in FAIRNESS}}
 
 
 def _quality(report: Mapping[str, Any] | None) -> dict[str, float | None]:

@@ -68,8 +68,8 @@ class Study:
     against: str
     seeds: tuple[int, ...]
     metrics: tuple[str, ...]
+    judged: tuple[str, ...]
     split: str = TEST
-    judged: tuple[str, ...] = ()
     reported: tuple[Mapping[str, Any], ...] = ()
     sheets: tuple[str, ...] = ()
     note: str = ""
@@ -78,10 +78,6 @@ class Study:
     unpredicted: str = ""
     contrasts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     paper: "Study | None" = None
-
-    def __post_init__(self) -> None:
-        if not self.judged:
-            object.__setattr__(self, "judged", self.metrics[:1])
 
 
 def values_of(row: Mapping[str, Any], arm: str, split: str) -> dict[str, Any]:

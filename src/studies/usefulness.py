@@ -21,13 +21,12 @@ ROUNDING = 1e-9  # of a value: what is left where all of a seed's experiments ha
 
 
 class Points(NamedTuple):
-    """An experiment's seed, its image metric and its gain in points, both less the means of those of its seed and
-    column; its column, if the study has any; (N,) each."""
+    """An experiment's seed and column, "" if the study has none; its image metric and its gain in points, both less the
+    means of those of its seed and column; (N,) each."""
 
-    seeds: list[int]
+    groups: list[tuple[int, str]]
     x: list[float]
     y: list[float]
-    columns: list[str] | None = None
 
 
 def points(finished: Sequence[tuple[Mapping[str, Any], str]], shot: str, split: str = TEST) -> dict[str, Points]:
@@ -43,10 +42,9 @@ def points(finished: Sequence[tuple[Mapping[str, Any], str]], shot: str, split: 
         for row, arm in finished:
             values, base = values_of(row, arm, split), values_of(row, BASE, split)[shot]
             if None not in (values.get(metric), values[shot], base):
-                known.append((row["seed"], values[metric], 100 * (values[shot] - base), row.get("column", "")))
-        seeds, x, y, columns = (list(values) for values in zip(*known, strict=True)) if known else ([], [], [], [])
-        groups = list(zip(seeds, columns, strict=True))
-        cloud = Points(seeds, _within(groups, x), _within(groups, y), columns)
+                known.append(((row["seed"], row.get("column", "")), values[metric], 100 * (values[shot] - base)))
+        groups, x, y = (list(values) for values in zip(*known, strict=True)) if known else ([], [], [])
+        cloud = Points(groups, _within(groups, x), _within(groups, y))
         if len(by_seed(cloud)) >= LEAST:
             clouds[metric] = cloud
     return clouds
@@ -61,9 +59,8 @@ def correlations(clouds: Mapping[str, Points]) -> dict[str, tuple[float, float, 
 def by_seed(points: Points) -> list[float]:
     """Spearman's rho within each seed, the mean over its columns that have at least LEAST settings and in which both
     sides vary; of the seeds that have such a column."""
-    seeds, x, y, columns = points.seeds, np.array(points.x), np.array(points.y), points.columns or [""] * len(points.x)
-    rhos: dict[int, list[float]] = {}
-    for (seed, _), rows in _rows(list(zip(seeds, columns, strict=True))).items():
+    x, y, rhos = np.array(points.x), np.array(points.y), dict[int, list[float]]()
+    for (seed, _), rows in _rows(points.groups).items():
         a, b = x[rows], y[rows]
         if len(a) >= LEAST and np.ptp(a) > 0 and np.ptp(b) > 0:
             rhos.setdefault(seed, []).append(float(stats.spearmanr(a, b).statistic))

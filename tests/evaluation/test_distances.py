@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.evaluation.distances import Block, Points, points, slices
+from src.evaluation.distances import Block, Points, points
 from src.evaluation.neighbours import radii
 from src.evaluation.rounding_bounds import RoundingBound
 
@@ -75,8 +75,3 @@ def test_radii_are_those_of_sorted_float64_distances(spread) -> None:
     for k, chunk in ((1, 32), (5, 1024), (149, 64)):
         found = radii(a, k, chunk, ladder)
         assert np.allclose(found, expected[:, k].astype(np.float64), rtol=1e-13, atol=0)
-
-
-def test_slices_cover_everything_once() -> None:
-    assert [list(range(10))[part] for part in slices(10, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    assert slices(0, 4) == []

@@ -91,10 +91,9 @@ def test_a_process_that_joins_under_any_number_begins_with_somebodys_share(alone
     assert list(processes.my_share(9)) == [1, 4, 7]
 
 
-def test_one_process_has_nobody_to_join_or_to_wait_for():
+def test_one_process_has_nobody_to_join():
     with processes.together():
         assert not processes.joined() and not torch.distributed.is_initialized()
-        processes.barrier()
 
 
 def test_a_training_that_one_process_does_joins_nobody_under_a_launcher(alone):

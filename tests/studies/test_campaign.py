@@ -24,7 +24,7 @@ HARD = {"loss": {kind: {"overall": 1.0} for kind in ("real", "guided")}}
 def study(name: str, *variants: Variant) -> Study:
     return Study(
         name=name, title="Title", question="Question?", variants=variants, against="none", seeds=(1, 2),
-        metrics=("few",),
+        metrics=("few",), judged=("few",),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from src.studies.tables import differences, markdown, older_commits, origin_of, 
 
 STUDY = Study(
     name="x", title="Title", question="Question?", against="none", seeds=(1, 2, 3), metrics=("few", "fid"),
-    variants=(Variant("none", {}), Variant("more", {}, "guided", ("none",))),
+    judged=("few",), variants=(Variant("none", {}), Variant("more", {}, "guided", ("none",))),
     reported=({"variant": "more", "metric": "few", "value": None, "source": "paper"},),
 )  # fmt: skip
 MEASURED = {

@@ -30,16 +30,17 @@ def test_rho_is_spearmans_within_a_seed_and_its_interval_is_students_over_seeds(
     seeds = np.repeat(np.arange(4), 6)
     x, y = generator.normal(size=24), generator.normal(size=24)
     rhos = [stats.spearmanr(x[seeds == seed], y[seeds == seed]).statistic for seed in range(4)]
-    mean, low, high = correlations({"fid": Points(seeds.tolist(), x.tolist(), y.tolist())})["fid"]
+    mean, low, high = correlations({"fid": Points([(seed, "") for seed in seeds], x.tolist(), y.tolist())})["fid"]
     interval = stats.ttest_1samp(rhos, 0).confidence_interval()
     assert mean == pytest.approx(np.mean(rhos))
     assert (low, high) == pytest.approx((max(interval.low, -1), min(interval.high, 1)))
 
 
 def test_copies_of_a_seeds_points_make_the_interval_no_narrower():
-    seeds, x, y = [1] * 3 + [2] * 3 + [3] * 3, [1.0, 2.0, 3.0] * 3, [1.0, 2.0, 3.0, 1.0, 3.0, 2.0, 2.0, 1.0, 3.0]
-    once = correlations({"fid": Points(seeds, x, y)})["fid"]
-    assert correlations({"fid": Points(seeds * 9, x * 9, y * 9)})["fid"] == pytest.approx(once)
+    groups = [(seed, "") for seed in (1, 2, 3) for _ in range(3)]
+    x, y = [1.0, 2.0, 3.0] * 3, [1.0, 2.0, 3.0, 1.0, 3.0, 2.0, 2.0, 1.0, 3.0]
+    once = correlations({"fid": Points(groups, x, y)})["fid"]
+    assert correlations({"fid": Points(groups * 9, x * 9, y * 9)})["fid"] == pytest.approx(once)
 
 
 def test_too_few_experiments_say_nothing():
