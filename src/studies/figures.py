@@ -81,7 +81,7 @@ def subplots(
     canvas, axes = plt.subplots(
         rows, columns, figsize=(width, height), sharey=sharey, squeeze=False, layout="constrained"
     )  # fmt: skip
-    return canvas, axes.ravel()
+    return canvas, [*axes.ravel()]
 
 
 def png(canvas: Figure, caption: str = "", colours: int = COLOURS) -> bytes:
