@@ -60,30 +60,21 @@ class PreparedData:
         """Of classes and contexts."""
         return Names(self.class_names, self.context_names)
 
-    @property
+    @cached_property
     def counts(self) -> list[int]:
         """Training images per class."""
-        return self._counts[0]
+        return counts_by_group(self.splits["train"].labels, None, self.names)[0]
 
     @property
     def test_counts(self) -> list[int]:
         """Test images per class."""
         return counts_by_group(self.splits["test"].labels, None, self.names)[0]
 
-    @property
-    def group_counts(self) -> list[int] | None:
-        """Training images per group g = label * contexts + context; None without contexts."""
-        return self._counts[1]
-
-    @cached_property
-    def _counts(self) -> tuple[list[int], list[int] | None]:
-        train = self.splits["train"]
-        return counts_by_group(train.labels, group_ids(train.labels, train.contexts, self.names), self.names)
-
     def record(self, hashes: Mapping[str, str]) -> dict[str, Any]:
         """What metrics/splits.json says: sizes, each split's hash, training images by class and group, shot groups."""
-        by_class = dict(zip(self.class_names, self.counts, strict=True))
-        rows = np.reshape(self.group_counts or [], (len(by_class), -1)).tolist()
+        by_class, train = dict(zip(self.class_names, self.counts, strict=True)), self.splits["train"]
+        _, counts = counts_by_group(train.labels, group_ids(train.labels, train.contexts, self.names), self.names)
+        rows = np.reshape(counts or [], (len(by_class), -1)).tolist()
         contexts = self.context_names or ()
         groups = {name: dict(zip(contexts, row, strict=True)) for name, row in zip(by_class, rows, strict=True)}
         return {

@@ -20,6 +20,7 @@ from src.generators.frozen_layers import freeze
 from src.generators.model_folder import (
     FETCH,
     LOCAL,
+    UNUSED,
     Folder,
     check_adapter,
     check_folder,
@@ -92,7 +93,7 @@ def _folder(settings: GeneratorSettings) -> Path:
 
 def _pipeline(folder: Folder) -> DiffusionPipeline:
     """The folder's pipeline in float32. Encoders are loaded first, because only then is a missing tensor reported."""
-    given: dict[str, Any] = dict.fromkeys(folder.unused)
+    given: dict[str, Any] = {name: None for name in UNUSED[folder.kind] if name in folder.index}
     if "requires_safety_checker" in folder.index:
         given["requires_safety_checker"] = False
     for name in ENCODERS:

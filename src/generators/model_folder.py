@@ -20,7 +20,7 @@ PIPELINES = {
 }
 # The text-to-image pipeline of the same checkpoint lacks the image encoder's preprocessing.
 ALIASES = {"StableUnCLIPPipeline": "StableUnCLIPImg2ImgPipeline"}
-# What an index may name and sampling from text has no use for.
+# What an index may name and sampling from text has no use for; it may be absent.
 UNUSED = {
     "StableUnCLIPImg2ImgPipeline": (),
     "StableDiffusionPipeline": ("safety_checker", "feature_extractor", "image_encoder"),
@@ -50,11 +50,6 @@ class Folder:
     path: Path
     index: Mapping[str, Any]
     kind: str
-
-    @property
-    def unused(self) -> tuple[str, ...]:
-        """The parts that the index names and sampling does not need; they may be absent."""
-        return tuple(name for name in UNUSED[self.kind] if name in self.index)
 
 
 def is_local(path: str) -> bool:

@@ -16,7 +16,7 @@ from src.data.labelled_images import LabelledImages
 from src.runtime.seeds import derive
 from src.settings.recipe import Recipe
 from src.shards.lazy_images import subset
-from src.training.optimisation import make_optimizer, set_rate
+from src.training.optimisation import OPTIMIZERS, set_rate
 from src.training.samplers import class_uniform, subsample_indices
 
 
@@ -44,7 +44,8 @@ def train_on_features(
     features: (N, D). labels, keys: (N,); batches are uniform by key. Of the recipe: optimiser, learning rate, length,
     label smoothing.
     """
-    device, recipe, optimizer = parameters[0].device, recipe.in_steps(len(labels)), make_optimizer(recipe, parameters)
+    device, recipe = parameters[0].device, recipe.in_steps(len(labels))
+    optimizer = OPTIMIZERS[recipe.optimizer](parameters, recipe)
     x, targets = torch.from_numpy(features).float().to(device), torch.from_numpy(labels).long().to(device)
     sampler = class_uniform(keys, recipe.batch, seed)
     for step in range(recipe.steps_for(len(labels))):

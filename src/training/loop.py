@@ -23,7 +23,7 @@ from src.runtime.scratch import Scratch
 from src.runtime.seeds import deterministic
 from src.training.accelerator import accelerator, agreed, shared
 from src.training.loader import Batches
-from src.training.optimisation import learning_rate, make_optimizer, set_rate
+from src.training.optimisation import OPTIMIZERS, learning_rate, set_rate
 from src.training.step import Step
 from src.training.training_state import TrainingState
 
@@ -54,7 +54,7 @@ def fit(
     _check_selection(recipe.selection, validation)
     helper = accelerator(recipe, device)
     batches = replace(batches, rank=helper.process_index, processes=helper.num_processes)
-    optimizer, objective = make_optimizer(recipe, model.parameters()), objective.to(device).train()
+    optimizer, objective = OPTIMIZERS[recipe.optimizer](model.parameters(), recipe), objective.to(device).train()
     advance = Step(model, objective, helper.prepare(optimizer), helper, recipe.parts)
     average = None
     if recipe.ema:

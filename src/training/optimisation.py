@@ -33,11 +33,6 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.lr * SCHEDULES[recipe.schedule](recipe, step, recipe.steps)
 
 
-def make_optimizer(recipe: Recipe, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    """Return the optimiser for the parameters; its learning rate is to be set at every step (`set_rate`)."""
-    return OPTIMIZERS[recipe.optimizer](parameters, recipe)
-
-
 def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int) -> None:
     """Give all parameters of the optimiser the learning rate of the step."""
     for group in optimizer.param_groups:
@@ -61,6 +56,7 @@ SCHEDULES: dict[str, Callable[[Recipe, int, int], float]] = {
     "warmup_stable_decay": _warmup_stable_decay,
 }
 
+# Of parameters; the learning rate is to be set at every step (`set_rate`).
 OPTIMIZERS: dict[str, Callable[[Iterable[torch.nn.Parameter], Recipe], torch.optim.Optimizer]] = {
     "sgd": lambda parameters, recipe: torch.optim.SGD(
         parameters,

@@ -60,7 +60,7 @@ def test_labels_groups_and_splits_are_those_of_the_table(root):
             assert data.context_names[part.contexts[i]] == ("land" if number < 20 else "sea")
             assert split in ("pool", ["train", "train", "train", "val", "test"][number % 5])
             assert np.array_equal(part.read(i), noise(seed=number))
-    assert sum(data.group_counts) == 24
+    assert sum(data.counts) == 24
 
 
 def test_columns_may_stand_in_any_order_among_others_with_quotes_spaces_and_a_byte_order_mark(root):

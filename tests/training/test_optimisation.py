@@ -14,7 +14,7 @@ from src.runtime.errors import InputError
 from src.settings.recipe import Recipe
 from src.settings.schema import build
 from src.settings.sections import MethodSettings, RetrainSettings, SecondStages, SynaugSettings
-from src.training.optimisation import check_choices, learning_rate, make_optimizer
+from src.training.optimisation import OPTIMIZERS, check_choices, learning_rate
 
 from .fakes import PARAMS, PRESET, RECIPE
 
@@ -103,7 +103,7 @@ def test_nesterov_needs_momentum_and_may_be_turned_off() -> None:
     parameters = [torch.nn.Parameter(torch.zeros(1))]
     for momentum, nesterov, expected in [(0.9, True, True), (0.9, False, False), (0.0, True, False)]:
         recipe = replace(RECIPE, optimizer="sgd", momentum=momentum, nesterov=nesterov)
-        assert make_optimizer(recipe, parameters).defaults["nesterov"] is expected
+        assert OPTIMIZERS["sgd"](parameters, recipe).defaults["nesterov"] is expected
 
 
 @pytest.mark.parametrize(

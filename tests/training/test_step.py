@@ -12,7 +12,7 @@ from src.classifiers.models import Classifier, build
 from src.training.accelerator import accelerator
 from src.training.loader import Part
 from src.training.losses import make_objective
-from src.training.optimisation import make_optimizer
+from src.training.optimisation import OPTIMIZERS
 from src.training.step import Step
 
 from .fakes import METHOD, SGD
@@ -35,7 +35,7 @@ def cut(count: int) -> list[Part]:
 
 def step_on(model: Classifier, objective: nn.Module, count: int) -> Step:
     helper = accelerator(RECIPE, torch.device("cpu"))
-    optimizer = make_optimizer(RECIPE, model.parameters())
+    optimizer = OPTIMIZERS[RECIPE.optimizer](model.parameters(), RECIPE)
     return Step(model, objective.train(), helper.prepare(optimizer), helper, count)
 
 
