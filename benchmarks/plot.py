@@ -58,7 +58,8 @@ def metrics(report: dict[str, Any]) -> None:
     for row in report["neighbours"]:
         name = f"{row['features']}, {row['dtype']}"
         for what in ("density_coverage", "all_four"):
-            ratios[f"{what}, {name}"] = row["median"]["prdc"] / row["median"][what]
+            if what in row["median"]:  # once there was a run without recall
+                ratios[f"{what}, {name}"] = row["median"]["prdc"] / row["median"][what]
     first = report["neighbours"][0]
     _bars(axes[0], ratios, f"{first['count']} x {first['count']} x {first['dimensions']}, prdc = 1", "speed-up")
     frechet = {}

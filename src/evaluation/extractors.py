@@ -61,11 +61,6 @@ def extractor(name: str, sources: Sources) -> Extractor:
     return choose("feature space", EXTRACTORS, name)(sources)
 
 
-def _reference_classifier(sources: Sources) -> Extractor:
-    """The penultimate layer of the classifier that was trained on all real images; images at their own size."""
-    return classifier_features(sources.reference)
-
-
 def _shipped(sources: Sources) -> Extractor:
     """The penultimate layer of the classifier that lies beside the generator; it has seen what the generator has."""
     folder = sources.generator_folder / SHIPPED
@@ -110,16 +105,13 @@ def _dinov2(sources: Sources) -> Extractor:
     return lambda x: model(pixel_values=prepared(x, model.device, DINOV2_SIDE, mean, std)).last_hidden_state[:, 0]
 
 
-def _inception(sources: Sources) -> Extractor:
-    return inception(_weights(sources, "inception")[0], sources.device)
-
-
 EXTRACTORS: dict[str, Callable[[Sources], Extractor]] = {
     "shipped": _shipped,
-    "reference_classifier": _reference_classifier,
+    # The penultimate layer of the classifier that was trained on all real images; images at their own size.
+    "reference_classifier": lambda sources: classifier_features(sources.reference),
     "clip": _generator_clip,
     "openai_clip": _openai_clip,
-    "inception": _inception,
+    "inception": lambda sources: inception(_weights(sources, "inception")[0], sources.device),
     "dinov2": _dinov2,
 }
 

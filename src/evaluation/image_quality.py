@@ -18,7 +18,7 @@ def compare(real: np.ndarray, fake: np.ndarray, nearest_k: int) -> dict[str, Any
     """FID, density, coverage, precision and recall of features (N, D) and (M, D), with the sample counts."""
     return {
         "fid": fid(GaussianStatistics.of(real), GaussianStatistics.of(fake)),
-        **density_coverage(real, fake, nearest_k, recall=True, device=device()),
+        **density_coverage(real, fake, nearest_k, device=device()),
         "real_images": len(real),
         "synthetic_images": len(fake),
     }

@@ -1,6 +1,8 @@
 """What the arms gain over the base, with the uncertainty of the test images, and the sentence that says so."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -33,13 +35,12 @@ class Gain:
         return points(self.value) + ends
 
 
-def gains(run: Run, arm: str) -> dict[str, Gain]:
+@cache  # a report asks many times, and each draws the same samples
+def gains(run: Run, arm: str) -> Mapping[str, Gain]:
     """Return the arm's differences to the base, by measure, where both have the measure."""
     base, other = (accuracies(run.accuracy.get(name)) for name in (BASE, arm))
-    ends: dict[str, Ends] = {}
-    if run.predictions and arm in run.predictions.right:
-        right = run.predictions.right
-        ends = intervals(run, right[BASE], right[arm], arm)
+    right = run.predictions.right if run.predictions else {}
+    ends = intervals(run, right[BASE], right[arm], arm) if arm in right else {}
     return {
         name: Gain(after - before, ends.get(label(name)))
         for name, before in base.items()

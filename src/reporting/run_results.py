@@ -23,9 +23,9 @@ Tree = Mapping[str, Any]
 Rows = list[dict[str, float]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """A run's results.
+    """A run's results, the same as themselves alone.
 
     accuracy, quality, splits, difficulty: the JSON files. costs, validation: {arm: JSON}. curves, calibration: {arm:
     rows of numbers}. sheets: contact sheets, {name: path}, in the order to show them. difficulty, costs and sheets are

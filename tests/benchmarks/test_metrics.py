@@ -59,8 +59,8 @@ def test_ratios_are_of_medians_of_all_repetitions(report) -> None:
 
 @pytest.mark.slow
 def test_a_large_case_runs_in_a_process_of_its_own_from_files(monkeypatch) -> None:
-    monkeypatch.setattr(metrics_large, "REPEATS", {"density_coverage": 1, "fid": 1})
+    monkeypatch.setattr(metrics_large, "REPEATS", {"all_four": 1, "fid": 1})
     case = metrics_large.large(30, 8)
     assert case["count"] == 30 and len(case["fid"]["seconds"]) == 1 and case["fid"]["values"][0] > 0
-    assert 0 < case["density_coverage"]["peak_gib"][0] < 4
-    assert set(case["density_coverage"]["values"][0]) == {"density", "coverage", "precision"}
+    assert 0 < case["all_four"]["peak_gib"][0] < 4
+    assert set(case["all_four"]["values"][0]) == {"density", "coverage", "precision", "recall"}

@@ -30,20 +30,20 @@ def normal(count: int, dimensions: int, seed: int) -> np.ndarray:
 def test_it_equals_the_authors_package_in_float64(name: str, nearest_k: int, seed: int) -> None:
     real, fake = SETS[name](np.random.default_rng(seed))
     expected = compute_prdc(real, fake, nearest_k)
-    assert density_coverage(real, fake, nearest_k, recall=True, chunk=64) == pytest.approx(expected, abs=1e-12)
+    assert density_coverage(real, fake, nearest_k, chunk=64) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_float32_features_are_compared_in_float64_and_equal_the_authors_package(name: str) -> None:
     real, fake = (x.astype(np.float32) for x in SETS[name](np.random.default_rng(0)))
-    found = density_coverage(real, fake, recall=True)
-    assert found == density_coverage(real.astype(np.float64), fake.astype(np.float64), recall=True)
+    found = density_coverage(real, fake)
+    assert found == density_coverage(real.astype(np.float64), fake.astype(np.float64))
     assert found == pytest.approx(compute_prdc(real, fake, 5), abs=1e-12)
 
 
 def test_recall_is_precision_with_the_sides_exchanged() -> None:
     real, fake = normal(90, 8, seed=0), 0.7 * normal(70, 8, seed=1)
-    one, other = density_coverage(real, fake, recall=True), density_coverage(fake, real, recall=True)
+    one, other = density_coverage(real, fake), density_coverage(fake, real)
     assert (one["recall"], one["precision"]) == (other["precision"], other["recall"])
 
 
@@ -62,7 +62,7 @@ def test_a_fake_image_at_exactly_the_radius_is_outside_the_ball(dimensions: int)
 @pytest.mark.parametrize("chunk", [1, 7, 64])
 def test_chunked_is_full(chunk: int) -> None:
     real, fake = normal(25, 5, seed=0), normal(15, 5, seed=1)
-    assert density_coverage(real, fake, recall=True, chunk=chunk) == density_coverage(real, fake, recall=True)
+    assert density_coverage(real, fake, chunk=chunk) == density_coverage(real, fake)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -71,7 +71,7 @@ def test_features_mapped_from_a_file_give_the_same(tmp_path, dtype: type) -> Non
     for name, x in zip("rf", sets, strict=True):
         np.save(tmp_path / f"{name}.npy", x)
     mapped = [np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "rf"]
-    assert density_coverage(*mapped, recall=True, chunk=16) == density_coverage(*sets, recall=True)
+    assert density_coverage(*mapped, chunk=16) == density_coverage(*sets)
 
 
 def test_products_are_never_in_reduced_precision_behind_our_back_and_the_users_choice_is_restored(monkeypatch) -> None:
@@ -104,12 +104,12 @@ def test_far_from_the_origin_nothing_changes() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_identical_sets_have_density_1_and_coverage_1_exactly(chunk: int, dtype: type) -> None:
     x = normal(100, 300, seed=0).astype(dtype)
-    assert set(density_coverage(x, x, recall=True, chunk=chunk).values()) == {1.0}
+    assert set(density_coverage(x, x, chunk=chunk).values()) == {1.0}
 
 
 def test_images_that_are_all_the_same_are_in_no_ball() -> None:
     same = np.full((40, 7), 0.3)
-    assert set(density_coverage(same, same, recall=True).values()) == {0.0}
+    assert set(density_coverage(same, same).values()) == {0.0}
     assert density_coverage(normal(40, 7, seed=0), same)["coverage"] < 1
 
 
@@ -141,7 +141,7 @@ def test_sets_that_cannot_be_compared_are_refused() -> None:
         with pytest.raises(ValueError, match="nearest_k"):
             density_coverage(x, fake, nearest_k=k)
     with pytest.raises(ValueError, match="nearest_k"):
-        density_coverage(x, x[:2], nearest_k=2, recall=True)
+        density_coverage(x, x[:2], nearest_k=2)
     for bad in (np.inf, np.nan, 1e300):
         with pytest.raises(ValueError, match="finite"):
             density_coverage(x, np.where(np.eye(6, 3), bad, x))
