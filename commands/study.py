@@ -41,8 +41,9 @@ def main() -> None:
         return
     if options.tables:
         with quiet():
+            protocols = Results().protocols()
             for study in studies:
-                write_again(study, Results().protocols())
+                write_again(study, protocols)
             write_index()
         return
     if options.collect:

@@ -83,7 +83,7 @@ def weak_judge(accuracy: Tree, quality: Tree) -> Iterator[Finding]:
     yield Finding(WEAK_JUDGE, BOUND, numbers, advice)
 
 
-def no_gain(accuracy: Tree, arm: str, improved: bool | None = None) -> Iterator[Finding]:
+def no_gain(accuracy: Tree, arm: str, improved: bool | None) -> Iterator[Finding]:
     """The retrained classifier is not above the base beyond noise, though there is room to rise.
 
     Room is what all real images reach or, where the base has them all already, being always right. improved: by the

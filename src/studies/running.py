@@ -133,7 +133,7 @@ def _log(experiment: Experiment) -> Path:
     return LOGS / f"{experiment.name}.log"
 
 
-def _start(experiment: Experiment, cores: set[int], targets: Sequence[str] = TARGETS) -> subprocess.Popen[bytes]:
+def _start(experiment: Experiment, cores: set[int], targets: Sequence[str]) -> subprocess.Popen[bytes]:
     """`dvc exp run --temp`, its output kept in a log, with all it starts in a session that can be ended as one.
 
     cores: that it may use; none for any.
