@@ -25,12 +25,7 @@ def _pixels(corpus: Corpus, index: Tensor, device: torch.device) -> Tensor:
 
 
 def train_autoencoder(
-    vae: AutoencoderKL,
-    corpus: Corpus,
-    settings: AutoencoderSettings,
-    seed: int,
-    checkpoint: Path,
-    device: torch.device,
+    vae: AutoencoderKL, corpus: Corpus, settings: AutoencoderSettings, seed: int, checkpoint: Path, device: torch.device
 ) -> None:
     """L1 + squared error + a small KL; ends with `scaling_factor` = 1 / the latents' standard deviation."""
     vae.to(device)
