@@ -12,12 +12,7 @@ import numpy as np
 
 from src.runtime.choices import choose
 
-INKS = {
-    "red": (0.85, 0.1, 0.1),
-    "green": (0.1, 0.65, 0.2),
-    "blue": (0.12, 0.2, 0.85),
-    "yellow": (0.95, 0.85, 0.1),
-}
+INKS = {"red": (0.85, 0.1, 0.1), "green": (0.1, 0.65, 0.2), "blue": (0.12, 0.2, 0.85), "yellow": (0.95, 0.85, 0.1)}
 """RGB in [0, 1]; the shipped generators saw these."""
 FAINT = 0.35  # mean distance of ink and paper below which a digit cannot be read
 GRAIN = 0.04  # largest standard deviation of the paper's grain

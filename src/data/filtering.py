@@ -36,7 +36,7 @@ def clean(looks: Looks, band: Sequence[float]) -> np.ndarray:
     prototypes, counts = _prototypes(looks)
     others = counts[looks.real_labels] - 1
     sums = prototypes[looks.real_labels] * counts[looks.real_labels, None]
-    apart = (_distances(looks.real, _unit(sums - looks.real)) / (1 + 1 / np.maximum(others, 1)))[others > 0]
+    apart = ((1 - (looks.real * _unit(sums - looks.real)).sum(1)) / (1 + 1 / np.maximum(others, 1)))[others > 0]
     low, high = np.quantile(apart, band) if len(apart) else (0.0, np.inf)
     towards, spread = _unit(prototypes).T, np.where(counts == 0, 0, 1 + 1 / np.maximum(counts, 1))  # (D, C), (C,)
     kept = [
@@ -110,7 +110,3 @@ def _prototypes(looks: Looks) -> tuple[np.ndarray, np.ndarray]:
 
 def _unit(x: np.ndarray) -> np.ndarray:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(x.dtype).tiny)
-
-
-def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return 1 - (x * y).sum(1)

@@ -82,11 +82,7 @@ def _folder(settings: GeneratorSettings) -> Path:
     if is_local(settings.path):
         return Path(os.path.expanduser(settings.path))
     fetched = DiffusionPipeline.download(
-        settings.path,
-        revision=settings.revision,
-        use_safetensors=True,
-        trust_remote_code=False,
-        safety_checker=None,
+        settings.path, revision=settings.revision, use_safetensors=True, trust_remote_code=False, safety_checker=None
     )
     return Path(fetched)
 

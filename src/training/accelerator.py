@@ -48,15 +48,6 @@ def shared(value: T, accelerator: Accelerator) -> T:
     return broadcast_object_list([value])[0] if accelerator.num_processes > 1 else value
 
 
-def agreed(first: int, accelerator: Accelerator) -> int:
-    """Return `first`, the step to start with; InputError if the first process found another checkpoint."""
-    if shared(first, accelerator) != first:
-        raise InputError(
-            "the processes do not see the same checkpoint; put the repository where all of them read the same files"
-        )
-    return first
-
-
 def sum_over_processes(values: Sequence[torch.Tensor], accelerator: Accelerator) -> None:
     """Replace each value by its sum over the processes; nothing for one process."""
     if accelerator.num_processes == 1 or not values:

@@ -21,7 +21,7 @@ from src.runtime.errors import InputError
 from src.runtime.processes import is_main
 from src.runtime.scratch import Scratch
 from src.runtime.seeds import deterministic
-from src.training.accelerator import accelerator, agreed, shared
+from src.training.accelerator import accelerator, shared
 from src.training.loader import Batches
 from src.training.optimisation import OPTIMIZERS, learning_rate, set_rate
 from src.training.step import Step
@@ -61,7 +61,11 @@ def fit(
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
     path = scratch.path / "training.safetensors" if scratch else None
     run = TrainingState(model, average, objective, optimizer, helper.scaler, path, writes=helper.is_main_process)
-    first, by = agreed(run.resume(), helper), SELECTIONS[recipe.selection]
+    first, by = run.resume(), SELECTIONS[recipe.selection]
+    if shared(first, helper) != first:
+        raise InputError(
+            "the processes do not see the same checkpoint; put the repository where all of them read the same files"
+        )
     if run.stalled(by, patience):
         first = steps
     interval = max(1, steps // CHECKS)

@@ -10,7 +10,6 @@ import numpy as np
 from torch import Tensor
 
 Mixed = tuple[Tensor, Tensor]  # images and their targets
-Mixing = Callable[..., Mixed]
 CMO_SHARE = 0.5  # of the batches; the rest stay as they are, as in the released code
 
 
@@ -62,5 +61,5 @@ def _span(size: int, side: float, generator: np.random.Generator) -> slice:
     return slice(max(centre - half, 0), min(centre + half, size))
 
 
-MIXING: dict[str, Mixing] = {"none": none, "mixup": mixup, "cutmix": cutmix, "cmo": cmo}
+MIXING: dict[str, Callable[..., Mixed]] = {"none": none, "mixup": mixup, "cutmix": cutmix, "cmo": cmo}
 NEEDS_SECOND_BATCH = frozenset({"cmo"})  # called with second=(images, targets)

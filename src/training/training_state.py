@@ -11,8 +11,6 @@ from torch.optim.swa_utils import AveragedModel
 
 from src.runtime.checkpoint_file import load_checkpoint, save_checkpoint
 
-State = Mapping[str, torch.Tensor]
-
 
 @dataclass
 class TrainingState:
@@ -30,7 +28,7 @@ class TrainingState:
     path: Path | None
     writes: bool = True
     curve: list[dict[str, Any]] = field(default_factory=list, init=False)
-    weights: State = field(default_factory=dict, init=False)
+    weights: Mapping[str, torch.Tensor] = field(default_factory=dict, init=False)
 
     @property
     def judged(self) -> nn.Module:

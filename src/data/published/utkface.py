@@ -52,8 +52,7 @@ def load_utkface(settings: UtkFaceSettings, seed: int) -> PreparedData:
     kept = {name: face for name, face in faces.items() if face is not None and face["race"] not in dropped}
     labels, contexts = (_remaining(attribute, dropped) for attribute in pair)
     source = grouped_source(
-        folder,
-        [(name, labels.index(face[pair[0]]), contexts.index(face[pair[1]])) for name, face in kept.items()],
+        folder, [(name, labels.index(face[pair[0]]), contexts.index(face[pair[1]])) for name, face in kept.items()]
     )
     assert source.contexts is not None
     groups = [(str(label), str(context)) for label, context in zip(source.labels, source.contexts, strict=True)]

@@ -30,11 +30,6 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.captions)
 
-    @property
-    def feature_classes(self) -> np.ndarray:
-        """What the shipped feature space is trained to tell apart: class * styles + style, (N,)."""
-        return self.classes * len(self.style_names) + self.styles
-
 
 def mention(attributes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Which attributes bool (N, W) captions say: of those that are true of an image none, one or two."""

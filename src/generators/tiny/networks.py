@@ -25,12 +25,7 @@ def _pixels(corpus: Corpus, index: Tensor, device: torch.device) -> Tensor:
 
 
 def train_autoencoder(
-    vae: AutoencoderKL,
-    corpus: Corpus,
-    settings: AutoencoderSettings,
-    seed: int,
-    checkpoint: Path,
-    device: torch.device,
+    vae: AutoencoderKL, corpus: Corpus, settings: AutoencoderSettings, seed: int, checkpoint: Path, device: torch.device
 ) -> None:
     """L1 + squared error + a small KL; ends with `scaling_factor` = 1 / the latents' standard deviation."""
     vae.to(device)
@@ -134,9 +129,9 @@ def _image_condition(
 def train_feature_space(
     network: nn.Module, corpus: Corpus, settings: TrainingLength, seed: int, checkpoint: Path, device: torch.device
 ) -> None:
-    """A classifier of class and style together, so that its features tell both (`Corpus.feature_classes`)."""
+    """A classifier of class and style together, so that its features tell both."""
     network.to(device)
-    labels = torch.from_numpy(corpus.feature_classes)
+    labels = torch.from_numpy(corpus.classes * len(corpus.style_names) + corpus.styles)
 
     def loss_at(step: int) -> Tensor:
         index = torch.randint(len(corpus), (settings.batch,), generator=torch_generator("feature space", seed, step))

@@ -32,10 +32,7 @@ def _tensors(networks: nn.ModuleList, average: list[Tensor], optimiser: torch.op
 
 
 def _restore(
-    tensors: dict[str, Tensor],
-    networks: nn.ModuleList,
-    average: list[Tensor],
-    optimiser: torch.optim.Optimizer,
+    tensors: dict[str, Tensor], networks: nn.ModuleList, average: list[Tensor], optimiser: torch.optim.Optimizer
 ) -> None:
     networks.load_state_dict({n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")})
     for i, value in enumerate(average):
