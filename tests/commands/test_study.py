@@ -80,7 +80,7 @@ def test_the_papers_commands_come_without_a_run(monkeypatch, capsys):
 
 
 def test_what_it_will_take_is_what_the_same_settings_took_on_other_seeds(tmp_path, monkeypatch):
-    monkeypatch.setattr("src.studies.results.measured", lambda commit, known: {"arms": {}})
+    monkeypatch.setattr("src.studies.results.measured", lambda commit: {"arms": {}})
     monkeypatch.setattr("src.studies.results.recorded", lambda name: ("start", "commit"))
     results = Results(tmp_path / "experiments.jsonl")
     assert study.hours(results, FOUR, 1) == pytest.approx(4 * study.FIRST / 3600)
