@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from src.studies.maps import accuracy_map
 from src.studies.origin import UNKNOWN, Origin
 from src.studies.paper import PEAK, SHARE, cost
 from src.studies.results import sheet
-from src.studies.study import DISTANCES, Study
+from src.studies.study import DISTANCES, Study, Variant
 from src.studies.study_files import FOLDER as STUDIES
 from src.studies.study_files import every_study, known_studies, read_study
 from src.studies.summary import Measured, absent, brief, compares
@@ -79,13 +78,18 @@ def _write_page(
 
 
 def write_sheets(study: Study, experiments: Mapping[str, Experiment], folder: Path = FOLDER) -> None:
-    """Write the top of the contact sheets that are kept, of variants that have one. experiments: one of each."""
-    shutil.rmtree(folder / study.name / "sheets", ignore_errors=True)  # of an earlier file of the study
+    """Write the top of the contact sheets that the study asks for; one that DVC keeps no more, as in a clone, stays as
+    it is. experiments: one of each variant."""
+    sheets, wanted = folder / study.name / "sheets", dict[str, Variant]()
     for place, variant in enumerate(study.variants):
-        picture = sheet(experiments[variant.name].name, variant.arm) if variant.name in study.sheets else None
-        if picture is not None:
-            name = f"{place:02d}_{re.sub('[^0-9a-z]+', '_', variant.name.lower())}.png"
-            atomic_write(folder / study.name / "sheets" / name, first_rows(picture, CLASSES, variant.name))
+        if variant.name in study.sheets:
+            wanted[f"{place:02d}_{re.sub('[^0-9a-z]+', '_', variant.name.lower())}.png"] = variant
+    for path in sheets.glob("*"):
+        if path.name not in wanted:  # of an earlier file of the study
+            path.unlink()
+    for name, variant in wanted.items():
+        if (picture := sheet(experiments[variant.name].name, variant.arm)) is not None:
+            atomic_write(sheets / name, first_rows(picture, CLASSES, variant.name))
 
 
 def write_index(folder: Path = FOLDER, studies: Path = STUDIES, page: Path = PAGE) -> None:

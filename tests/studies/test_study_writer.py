@@ -73,7 +73,11 @@ def test_a_variants_picture_shows_the_first_classes_and_says_which_it_is(kept, t
     whole = Image.open(io.BytesIO(sheet(NONE.name, "guided")))
     with Image.open(path) as image:
         assert image.info["Title"] == "none" and image.size == (whole.width, 2 + study_writer.CLASSES * 18)
-    write_sheets(replace(STUDY, sheets=("more",)), experiments, tmp_path)  # DVC keeps none of it
+    git(tmp_path / "repository", "update-ref", "-d", f"refs/exps/00/{'0' * 38}/{NONE.name}")  # as in a clone
+    before = path.read_bytes()
+    write_sheets(replace(STUDY, sheets=("none", "more")), experiments, tmp_path)
+    assert [*tmp_path.glob("x/sheets/*")] == [path] and path.read_bytes() == before
+    write_sheets(replace(STUDY, sheets=("more",)), experiments, tmp_path)
     assert not list(tmp_path.glob("x/sheets/*"))
 
 
