@@ -100,8 +100,8 @@ def cost(generator: GeneratorSettings, chosen: dict[str, str], images: dict[str,
         files = {arm: Path(f"metrics/cost/{arm}.json") for arm in images}
         if not all(file.exists() for file in files.values()):
             return "how long sampling takes is not known here yet: `dvc repro measure_cost` measures it"
-        seconds = sum(read_json(file)["seconds_per_image"] * images[arm] for arm, file in files.items())
-        return f"about {seconds / 60:.0f} minutes of sampling on the machine of metrics/cost"
+        takes = sum(read_json(file)["seconds_per_image"] * images[arm] for arm, file in files.items())
+        return f"about {takes / 60:.0f} minutes of sampling on the machine of metrics/cost"
     hours = guided_hours(chosen, images["guided"]) + text_hours(chosen, images["synaug"])
     return f"about {hours:.2g} hours of sampling at {SHARE * PEAK:.0f} TFLOP/s, as a large GPU of today reaches"
 

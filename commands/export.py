@@ -37,7 +37,8 @@ def main() -> None:
 def _settings(what: str) -> dict[str, Any]:
     """What the run that made an arm's images was told, for people to read; nothing for other folders."""
     params = read_mapping(Path("params.yaml")) if what in ARMS and Path("params.yaml").exists() else {}
-    path = shipped(preset(params, "generators").get("path"), params.get("dataset"))
+    path = preset(params, "generators").get("path")
+    path = shipped(path, params.get("dataset")).get("path", path)
     told = {**{name: params.get(name) for name in ("dataset", "generator", "feedback", "seed")}, "weights": path}
     if (share := _agreement(what)) is not None:
         told["shown classes"] = f"{share:.1%} of the images show their class to the classifier of all real images"

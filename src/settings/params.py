@@ -13,7 +13,7 @@ from src.runtime.errors import InputError
 from src.runtime.files import hash_tree
 from src.runtime.pipeline import declared, read_mapping
 from src.settings.schema import Section, build, plain
-from src.settings.sections import PRESETS, TINY, TINY_OF, Params, section_kind
+from src.settings.sections import PRESETS, Params, section_kind, shipped
 
 # A family of presets and the parameter that chooses one, and which part of the preset is meant if not all of it.
 _PRESET = re.compile(r"(\w+)\.\$\{(\w+)\}((?:\.\w+)*)")
@@ -46,7 +46,7 @@ def resolve(stage: str, pipeline: Mapping[str, Any], everything: Mapping[str, An
             sections[field] = section_kind(field, source, path), path
         whole.add(path + part)
         _put(values, [field, *part.split(".")[1:]], _lookup(source, part[1:], path + part, stage))
-    if values.get("generator", {}).get("path") == TINY and (own := TINY_OF.get(str(values.get("dataset")))):
+    if own := shipped(values.get("generator", {}).get("path"), values.get("dataset")):
         values["generator"] |= {name: own.get(name) for name in ("path", "tiny_decoder") if name in values["generator"]}
     for field, (kind, path) in sections.items():
         values[field] = build(kind, values[field], path, stage, frozenset(whole))

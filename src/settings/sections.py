@@ -443,9 +443,9 @@ TINY = "models/tiny_unclip"
 TINY_OF = {name: {"path": "models/tiny_fashion"} for name in ("fashion_lt", "fashion_nico")}
 
 
-def shipped(path: str | None, dataset: Any) -> str | None:
-    """The generator's folder where a data set has a shipped one of its own for TINY; elsewhere the path."""
-    return TINY_OF.get(str(dataset), {}).get("path", path) if path == TINY else path
+def shipped(path: str | None, dataset: Any) -> dict[str, str]:
+    """What the data set's own shipped generator has in place of TINY's; nothing for another generator or data set."""
+    return TINY_OF.get(str(dataset), {}) if path == TINY else {}
 
 
 """Data sets that have a tiny generator of their own, which every preset with the path TINY means with them."""

@@ -31,7 +31,7 @@ from src.synthesis.production import Round
 from src.synthesis.prompts import Prompts
 from src.synthesis.rounds import online_rounds
 from src.synthesis.synthesiser import Synthesiser, cut
-from src.training.going_on import train_on
+from src.training.fine_tuning import train_on
 
 REAL, BASE, COMMITTEE = "data/real", "data/base", "data/committee"
 

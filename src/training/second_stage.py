@@ -24,7 +24,7 @@ from src.runtime.seeds import derive, torch_seeded
 from src.settings.recipe import Recipe
 from src.settings.sections import HeadSettings, SecondStages
 from src.shards.lazy_images import Images
-from src.training.going_on import finetune_real
+from src.training.fine_tuning import finetune_real
 from src.training.last_layer import train_on_features
 
 TAUS = np.arange(41) / 20  # 0 to 2, twice as fine as the published search
@@ -116,7 +116,7 @@ def dfr(model: Classifier, task: Task) -> None:
 
 
 def finetune(model: Classifier, task: Task) -> None:
-    """The whole network on the real images; see `src.training.going_on`."""
+    """The whole network on the real images; see `src.training.fine_tuning`."""
     scratch = None if task.scratch is None else task.scratch.part("finetune")
     finetune_real(model, task.real, task.validation, task.recipe, task.settings.finetune, task.seed, scratch)
 

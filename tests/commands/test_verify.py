@@ -100,6 +100,13 @@ def test_a_number_beyond_its_spread_fails_in_one_sentence(
     assert [line.split()[-1] for line in capsys.readouterr().out.splitlines() if line.startswith(f"{name} ")] == ["NO"]
 
 
+def test_a_data_set_that_no_study_runs_on_has_no_spread_of_another(project: Path) -> None:
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("\ndataset: digits", "\ndataset: folder"))
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", "b"], check=True)
+    assert verify.spread() == {}
+
+
 @pytest.mark.parametrize(
     ("lock", "named"),
     [

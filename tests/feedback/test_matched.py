@@ -155,3 +155,19 @@ def test_a_class_of_few_images_has_the_gap_of_the_others() -> None:
 def test_a_target_that_cannot_be_met_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         feedback_settings(**change)
+
+
+def test_under_a_pilot_the_classifier_is_asked_no_more_often_than_without_a_target() -> None:
+    """Its scale meets the target, so that images on the way need not be looked at, nor their looks be paid for."""
+    asked = []
+
+    def value(images: Tensor, labels: Tensor) -> Tensor:
+        asked.append(len(images))
+        return fakes.value(images, labels)
+
+    counts = []
+    for settings, aims in ((MATCHED, torch.zeros(6)), (replace(MATCHED, pilot=4), torch.zeros(6)), (MATCHED, None)):
+        asked.clear()
+        sampled(Feedback(value, settings, fakes.decode), aims=aims)
+        counts.append(len(asked))
+    assert counts[1] == counts[2] < counts[0]

@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from src.reporting.markdown_writer import markdown
+from src.reporting.charts import curves
+from src.reporting.markdown_writer import _paragraph, markdown
 from src.reporting.report_writer import page
 from tests.reporting import made
 from tests.reporting.reading import checked
@@ -81,3 +82,36 @@ def test_what_another_run_left_beside_a_study_experiments_results_is_not_shown(h
     assert "Contact sheets: none in this revision." in after and "Contact sheets: none" not in before
     for words in ("How hard images are for the base classifier", "Cost of synthesis"):
         assert words in before and words not in after, words
+
+
+@pytest.mark.parametrize(
+    "space, words", [("openai_clip", "OpenAI's CLIP"), ("reference_classifier", "the classifier of")]
+)
+def test_the_main_feature_space_has_its_name(healthy, tmp_path, space, words):
+    for arm in ("synaug", "guided"):
+        made.change(healthy / "metrics/fid_density_coverage.json", arm, "shipped", value=...)
+        made.change(healthy / "metrics/fid_density_coverage.json", arm, "clip", value=...)
+        made.change(healthy / "metrics/fid_density_coverage.json", arm, space, value=made.quality()[arm]["shipped"])
+    assert (
+        f"Synthetic images against real ones, features of {words}"
+        in checked(page(made.report_of(healthy, tmp_path))).text
+    )
+
+
+def test_the_generator_is_the_one_that_made_the_images(healthy, tmp_path):
+    """A data set's own shipped one, of which params.yaml says nothing."""
+    params = yaml.safe_load((healthy / "params.yaml").read_text())
+    params |= {"dataset": "fashion_lt", "datasets": {"fashion_lt": {"kind": "fashion"}}}
+    (healthy / "params.yaml").write_text(yaml.safe_dump(params))
+    text = checked(page(made.report_of(healthy, tmp_path))).text
+    assert "models/tiny_fashion" in text and "models/tiny_unclip" not in text
+
+
+def test_a_curve_that_never_moves_is_drawn():
+    """Of three classes each classifier may stay at a third."""
+    assert curves({"base": [(0, 1 / 3), (10, 1 / 3)]}, "flat", share=True)
+
+
+def test_a_sentence_that_begins_with_a_plus_is_no_item_of_a_list():
+    """As '+ loss feedback against none: ...' of a study."""
+    assert _paragraph("+ loss feedback") == "\\+ loss feedback" and _paragraph("a + b") == "a + b"

@@ -83,7 +83,7 @@ def different_parameters(caption: str, columns: tuple[str, str, str], ours: Tree
 
 def _generator(run: Run) -> str:
     path, revision, mirror = (preset(run.params, "generators").get(key) for key in ("path", "revision", "mirror"))
-    path = shipped(path, dig(run.params, "dataset"))
+    path = shipped(path, dig(run.params, "dataset")).get("path", path)
     source = f"{setting(dig(run.params, 'generator'))}: {setting(path)}"
     if revision:
         moving = " (a branch, not a commit: it can move)" if len(str(revision)) != 40 else ""
