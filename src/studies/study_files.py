@@ -57,9 +57,9 @@ def _study(path: Path, name: str, content: Any, images: Any = None) -> Study:
     if not metrics or not set(judged) <= set(metrics) or metrics[0] not in ACCURACY:
         raise InputError(f"{path} needs an accuracy as its first metric, and judges by its metrics alone; correct it")
     contrasts = content.get("contrasts") or {}
-    for name, weights in contrasts.items():
+    for contrast, weights in contrasts.items():
         if not isinstance(weights, dict) or not set(weights) <= set(names) or abs(sum(weights.values())) > 1e-9:
-            raise InputError(f"{path} needs of the contrast '{name}' weights of its variants, of sum 0; correct it")
+            raise InputError(f"{path} needs of the contrast '{contrast}' weights of its variants, of sum 0; correct it")
     reported = tuple(content.get("reported") or ())
     for entry in reported:
         complete = isinstance(entry, dict) and set(entry) == _REPORTED and entry["source"]
