@@ -37,9 +37,9 @@ def test_the_committed_parameters_pass(root: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("feedback: entropy", "feedback: entrpy", "unknown feedback 'entrpy'; params.yaml knows none, loss"),
+        ("feedback: hardness", "feedback: entrpy", "unknown feedback 'entrpy'; params.yaml knows none, loss"),
         ("generator: tiny_unclip", "generator: tiny", "unknown generator 'tiny'"),
-        ("feedback: entropy", "feedback: disagreement", "needs several base classifiers; set committee to 4"),
+        ("feedback: hardness", "feedback: disagreement", "needs several base classifiers; set committee to 4"),
         ("generator: tiny_unclip", "generator: gan", "generator=gan makes an image in one step"),
         ("dataset: digits", "dataset: digts", "unknown dataset 'digts'"),
         ("  image_dropout: 0.3", "  image_dropout: 3", "image_dropout"),
@@ -77,7 +77,7 @@ def test_a_stage_does_not_begin_before_the_check_is_passed(root, monkeypatch: py
     monkeypatch.chdir(root)
     begun = []
     checked(lambda: begun.append(1))()
-    change(root, "feedback: entropy", "feedback: entrpy")
+    change(root, "feedback: hardness", "feedback: entrpy")
     with pytest.raises(InputError, match="unknown feedback"):
         checked(lambda: begun.append(2))()
     assert begun == [1]
