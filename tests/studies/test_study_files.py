@@ -104,6 +104,7 @@ def test_an_unknown_study_lists_the_known_ones():
 @pytest.mark.parametrize("name", known_studies())
 def test_every_study_sets_parameters_that_there_are_and_variants_differ(name):
     study = read_study(name)
+    assert study.name == name  # its tables are called so
     asked = [(experiment_of(v.settings, study.seeds[0]).name, v.arm) for v in study.variants]
     assert len(set(asked)) == len(asked)
     # Seeds that development and the history used are for studies that ask the history's questions again, or choose.
