@@ -17,7 +17,7 @@ FOLDER = Path("studies")
 _OPTIONAL = {"settings", "judged", "reported", "sheets", "unpredicted", "note", "paper", "split", "history", "map",
              "contrasts"}  # fmt: skip
 _FIELDS = {"title", "question", "variants", "against", "seeds", "metrics"} | _OPTIONAL
-_PAPER = {"settings", "variants", "against", "seeds", "metrics", "judged", "reported", "images", "note"}
+_PAPER = {"settings", "variants", "against", "seeds", "metrics", "judged", "reported", "images", "note", "contrasts"}
 _REPORTED = {"variant", "metric", "value", "source"}
 
 
@@ -119,7 +119,7 @@ def _paper(path: Path, study: Study, entry: Any) -> Study:
     content = {
         "title": f"{study.title}, at the papers' scale", "question": study.question, "variants": variants,
         "settings": settings if own else {}, "seeds": entry["seeds"], "unpredicted": study.unpredicted,
-        "note": entry.get("note"), "split": study.split,
+        "note": entry.get("note"), "split": study.split, "contrasts": entry.get("contrasts"),
         "against": entry.get("against", next(iter(variants)) if own else study.against),
         "metrics": entry.get("metrics", list(study.metrics)), "judged": entry.get("judged", list(study.judged)),
         "reported": entry.get("reported", reported),
