@@ -16,14 +16,11 @@ ROSE = 1.05  # of the first look, where entropy that is sated can hardly rise mo
 TINY_STEP, HUGE_STEP = 0.001, 0.3
 IDLE = 0.5  # share of updates without a usable gradient
 TO_DO = {
-    EASIER: "`-S feedback=matched` makes them as hard as real ones.",
-    AS_HARD: "A little feedback (`-S feedback=hardness`) gained on digits that were as hard; `none` costs less.",
-    HARDER: "`-S feedback=matched` pulls them back, and so does a higher guidance_scale.",
+    EASIER: "Feedback gained on digits where it was so: `-S feedback=hardness`. A lower guidance_scale gained more.",
+    AS_HARD: "Feedback has little to add: on digits hardness gained a point or two, matched feedback nothing.",
+    HARDER: "Feedback without a target harmed on digits where it was so; `-S feedback=matched` did not.",
 }
-UNDECIDED = (
-    "On digits gain did not follow this: compare with `-S feedback=none` by metrics/validation "
-    "(docs/when-feedback-helps.md)."
-)
+UNDECIDED = "Compare with `-S feedback=none` by metrics/validation (docs/when-feedback-helps.md)."
 
 
 def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: bool) -> Iterator[Finding]:
