@@ -18,7 +18,7 @@ IDLE = 0.5  # share of updates without a usable gradient
 TO_DO = {
     EASIER: "Feedback gained on digits where it was so: `-S feedback=hardness`. A lower guidance_scale gained more.",
     AS_HARD: "Feedback has little to add: on digits hardness gained a point or two, matched feedback nothing.",
-    HARDER: "Feedback without a target harmed on digits where it was so; `-S feedback=matched` did not.",
+    HARDER: "Feedback without a target harmed on digits where it was so; of `-S feedback=matched` no harm was told.",
 }
 UNDECIDED = "Compare with `-S feedback=none` by metrics/validation (docs/when-feedback-helps.md)."
 

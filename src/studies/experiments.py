@@ -16,6 +16,7 @@ from src.runtime.files import read_yaml
 
 # What an experiment is about unless it says otherwise, whatever the defaults of params.yaml become.
 BENCHMARK = {"dataset": "digits", "generator": "tiny_unclip", "feedback": "entropy"}
+OF_MATCHED = {"feedbacks.matched.criterion": "entropy"}  # the same of those with matched feedback
 ABSENT = object()  # what stands under a name that nothing has
 
 
@@ -35,13 +36,14 @@ class Experiment:
     @property
     def chosen(self) -> dict[str, Any]:
         """All that it chooses, whether params.yaml has it anyway or not."""
-        return {**BENCHMARK, **self.settings, "seed": self.seed}
+        own = OF_MATCHED if self.settings.get("feedback") == "matched" else {}
+        return {**BENCHMARK, **own, **self.settings, "seed": self.seed}
 
 
 def experiment_of(settings: Mapping[str, Any], seed: int, root: Path = Path(".")) -> Experiment:
     """The experiment of these settings, without those that it has anyway. InputError for an unknown one."""
     defaults = yaml_of(root / "params.yaml")
-    anyway = {name: BENCHMARK.get(name, value_of(defaults, name)) for name in settings}
+    anyway = {name: (BENCHMARK | OF_MATCHED).get(name, value_of(defaults, name)) for name in settings}
     return Experiment({name: settings[name] for name in sorted(settings) if anyway[name] != settings[name]}, seed)
 
 

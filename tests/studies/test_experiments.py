@@ -31,6 +31,16 @@ def test_other_defaults_change_no_name_and_are_overridden(tmp_path):
     }  # fmt: skip
 
 
+def test_matched_feedback_of_a_study_is_by_entropy_unless_it_says_otherwise():
+    """Rows are of the time when the preset asked for entropy."""
+    plain = experiment_of({"feedback": "matched"}, 7)
+    by_hardness = experiment_of({"feedback": "matched", "feedbacks.matched.criterion": "hardness"}, 7)
+    for experiment, criterion in ((plain, "entropy"), (by_hardness, "hardness")):
+        assert parameters_of(experiment)["feedbacks"]["matched"]["criterion"] == criterion
+    assert plain == experiment_of({"feedback": "matched", "feedbacks.matched.criterion": "entropy"}, 7) != by_hardness
+    assert overrides(experiment_of({"feedback": "none"}, 7)) == {"feedback": "none", "seed": 7}
+
+
 def test_an_unknown_parameter_is_named():
     with pytest.raises(InputError, match=r"no parameter 'synth\.smell'"):
         experiment_of({"synth.smell": 1}, 0)
