@@ -216,7 +216,7 @@ def test_matched_feedback_makes_the_same_images_again_and_says_how_hard_they_are
     assert set(made.each("updates")) == {2} and len(set(made.each("target"))) > 1
     run("measure_difficulty", monkeypatch)
     report = read_json("metrics/difficulty.json")
-    assert report["criterion"] == "entropy" and set(report["overall"]) == {"real", "unguided", "guided"}
+    assert report["criterion"] == "hardness" and set(report["overall"]) == {"real", "unguided", "guided"}
     judged = np.mean(made.each("criterion_after"))
     assert report["overall"]["guided"]["mean"] == pytest.approx(judged, abs=0.02)  # but for 256 levels
     shutil.rmtree("data/synth/guided")

@@ -10,9 +10,12 @@ import yaml
 
 from commands import verify
 from src.runtime.errors import InputError
+from src.runtime.files import read_yaml
+from src.studies.experiments import BENCHMARK, experiment_of
 from src.studies.fingerprint import code_digest
 
 ROOT = Path(__file__).parents[2]
+DEFAULT = dict(experiment_of({name: read_yaml(ROOT / "params.yaml")[name] for name in BENCHMARK}, 0, ROOT).settings)
 LOCK = {
     "schema": "2.0",
     "stages": {
@@ -33,8 +36,8 @@ SUMMARY = {"acc": 0.84, "few": 0.77, "syn.acc": 0.80, "base.acc": None, "fid": 3
 def row(seed: int, few: float) -> dict[str, Any]:
     guided = {"overall": 0.84 + seed / 100, "few": few, "fid": 3.0}
     return {
-        "name": f"s{seed}", "seed": seed, "settings": {}, "inputs": "", "code": code_digest(ROOT), "commit": "0" * 40,
-        "seconds": 1.0, "arms": {"guided": guided, "synaug": {"overall": 0.8}, "base": {"overall": 0.6}},
+        "name": f"s{seed}", "seed": seed, "settings": DEFAULT, "inputs": "", "code": code_digest(ROOT),
+        "commit": "0" * 40, "seconds": 1.0, "arms": {"guided": guided, "synaug": {"overall": 0.8}, "base": {"overall": 0.6}},
     }  # fmt: skip
 
 
