@@ -37,7 +37,8 @@ def row(seed: int, few: float) -> dict[str, Any]:
     guided = {"overall": 0.84 + seed / 100, "few": few, "fid": 3.0}
     return {
         "name": f"s{seed}", "seed": seed, "settings": DEFAULT, "inputs": "", "code": code_digest(ROOT),
-        "commit": "0" * 40, "seconds": 1.0, "arms": {"guided": guided, "synaug": {"overall": 0.8}, "base": {"overall": 0.6}},
+        "commit": "0" * 40, "seconds": 1.0,
+        "arms": {"guided": guided, "synaug": {"overall": 0.8}, "base": {"overall": 0.6}},
     }  # fmt: skip
 
 
