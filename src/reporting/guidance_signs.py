@@ -7,10 +7,10 @@ from src.reporting.findings import AS_HARD, DESTRUCTIVE, EASIER, HARDER, INERT, 
 from src.reporting.run_results import Tree, dig, preset
 from src.reporting.wording import number, percent, setting
 
-# From the first look to the finished image entropy falls by a third without feedback, at a third of the default scale
-# by a sixth, and rises by an eighth at the default (metrics/history/development.json): far beyond that is too much.
+# From the first look to the finished image entropy falls by a third without feedback, at .01 of entropy feedback
+# by a sixth, and rises by an eighth at its preset's .03 (metrics/history/development.json): far beyond that is too much.
 FALLEN, RAISED = 0.8, 1.3
-SATED = 0.75  # of log(classes), the highest entropy there is; the default ends at .58
+SATED = 0.75  # of log(classes), the highest entropy there is; entropy feedback at .03 ends at .58
 ROSE = 1.05  # of the first look, where entropy that is sated can hardly rise more
 # Of the latent's norm, which rule `latent` moves by the feedback scale in one update; the released code's is .03.
 TINY_STEP, HUGE_STEP = 0.001, 0.3

@@ -16,7 +16,7 @@ from src.runtime.files import read_yaml
 
 # What an experiment is about unless it says otherwise, whatever the defaults of params.yaml become.
 BENCHMARK = {"dataset": "digits", "generator": "tiny_unclip", "feedback": "entropy"}
-OF_MATCHED = {"feedbacks.matched.criterion": "entropy"}  # the same of those with matched feedback
+OF_MATCHED = {"feedbacks.matched.criterion": "entropy"}  # likewise, of one with matched feedback
 ABSENT = object()  # what stands under a name that nothing has
 
 
