@@ -8,7 +8,7 @@ from src.reporting.run_results import Tree, dig, preset
 from src.reporting.wording import number, percent, setting
 
 # From the first look to the finished image entropy falls by a third without feedback, at .01 of entropy feedback
-# by a sixth, and rises by an eighth at its preset's .03 (metrics/history/development.json): far beyond that is too much.
+# by a sixth, and rises by an eighth at its preset's .03 (metrics/history/development.json): far beyond is too much.
 FALLEN, RAISED = 0.8, 1.3
 SATED = 0.75  # of log(classes), the highest entropy there is; entropy feedback at .03 ends at .58
 ROSE = 1.05  # of the first look, where entropy that is sated can hardly rise more
