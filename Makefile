@@ -105,7 +105,7 @@ export: env ## copy a balanced set into plain folders under export/: make export
 report: env ## one page about a run: make report [REVISION=commit-or-experiment] [COMPARE=another]
 	$(BIN)/python -m commands.report $(REVISION) $(if $(COMPARE),--compare $(COMPARE))
 
-screenshots: env report ## pictures of the report for the README (needs Chromium)
+screenshots: env report ## pictures of the report for docs/report.md (needs Chromium)
 	$(BIN)/python -m tests.reporting.screenshots report/index.html docs
 
 studies: env ## run studies and write their tables: make studies [STUDY="evidence criteria"] (resumable, hours)

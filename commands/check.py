@@ -54,7 +54,9 @@ def main() -> None:
     images = {arm: sum(counts.values()) for arm, counts in made.items()}
     print(f"{images['guided']:,} images to make in the guided arm, {images['synaug']:,} in SYNAuG's")
     chosen = {name: everything[name] for name in ("generator", "feedback")}
-    print(cost(resolve("synth_guided", pipeline, everything).generator, chosen, images))
+    guided = resolve("synth_guided", pipeline, everything)
+    print(cost(guided.generator, chosen, images))
+    print(guided_steps(guided))
     base, retrain = resolve("train_base", pipeline, everything), resolve("retrain", pipeline, everything, "guided")
     print(training(base, retrain, data, params.data.image_size, images))
     stored = sum(len(source) for source in data.splits.values()) + sum(images.values())
@@ -104,6 +106,14 @@ def cost(generator: GeneratorSettings, chosen: dict[str, str], images: dict[str,
         return f"about {takes / 60:.0f} minutes of sampling on the machine of metrics/cost"
     hours = guided_hours(chosen, images["guided"]) + text_hours(chosen, images["synaug"])
     return f"about {hours:.2g} hours of sampling at {SHARE * PEAK:.0f} TFLOP/s, as a large GPU of today reaches"
+
+
+def guided_steps(params: Params) -> str:
+    """Which steps feedback guides. Presets count steps, and mean others where a generator takes more of them."""
+    steps = range(params.generator.steps)
+    guided = [str(step) for step in steps if params.feedback.guides(step)] if not params.generator.one_step else []
+    which = f": {', '.join(guided)}" if guided else ""
+    return f"feedback '{params.feedback.name}' guides {len(guided)} of {len(steps)} steps{which}"
 
 
 def training(base: Params, retrain: Params, data: PreparedData, stored: int, images: dict[str, int]) -> str:

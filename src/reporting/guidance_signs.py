@@ -16,7 +16,7 @@ ROSE = 1.05  # of the first look, where entropy that is sated can hardly rise mo
 TINY_STEP, HUGE_STEP = 0.001, 0.3
 IDLE = 0.5  # share of updates without a usable gradient
 TO_DO = {
-    EASIER: "Feedback gained on digits where it was so: `-S feedback=hardness`. A lower guidance_scale gained more.",
+    EASIER: "Feedback gained where it was so: `-S feedback=hardness`. A lower guidance_scale gained more on digits.",
     AS_HARD: "Feedback has little to add: on digits hardness gained a point or two, matched feedback nothing.",
     HARDER: "Feedback without a target harmed on digits where it was so; of `-S feedback=matched` no harm was told.",
 }
@@ -61,15 +61,17 @@ def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: boo
 def room(difficulty: Tree) -> Iterator[Finding]:
     """Whether images without feedback are easier for the base classifier than held-out real ones, or harder.
 
-    difficulty: metrics/difficulty.json. Means within two standard errors of their difference are taken for the same.
+    difficulty: metrics/difficulty.json. Few-shot classes decide, as on docs/when-feedback-helps.md, all where none is
+    judged. Means within two standard errors of their difference are taken for the same.
     """
-    kinds = ("real", "unguided", "guided")
-    real, unguided, guided = (dig(difficulty, "overall", kind, "mean") for kind in kinds)
-    errors = [dig(difficulty, "overall", kind, "standard_error") for kind in kinds[:2]]
+    shot = "few" if dig(difficulty, "few", "unguided", "mean") is not None else "overall"
+    real, unguided, guided = (dig(difficulty, shot, kind, "mean") for kind in ("real", "unguided", "guided"))
+    errors = [dig(difficulty, shot, kind, "standard_error") for kind in ("real", "unguided")]
     if None in (real, unguided, *errors):
         return
     noise, judged = math.hypot(*errors), difficulty.get("criterion")
-    numbers = f"mean {judged} {number(real)} of real validation images, {number(unguided)} of images without feedback"
+    numbers = f"mean {judged}" + (" of few-shot classes" if shot == "few" else "")
+    numbers += f": {number(real)} of real validation images, {number(unguided)} of images without feedback"
     numbers += f" (standard error of the difference {number(noise)})"
     numbers += "" if guided is None else f", {number(guided)} of these with it"
     name = AS_HARD if abs(real - unguided) <= 2 * noise else EASIER if unguided < real else HARDER

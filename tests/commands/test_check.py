@@ -71,6 +71,21 @@ def test_sampling_is_priced_by_the_feedback_and_the_generator_in_use(monkeypatch
     assert "`dvc repro measure_cost` measures it" in price(generator="tiny_unclip", feedback="none")
 
 
+@pytest.mark.parametrize(
+    ("generator", "feedback", "steps"),
+    [
+        ("tiny_unclip", "hardness", "4 of 12 steps: 0, 3, 6, 9"),
+        ("tiny_unclip", "none", "0 of 12 steps"),
+        ("sd21_unclip", "matched", "5 of 30 steps: 6, 7, 8, 9, 10"),
+    ],
+)
+def test_it_tells_which_steps_feedback_guides(monkeypatch, generator: str, feedback: str, steps: str) -> None:
+    monkeypatch.chdir(ROOT)
+    everything = read_mapping(Path("params.yaml")) | {"generator": generator, "feedback": feedback}
+    told = commands.check.guided_steps(resolve("synth_guided", read_mapping(Path("dvc.yaml")), everything))
+    assert told == f"feedback '{feedback}' guides {steps}"
+
+
 def test_what_a_stage_would_refuse_is_refused_after_what_can_be_told(root, monkeypatch, capsys) -> None:
     monkeypatch.setattr(preflight, "try_to_load_from_cache", lambda *a, **k: None)
     monkeypatch.setattr(preflight.HfApi, "model_info", lambda *a, **k: (_ for _ in ()).throw(OSError("offline")))

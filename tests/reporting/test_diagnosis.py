@@ -79,8 +79,19 @@ def test_a_later_stage_that_moved_nothing_is_no_result() -> None:
 def test_whether_feedback_has_anything_to_do_is_a_note(unguided: float, guided: float | None, name: str) -> None:
     [finding] = diagnose(**run(), difficulty=made.difficulty(unguided, guided))
     assert (finding.name, finding.severity) == (name, NOTE)
-    assert "mean entropy 0.90 of real" in finding.numbers and f"{unguided:.2f} of images" in finding.numbers
+    assert (
+        "mean entropy of few-shot classes: 0.90 of real" in finding.numbers
+        and f"{unguided:.2f} of images" in finding.numbers
+    )
     assert ("1.20 of these with it" in finding.numbers) == (guided is not None)
+
+
+@pytest.mark.parametrize(("few", "name"), [({"unguided": 1.1}, HARDER), ({"unguided": None}, EASIER), (None, EASIER)])
+def test_few_shot_classes_decide_and_all_where_none_is_judged(few: dict[str, Any] | None, name: str) -> None:
+    of_few = made.difficulty(1.1)["few"]
+    parts = few and {kind: of_few[kind] if few.get(kind, 1) else None for kind in of_few}
+    [finding] = diagnose(**run(), difficulty={**made.difficulty(0.7), "few": parts})
+    assert finding.name == name and (" of few-shot classes" in finding.numbers) == (name == HARDER)
 
 
 @pytest.mark.parametrize("broken", [{}, {"overall": None}, {"overall": {"real": None, "unguided": {"mean": 1.0}}}])
