@@ -104,16 +104,6 @@ def test_an_error_is_one_line_whatever_the_file_is_called(capsys):
     assert line.isprintable() and "herring" in line and line.endswith("put it back")
 
 
-@pytest.mark.parametrize(
-    "template",
-    ["a {class.__class__}", "a {class[0]}", "a {class!r}", "a {class:>9999999999}", "a {0}", "a {}", "a {class} {x}"],
-)
-def test_a_template_reaches_nothing_but_the_words(template, tmp_path):
-    (tmp_path / "p.yaml").write_text(f"template: '{template}'\nmodified: a {{modifier}} {{class}}\nmodifiers: [b]\n")
-    with pytest.raises(InputError, match="needs `template`"):
-        Prompts(tmp_path / "p.yaml", ["cat"])
-
-
 def test_a_file_written_in_place_of_a_link_leaves_what_the_link_led_to(tmp_path, outside):
     (tmp_path / "out.csv").symlink_to(outside / "secret.png")
     write_csv(tmp_path / "out.csv", [{"a": 1}])
