@@ -26,8 +26,10 @@ def test_numbers_are_sorted_as_numbers_and_words_as_words():
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", "{}", '{"classes": []}', '{"classes": [1]}', '{"classes": ["a"], "contexts": "b"}']
-)
+    "text",
+    ["{", "[]", "{}", '{"classes": []}', '{"classes": [1]}', '{"classes": ["a"], "contexts": "b"}',
+     '{"classes": ["a"], "contexts": []}'],
+)  # fmt: skip
 def test_a_damaged_or_missing_file_is_one_sentence(text, tmp_path):
     with pytest.raises(InputError, match=r"names.json is missing"):
         read_names(tmp_path)
