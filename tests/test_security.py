@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from src.runtime.errors import InputError
-from src.runtime.pipeline import arms_of
 from src.settings.params import load
 from src.versions.import_closure import ROOT
 
@@ -159,19 +158,6 @@ def test_the_only_yaml_loader_is_a_safe_one():
 
     kinds = [kind for kind in vars(files).values() if isinstance(kind, type) and hasattr(kind, "yaml_constructors")]
     assert kinds and all(issubclass(kind, yaml.SafeLoader) for kind in kinds)
-
-
-def stages() -> dict[str, dict]:
-    return yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-
-
-@pytest.mark.parametrize("name", stages())
-def test_the_commands_that_dvc_hands_to_a_shell_hold_no_parameter(name):
-    """Only the launcher, which is the user's own variable, and an arm, which stands in dvc.yaml."""
-    stage = stages()[name]
-    command = stage.get("do", stage)["cmd"]
-    assert re.fullmatch(r"\\\$\{LAUNCH:-python\} -m stages\.\w+( \$\{(item\.arm|key)\})?", command)
-    assert all(re.fullmatch(r"\w+", arm) for arm in arms_of(stage))
 
 
 def test_the_names_of_presets_are_plain_where_a_path_is_made_of_them():

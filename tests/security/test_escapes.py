@@ -1,4 +1,4 @@
-"""No path from a table, a list, an archive, an index or a link leads out of its folder."""
+"""No path from a table, a list, an index or a link leads out of its folder; archives: tests/shards/test_tar.py."""
 
 import json
 import shutil
