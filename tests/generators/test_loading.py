@@ -19,7 +19,7 @@ from src.generators.loading import precision
 from src.runtime.errors import InputError
 from src.versions.import_closure import ROOT
 from tests.generators.miniatures import Preset, load, settings_of, tiny_decoder
-from tests.generators.spoiling import ADAPTER, INDEX, TOWER, edit, private, sentence
+from tests.generators.spoiling import ADAPTER, TOWER, edit, private, sentence
 
 CPU = torch.device("cpu")
 
@@ -101,13 +101,6 @@ def test_an_unknown_decoder_and_a_tiny_one_that_is_not_set_are_refused(presets: 
         made.decoder("quarter")
     with pytest.raises(InputError, match="feedback decoder=tiny needs the generator preset's tiny_decoder"):
         made.decoder("tiny")
-
-
-def test_code_that_lies_beside_the_weights_is_not_run(presets: dict[str, Preset], tmp_path: Path) -> None:
-    preset, folder, _ = private(presets["sd15"], tmp_path)
-    (folder / "unet/mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Mine: pass\n")
-    edit(folder / INDEX, lambda index: index.update(unet=["mine", "Mine"]))
-    assert "asks for code of 'mine'" in sentence(preset) and not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("name", ["sd21_unclip", "sd21_unclip_small", "sd21", "sd15", "sdxl_ip_adapter"])
