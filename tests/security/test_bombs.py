@@ -7,20 +7,9 @@ import pytest
 
 from src.data.image_files import read_image
 from src.runtime.errors import InputError
-from tests.data.pictures import claims, text
+from tests.data.pictures import claims, png, text
 
 SIDE = 50_000
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png_with(*chunks: bytes) -> bytes:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0))
-    return (
-        b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IDAT", zlib.compress(bytes(4))) + chunk(b"IEND", b"")
-    )
 
 
 def tiff(width: int, height: int) -> bytes:
@@ -60,7 +49,7 @@ def test_words_in_an_image_that_unfold_to_gigabytes_stay_folded(kind, tmp_path):
     """Pillow's own limit, a megabyte a chunk: the image is refused, or read without them."""
     folded = zlib.compress(bytes(2**25), 9)
     head = {b"zTXt": b"a\0\0", b"iTXt": b"a\0\1\0\0\0", b"iCCP": b"a\0\0"}[kind]
-    (tmp_path / "words.png").write_bytes(png_with(chunk(kind, head + folded)))
+    (tmp_path / "words.png").write_bytes(png(1, 1, (kind, head + folded)))
     try:
         assert read_image("words.png", tmp_path).shape == (1, 1, 3)
     except InputError as error:

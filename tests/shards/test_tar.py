@@ -13,16 +13,10 @@ from PIL import Image
 from src.runtime.errors import InputError
 from src.shards.store import Shards, encode, shard_name, write_all, write_index, write_shard
 from src.shards.tar import META_BYTES, header
-from tests.shards.test_store import samples
+from tests.shards.samples import samples
 
 PNG = encode(np.zeros((2, 2, 3), np.uint8))
 JSON = b'{"label": 0}'
-
-
-@pytest.fixture
-def folder(tmp_path):
-    write_all(tmp_path / "set", samples(7), shard_size=3)
-    return tmp_path / "set"
 
 
 def test_the_layout_is_webdatasets_and_offsets_point_at_the_png(folder):
