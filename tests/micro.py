@@ -125,6 +125,10 @@ def write_yaml(path: Path, content: Any) -> None:
     path.write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
+PARAMS: dict[str, Any] = read_yaml(ROOT / "params.yaml")
+"""Of this repository; whoever changes them takes a copy."""
+
+
 def keep_data_sets(repository: Path, names: Collection[str]) -> None:
     """Leave params.yaml these data sets' presets alone: it is read in a tenth of the time, and by each stage twice."""
     params = read_yaml(repository / "params.yaml")

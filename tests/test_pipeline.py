@@ -16,12 +16,11 @@ from src.settings import params
 from src.settings.schema import plain
 from src.settings.sections import PRESETS
 from src.versions.import_closure import ROOT, import_closure
-from tests.micro import FROZEN, arms, copy_repository, outputs
+from tests.micro import FROZEN, PARAMS, arms, copy_repository, outputs
 from tests.micro import dvc as run_dvc
 from tests.recording import leaves
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
-PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES: dict[str, dict[str, Any]] = DVC["stages"]
 NAMES = {
     "prepare_lt", "train_base", "train_committee", "fit_generator", "synth_guided", "synth_synaug", "merge_balance",

@@ -12,6 +12,7 @@ import yaml
 from src.runtime.errors import InputError
 from src.settings.params import load
 from src.versions.import_closure import ROOT
+from tests.micro import PARAMS
 
 CODE = sorted(path for folder in ("src", "stages", "commands", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 MODULES = {"pickle", "_pickle", "marshal", "shelve", "joblib", "dill", "cloudpickle", "code", "pty"}
@@ -162,9 +163,8 @@ def test_the_only_yaml_loader_is_a_safe_one():
 
 def test_the_names_of_presets_are_plain_where_a_path_is_made_of_them():
     """dvc.yaml builds data/raw/${dataset} and prompts/${dataset}.yaml."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
     for family in ("datasets", "generators", "feedbacks", "recipes", "budgets"):
-        assert all(re.fullmatch(r"\w+", name) for name in params[family])
+        assert all(re.fullmatch(r"\w+", name) for name in PARAMS[family])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from typing import Any
 import huggingface_hub
 import pytest
 import torch
-import yaml
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file
 
@@ -17,9 +16,9 @@ from src.generators import loading
 from src.generators import model_folder as folders
 from src.generators.loading import precision
 from src.runtime.errors import InputError
-from src.versions.import_closure import ROOT
 from tests.generators.miniatures import Preset, load, settings_of, tiny_decoder
 from tests.generators.spoiling import ADAPTER, TOWER, edit, private, sentence
+from tests.micro import PARAMS
 
 CPU = torch.device("cpu")
 
@@ -116,7 +115,7 @@ def test_weights_that_the_hub_does_not_give_are_one_sentence_with_model_mirror_a
 
     if network == "slow":
         monkeypatch.setattr(DiffusionPipeline, "download", slow)
-    preset = yaml.safe_load((ROOT / "params.yaml").read_text())["generators"][name]
+    preset = PARAMS["generators"][name]
     with offline():
         said = sentence(preset)
     assert preset["path"] in said and str(preset["mirror"] or "") in said

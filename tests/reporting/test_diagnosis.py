@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +27,7 @@ from src.reporting.findings import (
     Finding,
 )
 from src.versions.import_closure import ROOT
+from tests.micro import PARAMS
 from tests.reporting import made
 from tests.reporting.plants import (
     PLANTED,
@@ -253,8 +253,7 @@ def test_the_committed_default_has_no_warning():
     def read(name: str) -> dict[str, Any]:
         return json.loads((ROOT / "metrics" / name).read_text())
 
-    parameters = yaml.safe_load((ROOT / "params.yaml").read_text())
-    findings = diagnose(read("accuracy.json"), read("fid_density_coverage.json"), settings=parameters)
+    findings = diagnose(read("accuracy.json"), read("fid_density_coverage.json"), settings=PARAMS)
     assert warnings(findings) == []
     assert not any(finding.arm == "guided" for finding in findings)
 

@@ -13,6 +13,7 @@ from src.settings.dataset_settings import DATASETS
 from src.settings.schema import build, plain
 from src.settings.sections import PRESETS, section_kind
 from src.versions.import_closure import ROOT
+from tests.micro import PARAMS
 
 PIPELINE = yaml.safe_load("""
 stages:
@@ -32,7 +33,6 @@ stages:
   samples: {params: [dataset, 'generators.${generator}']}
   loads: {params: [dataset, 'generators.${generator}.path']}
 """)
-PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 DIGITS = PARAMS["datasets"]["digits"]
 
 
