@@ -5,17 +5,15 @@
 
 Times are in seconds; every list holds all repetitions, ratios are of medians. Features are drawn: `normal` ones, and
 `classes` of them with a tenth of the variance within, as a trained classifier's. With --large also 50,000 images a
-side, each in a process of its own that reads features from files.
+side, each in a process of its own that reads features from files. Without --out the report goes to standard output.
 """
 
-import argparse
 import contextlib
 import io
 import json
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -26,7 +24,7 @@ from prdc import compute_prdc
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from tqdm import tqdm
 
-from benchmarks.measure import alternate, machine
+from benchmarks.measure import alternate, command_line, machine
 from benchmarks.metrics_large import COUNT, RUNS, large
 from src.evaluation.density_coverage import density_coverage
 from src.runtime.entry import run_stage
@@ -35,7 +33,6 @@ from src.runtime.files import write_json
 NEAREST_K = 5
 CLASSES = 10
 
-Pair = tuple[np.ndarray, np.ndarray]
 Run = Callable[[], Any]
 
 
@@ -137,8 +134,7 @@ def growth(count: int, dimensions: int, repeats: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="a JSON file; standard output if absent")
+    parser = command_line(__doc__)
     parser.add_argument("--large", action="store_true", help=f"also {COUNT} images a side: minutes, about 1 GB of disk")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--count", type=int, default=5000, help="images a side")

@@ -1,6 +1,6 @@
 """Stage measure_difficulty: how hard real, unguided and guided images are for the base classifier.
 
-By the feedback's criterion, or entropy where it has none of its own, into metrics/difficulty.json: of the validation
+By the feedback's criterion, or the loss where it has none of its own, into metrics/difficulty.json: of the validation
 images and, of some of the planned ones, as they came out and as they would have without guide.
 """
 
@@ -46,8 +46,8 @@ def main() -> None:
 
 
 def judging(feedback: FeedbackSettings) -> FeedbackSettings:
-    """The preset, by entropy where it asks no classifier."""
-    return changed(feedback, criterion="entropy") if feedback.criterion in ("none", "chamfer") else feedback
+    """The preset, by the loss where it asks no classifier: entropy does not warn where hardness harms."""
+    return changed(feedback, criterion="loss") if feedback.criterion in ("none", "chamfer") else feedback
 
 
 def steered(params: Params) -> bool:

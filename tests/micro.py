@@ -4,6 +4,7 @@ import atexit
 import copy
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ FROZEN = {
     "train_tiny_decoder": "models/tiny_decoder",
 }  # fmt: skip
 """The frozen stages' models, in git."""
+AFTER_SYNTH_GUIDED = ["synth_guided", "merge_balance@guided", "retrain@guided", "eval_fid_density_coverage", "eval_acc"]
+OBSERVERS = ["summarise", "draw_sheets", "measure_cost@guided", "measure_difficulty"]  # of these; not in the run-cache
 DATA_SETS = ("digits", "digits_waterbirds", "folder", "csv")  # those that tests of the micro run choose
 SETTINGS: dict[str, Any] = {
     "seed": 0,
@@ -122,6 +125,10 @@ def write_yaml(path: Path, content: Any) -> None:
     path.write_text(yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
+PARAMS: dict[str, Any] = read_yaml(ROOT / "params.yaml")
+"""Of this repository; whoever changes them takes a copy."""
+
+
 def keep_data_sets(repository: Path, names: Collection[str]) -> None:
     """Leave params.yaml these data sets' presets alone: it is read in a tenth of the time, and by each stage twice."""
     params = read_yaml(repository / "params.yaml")
@@ -186,6 +193,11 @@ def dvc(repository: Path, *arguments: str, fails: bool = False, fresh: bool = Fa
     return run(repository, sys.executable, "-m", "dvc", *arguments, fails=fails, fresh=fresh)
 
 
+def ran(said: str) -> list[str]:
+    """The stages that DVC says it ran, in their order."""
+    return re.findall(r"^Running stage '(\S+)'", said, re.MULTILINE)
+
+
 @cache
 def warm() -> list[str]:
     """`python` for a stage, or for anything after `-m`, that need not import torch and its like; see tests.warm."""
@@ -201,9 +213,11 @@ def warm() -> list[str]:
     return [sys.executable, "-I", str(script), str(address)]
 
 
-def results() -> dict[str, str]:
-    """Digests of all that stages wrote into the working directory but their cost, whose times differ between runs."""
-    return {path: digest for path, digest in digests(*map(Path, RESULTS)).items() if not path.startswith(TIMES)}
+def results(root: Path = Path()) -> dict[str, str]:
+    """Digests of all that stages wrote below the folder but their cost, whose times differ; temporary files too."""
+    files = digests(*(root / name for name in RESULTS))
+    names = {os.path.relpath(path, root): digest for path, digest in files.items()}
+    return {name: digest for name, digest in names.items() if not name.startswith(TIMES)}
 
 
 def digests(*folders: Path) -> dict[str, str]:

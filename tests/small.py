@@ -14,9 +14,8 @@ from src.runtime.files import read_json
 from src.settings.sections import TINY_OF
 from src.versions.import_closure import ROOT
 from tests.data.presets import miniature
-from tests.micro import GENERATOR, arms, keep_data_sets, read_yaml, set_parameters, without_code, write_yaml
+from tests.micro import GENERATOR, PARAMS, arms, keep_data_sets, read_yaml, set_parameters, without_code, write_yaml
 
-PARAMS: dict[str, Any] = read_yaml(ROOT / "params.yaml")
 STAGES = {name: stage for name, stage in read_yaml(ROOT / "dvc.yaml")["stages"].items() if not stage.get("frozen")}
 DEEP = ("cifar10_lt", "cifar100_lt")  # kinds whose own network is trained; elsewhere it is a small one
 

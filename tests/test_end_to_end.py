@@ -1,6 +1,5 @@
 """The pipeline as its users meet it: `dvc repro` in a fresh clone, experiments, wrong settings, and the way back."""
 
-import importlib
 import json
 import os
 import re
@@ -21,7 +20,9 @@ from src.settings.schema import changed
 from src.shards.store import Shards
 from tests.generators.miniatures import unclip
 from tests.micro import (
+    AFTER_SYNTH_GUIDED,
     FROZEN,
+    OBSERVERS,
     RESULTS,
     SETTINGS,
     arms,
@@ -30,19 +31,15 @@ from tests.micro import (
     digests,
     dvc,
     outputs,
+    ran,
     results,
     run,
     set_parameters,
 )
+from tests.small import STAGES
+from tests.small import run as run_stage
 
 pytestmark = pytest.mark.slow
-
-AFTER_SYNTH_GUIDED = ["synth_guided", "merge_balance@guided", "retrain@guided", "eval_fid_density_coverage", "eval_acc"]
-OBSERVERS = ["summarise", "draw_sheets", "measure_cost@guided", "measure_difficulty"]  # of these; not in the run-cache
-
-
-def ran(said: str) -> list[str]:
-    return re.findall(r"^Running stage '(\S+)'", said, re.MULTILINE)
 
 
 def from_run_cache(said: str) -> list[str]:
@@ -213,7 +210,7 @@ def test_a_generator_from_a_hub_needs_no_folder(workspace, monkeypatch):
         loading, "load", lambda settings, *rest: load_generator(changed(settings, path="models/tiny_unclip"), *rest)
     )
     for name in ("synth_guided", "synth_synaug"):
-        importlib.import_module(f"stages.{name}").main()
+        run_stage(name, monkeypatch)
     assert results() == before
 
 
@@ -226,8 +223,9 @@ def test_the_whole_pipeline_runs_with_a_stable_unclip_in_place_of_the_hubs(works
         workspace,
         {"generator": "sd21_unclip", **{f"generators.sd21_unclip.{name}": value for name, value in preset.items()}},
     )
-    stages = run_all(monkeypatch)
-    assert [path for stage in stages.values() for _, path, _ in outputs(stage) if not Path(path).exists()] == []
+    for name, stage in STAGES.items():
+        run_stage(name, monkeypatch, *arms(stage))
+    assert [path for stage in STAGES.values() for _, path, _ in outputs(stage) if not Path(path).exists()] == []
     for arm in ("synaug", "guided"):
         made = Shards(f"data/synth/{arm}")
         assert made.images().shape == (20, 32, 32, 3) and np.bincount(made.labels).tolist() == [2] * 10
@@ -235,14 +233,3 @@ def test_the_whole_pipeline_runs_with_a_stable_unclip_in_place_of_the_hubs(works
         assert read_json("metrics/fid_density_coverage.json")[arm]["clip"]["overall"]["fid"] > 0
         assert read_json(f"metrics/cost/{arm}.json")["images"] == 20
     assert list(read_json("metrics/accuracy.json")) == ["base", "synaug", "guided", "all_real"]
-
-
-def run_all(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Run all stages that are not frozen here, in this process; returns them as dvc.yaml has them."""
-    stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
-    stages = {name: stage for name, stage in stages.items() if not stage.get("frozen")}
-    for name, stage in stages.items():
-        for arm in arms(stage):
-            monkeypatch.setattr(sys, "argv", [name, *filter(None, [arm])])
-            importlib.import_module(f"stages.{name}").main()
-    return stages

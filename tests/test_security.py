@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from src.runtime.errors import InputError
-from src.runtime.pipeline import arms_of
 from src.settings.params import load
 from src.versions.import_closure import ROOT
+from tests.micro import PARAMS
 
 CODE = sorted(path for folder in ("src", "stages", "commands", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 MODULES = {"pickle", "_pickle", "marshal", "shelve", "joblib", "dill", "cloudpickle", "code", "pty"}
@@ -161,24 +161,10 @@ def test_the_only_yaml_loader_is_a_safe_one():
     assert kinds and all(issubclass(kind, yaml.SafeLoader) for kind in kinds)
 
 
-def stages() -> dict[str, dict]:
-    return yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-
-
-@pytest.mark.parametrize("name", stages())
-def test_the_commands_that_dvc_hands_to_a_shell_hold_no_parameter(name):
-    """Only the launcher, which is the user's own variable, and an arm, which stands in dvc.yaml."""
-    stage = stages()[name]
-    command = stage.get("do", stage)["cmd"]
-    assert re.fullmatch(r"\\\$\{LAUNCH:-python\} -m stages\.\w+( \$\{(item\.arm|key)\})?", command)
-    assert all(re.fullmatch(r"\w+", arm) for arm in arms_of(stage))
-
-
 def test_the_names_of_presets_are_plain_where_a_path_is_made_of_them():
     """dvc.yaml builds data/raw/${dataset} and prompts/${dataset}.yaml."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
     for family in ("datasets", "generators", "feedbacks", "recipes", "budgets"):
-        assert all(re.fullmatch(r"\w+", name) for name in params[family])
+        assert all(re.fullmatch(r"\w+", name) for name in PARAMS[family])
 
 
 @pytest.mark.parametrize(

@@ -1,39 +1,18 @@
 """Data versioning as its users meet it: push and pull, old commits, cleaning up, links, two runs at once, a queue."""
 
-import importlib
-import os
 import re
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.micro import RESULTS, TIMES, commit, digests, dvc, environment, results, run, set_parameters
+from tests.micro import AFTER_SYNTH_GUIDED, OBSERVERS, commit, dvc, environment, ran, results, run, set_parameters
+from tests.small import run as run_stage
 
 pytestmark = pytest.mark.slow
-
-AFTER_SYNTH_GUIDED = ["synth_guided", "merge_balance@guided", "retrain@guided", "eval_fid_density_coverage", "eval_acc"]
-OBSERVERS = ["summarise", "draw_sheets", "measure_cost@guided", "measure_difficulty"]  # of these; not in the run-cache
-
-
-def ran(said: str) -> list[str]:
-    return re.findall(r"^Running stage '(\S+)'", said, re.MULTILINE)
-
-
-def lock(repository: Path) -> dict[str, Any]:
-    return yaml.safe_load((repository / "dvc.lock").read_text())
-
-
-def results_in(repository: Path) -> dict[str, str]:
-    """Digests of all that stages wrote, but for times, by path below the repository."""
-    found = digests(*(repository / folder for folder in RESULTS))
-    names = {os.path.relpath(path, repository): digest for path, digest in found.items()}
-    return {name: digest for name, digest in names.items() if not name.startswith(TIMES)}
 
 
 def outputs_in(repository: Path) -> list[Path]:
@@ -53,11 +32,11 @@ def versions(micro, tmp_path_factory) -> tuple[Path, dict[str, dict[str, str]]]:
     """A repository with a commit per feedback, `loss` after `entropy`, and the results of each. Tests leave it so."""
     root = copy(micro.root, tmp_path_factory.mktemp("versions") / "repository")
     commit(root)
-    known = {"entropy": results_in(root)}
+    known = {"entropy": results(root)}
     set_parameters(root, {"feedback": "loss"})
     assert ran(dvc(root, "repro")) == [*AFTER_SYNTH_GUIDED, *OBSERVERS]
     commit(root)
-    known["loss"] = results_in(root)
+    known["loss"] = results(root)
     assert known["loss"] != known["entropy"]
     return root, known
 
@@ -77,12 +56,12 @@ def test_what_was_pushed_comes_back_elsewhere_earlier_settings_included(versions
     shutil.rmtree(repository)
 
     dvc(clone, "pull", "--run-cache")
-    assert results_in(clone) == known["loss"]
+    assert results(clone) == known["loss"]
     assert "up to date" in dvc(clone, "status")
     assert ran(dvc(clone, "repro")) == []
     set_parameters(clone, {"feedback": "entropy"})
     assert set(ran(dvc(clone, "repro", "--pull"))) <= set(OBSERVERS)
-    assert results_in(clone) == known["entropy"]
+    assert results(clone) == known["entropy"]
 
 
 def test_pushing_nowhere_says_how_to_name_a_place(repository):
@@ -97,7 +76,7 @@ def test_an_old_commit_brings_its_images_and_metrics_back_also_after_cleaning_up
     for revision, feedback in [("HEAD~1", "entropy"), (branch, "loss")]:
         run(repository, "git", "checkout", "--quiet", revision)
         dvc(repository, "checkout")
-        assert results_in(repository) == known[feedback]
+        assert results(repository) == known[feedback]
         assert ran(dvc(repository, "repro")) == []
 
     dvc(repository, "gc", "--force", "--workspace")
@@ -134,14 +113,13 @@ def test_a_cache_elsewhere_is_linked_and_every_stage_reads_through_the_links(mic
         ("summarise",),
         ("draw_sheets",),
     ]:
-        monkeypatch.setattr(sys, "argv", [stage, *arm])
-        importlib.import_module(f"stages.{stage}").main()
+        run_stage(stage, monkeypatch, *arm)
         assert results() == before
     assert (root / "data/synth/synaug/index.jsonl").is_symlink()
 
 
 def test_of_two_runs_at_once_one_is_told_to_wait_and_nothing_is_lost(versions, repository):
-    before, first = results_in(repository), ["repro", "--force", "--single-item", "synth_synaug"]
+    before, first = results(repository), ["repro", "--force", "--single-item", "synth_synaug"]
     with subprocess.Popen(
         [sys.executable, "-m", "dvc", *first], cwd=repository, env=environment(repository), stdout=subprocess.DEVNULL
     ) as running:
@@ -152,7 +130,7 @@ def test_of_two_runs_at_once_one_is_told_to_wait_and_nothing_is_lost(versions, r
         assert f"(PID {running.pid})" in said and "rwlock" in said and "Traceback" not in said
     assert running.returncode == 0
     assert ran(dvc(repository, "repro")) == []
-    assert results_in(repository) == before
+    assert results(repository) == before
 
 
 def test_two_workers_of_a_queue_give_what_each_alone_would(versions, repository):
@@ -167,8 +145,8 @@ def test_two_workers_of_a_queue_give_what_each_alone_would(versions, repository)
     finally:
         dvc(repository, "queue", "stop", "--kill")
     assert said.count("Success") == 2
-    assert results_in(repository) == known["loss"]  # where they came from is as it was
+    assert results(repository) == known["loss"]  # where they came from is as it was
     for feedback in ("none", "entropy"):
         dvc(repository, "exp", "apply", feedback)
         assert "up to date" in dvc(repository, "status")
-    assert results_in(repository) == known["entropy"]
+    assert results(repository) == known["entropy"]

@@ -37,6 +37,7 @@ CLASSES = {
 }
 LIBRARIES = ("diffusers", "transformers", "stable_diffusion")  # the last is diffusers' own, of the image normaliser
 FETCH = "download its files on a machine with a network and set generators.<name>.{} to their folder"
+TEXT_ALONE = "this generator takes text alone, not synth.conditioning={}; set it to text, or choose another generator"
 ZERO_SHOT = "zero_shot/text_projection.safetensors"  # the pipeline has no use for it; zero-shot reading has
 LOCAL = "restore it with `git checkout -- models`, or set generators.<name>.path to a diffusers folder"
 # Of the plain IP-Adapter; others ("plus", "FaceID") project more than one CLIP embedding.
@@ -70,8 +71,7 @@ def check_folder(folder: Path) -> Folder:
     index = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else None
     if not isinstance(index, dict) or not index:
         raise InputError(f"the generator folder {folder} has no model_index.json; {LOCAL}")
-    kind = str(index.get("_class_name"))
-    kind = ALIASES.get(kind, kind)
+    kind = kind_of(index)
     if kind not in PIPELINES:
         raise InputError(f"{folder} holds a {kind}, not one of {', '.join(PIPELINES)}; {LOCAL}")
     named = [name for name, value in index.items() if isinstance(value, list) and value and value[0]]
@@ -86,6 +86,19 @@ def check_folder(folder: Path) -> Folder:
     for part in PIPELINES[kind]:
         check_weights(folder / part, f"the generator folder {folder} lacks the weights of '{part}'", LOCAL)
     return Folder(folder, index, kind)
+
+
+def kind_of(index: Mapping[str, Any]) -> str:
+    """Which of diffusers' pipelines a model_index.json is of."""
+    kind = str(index.get("_class_name"))
+    return ALIASES.get(kind, kind)
+
+
+def check_conditioning(settings: GeneratorSettings, kind: str, conditioning: str) -> None:
+    """InputError where the guided arm has an image to show to a pipeline of this kind that takes text alone."""
+    takes_image = "image_encoder" in PIPELINES.get(kind, ("image_encoder",)) or settings.adapter is not None
+    if conditioning != "text" and not takes_image:
+        raise InputError(TEXT_ALONE.format(conditioning))
 
 
 def _check_part(folder: Path, part: str, entry: list[Any]) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from src.generators.diffusion_model import Condition, DiffusionModel, rows
+from src.generators.model_folder import TEXT_ALONE
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator, torch_generator
@@ -65,10 +66,7 @@ class Conditioning:
         """
         choose("synth.conditioning", dict.fromkeys(CONDITIONING), kind)
         if kind != "text" and not generator.takes_image:
-            raise InputError(
-                f"this generator takes text alone, not synth.conditioning={kind}; "
-                "set it to text, or choose another generator"
-            )
+            raise InputError(TEXT_ALONE.format(kind))
         self.generator, self.image_dropout, self.noise_level = generator, image_dropout, noise_level
         self.dropout_form, self.mix = dropout_form, mix
         choose("synth.dropout_form", DROPOUT_FORMS, dropout_form)

@@ -8,9 +8,10 @@ from typing import Any
 from huggingface_hub import HfApi, try_to_load_from_cache
 
 from src.data.filtering import FILTERS
-from src.generators.model_folder import FETCH, ZERO_SHOT, check_folder, is_local
+from src.generators.model_folder import FETCH, ZERO_SHOT, check_conditioning, check_folder, is_local, kind_of
 from src.runtime.choices import choose
 from src.runtime.errors import InputError
+from src.runtime.files import read_json
 from src.runtime.pipeline import arms_of, read_mapping
 from src.runtime.processes import is_main
 from src.settings.params import resolve
@@ -47,7 +48,7 @@ def check_all(pipeline: Mapping[str, Any], everything: Mapping[str, Any], root: 
             check_one_step(params)
         check_feedback(guided)
         check_committee(guided, resolve("train_committee", pipeline, everything).committee)
-        check_generator(guided.generator, root)
+        check_conditioning(guided.generator, check_generator(guided.generator, root), guided.synth.conditioning)
         check_clip(guided, merge.filter, root)
 
 
@@ -69,15 +70,15 @@ def check_clip(params: Params, kept_by: str, root: Path) -> None:
         )
 
 
-def check_generator(settings: GeneratorSettings, root: Path) -> None:
-    """InputError unless the generator's files are here, whole, or fetched before, or a hub has them."""
+def check_generator(settings: GeneratorSettings, root: Path) -> str:
+    """Which of diffusers' pipelines it is. InputError unless its files are here, whole, or were fetched, or a hub's."""
     if is_local(settings.path):
-        check_folder(root / os.path.expanduser(settings.path))
-        return
-    if isinstance(try_to_load_from_cache(settings.path, INDEX, revision=settings.revision), str):
-        return
+        return check_folder(root / os.path.expanduser(settings.path)).kind
+    if isinstance(index := try_to_load_from_cache(settings.path, INDEX, revision=settings.revision), str):
+        return kind_of(read_json(Path(index)))
     try:
-        HfApi().model_info(settings.path, revision=settings.revision, timeout=PATIENCE)
+        config = HfApi().model_info(settings.path, revision=settings.revision, timeout=PATIENCE).config or {}
+        return kind_of(config.get("diffusers") or {})
     except Exception as error:  # of the network, of the hub, of the cache: whatever it is, the cure is one
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InputError(

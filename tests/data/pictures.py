@@ -34,17 +34,19 @@ def truncated(path: Path) -> Path:
     return path
 
 
-def claims(path: Path, width: int, height: int) -> Path:
-    """A PNG of a few bytes whose header claims width x height pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+def png(width: int, height: int, *more: tuple[bytes, bytes]) -> bytes:
+    """A PNG of one black pixel whose header claims so many, with further chunks (kind, data) before it."""
+    header = struct.pack(">II5B", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), *more, (b"IDAT", zlib.compress(bytes(4))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
+
+
+def claims(path: Path, width: int, height: int) -> Path:
+    """A file of a few bytes whose header claims width x height pixels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png(width, height))
     return path
 
 

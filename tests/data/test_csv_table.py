@@ -171,6 +171,11 @@ def test_a_line_number_counts_the_lines_of_the_file(root):
         (["path,label"], "has no rows"),
         (["path,label", "a/0.png,cat", "b/1.png,cat"], "holds one class, 'cat'"),
         (["path,label,split", "a/0.png,cat,val", "b/1.png,dog,test"], "no readable training image of cat, dog"),
+        (["path,label,split", "a/0.png,cat,val", "b/1.png,dog,val"], "no image is left for the test split"),
+        (
+            ["path,label,split", "a/0.png,cat,train", "a/2.png,cat,train", "b/1.png,dog,train"],
+            "no image is left for the val split",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_used_is_one_sentence(root, lines, problem):
@@ -181,9 +186,10 @@ def test_a_table_that_cannot_be_used_is_one_sentence(root, lines, problem):
 def test_a_missing_or_undecodable_table_is_one_sentence(root):
     with pytest.raises(InputError, match=r"lacks images.csv, looked for in"):
         load(root)
-    (root / "images.csv").write_bytes("path,label\na/0.png,Bär\n".encode("latin-1"))
-    with pytest.raises(InputError, match="not UTF-8 text"):
-        load(root)
+    for encoding in ("latin-1", "utf-16"):  # the second is what Excel calls Unicode text
+        (root / "images.csv").write_bytes("path,label\na/0.png,Bär\n".encode(encoding))
+        with pytest.raises(InputError, match="not UTF-8 text"):
+            load(root)
 
 
 def test_an_unreadable_image_is_named_or_skipped_and_listed(root):

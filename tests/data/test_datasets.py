@@ -4,7 +4,6 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-import yaml
 from sklearn.datasets import load_digits
 
 from src.data.datasets import DATASETS
@@ -16,11 +15,12 @@ from src.runtime.files import read_json
 from src.settings import dataset_settings
 from src.versions.import_closure import ROOT
 from tests.data.loading import load
+from tests.micro import PARAMS
 
 DIGITS = {
     "kind": "digits",
     "name": "digits",
-    **yaml.safe_load((ROOT / "params.yaml").read_text())["datasets"]["digits"],
+    **PARAMS["datasets"]["digits"],
 }
 
 
@@ -73,8 +73,7 @@ def test_ids_say_which_of_scikit_learns_digits_an_image_is(default):
 
 
 def test_the_shipped_hashes_are_those_of_the_default(default):
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    if params["dataset"] != "digits" or params["seed"] != 0:
+    if PARAMS["dataset"] != "digits" or PARAMS["seed"] != 0:
         pytest.skip("metrics/ holds another experiment")
     assert hashes(default) == read_json(ROOT / "metrics/splits.json")["sha256"]
 

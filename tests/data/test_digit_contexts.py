@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-import yaml
 from safetensors.torch import load_file
 
 from src.data.digit_contexts import CONTEXTS, FAINT, INKS, paint
@@ -15,6 +14,7 @@ from src.settings.dataset_settings import PoseRange
 from src.synthesis.prompts import Prompts
 from src.versions.import_closure import ROOT
 from tests.generators.miniatures import load
+from tests.micro import PARAMS
 
 MASK = np.zeros((32, 32, 3), np.uint8)
 MASK[8:24, 8:24] = 255
@@ -72,7 +72,7 @@ def test_an_unknown_context_is_refused_with_the_known_ones():
 @pytest.mark.slow
 def test_the_shipped_generator_reads_the_contexts_of_real_digits():
     """Zero-shot, its own CLIP, each digit's class given; guessing would read a sixth."""
-    preset = yaml.safe_load((ROOT / "params.yaml").read_text())["generators"]["tiny_unclip"]
+    preset = PARAMS["generators"]["tiny_unclip"]
     folder = ROOT / preset["path"]
     generator = load({**preset, "path": str(folder)}, torch.device("cpu"))
     prompts = Prompts(ROOT / "prompts" / "digits_nico.yaml", CLASS_NAMES, list(CONTEXTS))

@@ -1,11 +1,9 @@
 """Group benchmarks from real digits: each real image once, in one context, every combination in test."""
 
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from src.data.digit_contexts import paint
 from src.data.digits import CLASS_NAMES, RESERVED, posed_digits
@@ -14,14 +12,14 @@ from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
 from src.settings.dataset_settings import PoseRange
 from tests.data.loading import load, settings_of
+from tests.micro import PARAMS
 
-PRESETS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())["datasets"]
 NAMES = ("digits_nico", "digits_waterbirds", "digits_fair")
 REAL = 1797
 
 
 def settings(name: str) -> dict:
-    return {"name": name, **PRESETS[name]}
+    return {"name": name, **PARAMS["datasets"][name]}
 
 
 @pytest.fixture(scope="module", params=NAMES)

@@ -129,6 +129,7 @@ def test_images_of_every_kind_are_handled(root):
 def spoil(root: Path) -> list[str]:
     text(root / "cat" / "text.jpg")
     text(root / "cat" / "empty.png", "")
+    text(root / "cat" / "drawing.svg", "<svg/>")
     truncated(root / "dog" / "half.jpg")
     claims(root / "dog" / "bomb.png", 60_000, 60_000)
     text(root / "dog" / "phone.heic")
@@ -136,14 +137,14 @@ def spoil(root: Path) -> list[str]:
     (root / "emu" / "link.png").symlink_to(root.parent / "outside.png")
     (root / "emu" / "dangling.png").symlink_to("nowhere.png")
     return [
-        "cat/empty.png", "cat/text.jpg", "dog/bomb.png", "dog/half.jpg", "dog/phone.heic", "emu/dangling.png",
-        "emu/link.png",
+        "cat/drawing.svg", "cat/empty.png", "cat/text.jpg", "dog/bomb.png", "dog/half.jpg", "dog/phone.heic",
+        "emu/dangling.png", "emu/link.png",
     ]  # fmt: skip
 
 
 def test_all_files_that_cannot_be_used_are_named_at_once(root):
     bad = spoil(root)
-    with pytest.raises(InputError, match=r"7 of 40 images cannot be used .* datasets.own.skip_unreadable") as error:
+    with pytest.raises(InputError, match=r"8 of 41 images cannot be used .* datasets.own.skip_unreadable") as error:
         load(root)
     assert all(name in str(error.value) for name in bad)
     assert "\n" not in str(error.value)
@@ -221,9 +222,11 @@ def test_a_class_that_has_no_readable_training_image_is_named(tmp_path, root):
         load(tmp_path / "split")
 
 
-def test_an_absent_or_empty_folder_says_what_belongs_there(tmp_path):
+def test_a_folder_that_is_absent_empty_a_file_or_without_classes_says_what_belongs_there(tmp_path):
     (tmp_path / "empty").mkdir()
-    for folder in ("absent", "empty"):
+    text(tmp_path / "file")
+    photographs(tmp_path / "flat", 3)
+    for folder in ("absent", "empty", "file", "flat"):
         with pytest.raises(InputError, match=rf"lacks <class>/<image>, looked for in .*{folder}; .*datasets.own.path"):
             load(tmp_path / folder)
 

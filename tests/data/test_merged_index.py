@@ -97,6 +97,7 @@ def test_a_file_with_a_changed_or_missing_byte_is_refused_or_reads_as_what_it_sa
         "real,1,1\nreal,2,1\n",
         "\n\n",
         "\ufeffsource,position,label\nreal,1,1\n",
+        "source,position,label\r\r\nreal,1,1\r\r\n",  # as Windows ends lines
     ],
 )
 def test_a_file_that_is_not_to_the_letter_what_was_written_is_damaged(text, tmp_path):
@@ -176,8 +177,9 @@ def test_a_damaged_file_is_one_sentence(row, problem, tmp_path):
 
 
 def test_an_empty_or_missing_file_is_one_sentence(tmp_path):
-    (tmp_path / "arm.csv").write_text("source,position,label\n")
-    with pytest.raises(InputError, match="is empty"):
-        read_merged(tmp_path / "arm.csv")
+    for text in ("", "source,position,label\n"):
+        (tmp_path / "arm.csv").write_text(text)
+        with pytest.raises(InputError, match="is empty"):
+            read_merged(tmp_path / "arm.csv")
     with pytest.raises(InputError, match="is missing"):
         read_merged(tmp_path / "other.csv")

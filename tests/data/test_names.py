@@ -26,8 +26,10 @@ def test_numbers_are_sorted_as_numbers_and_words_as_words():
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", "{}", '{"classes": []}', '{"classes": [1]}', '{"classes": ["a"], "contexts": "b"}']
-)
+    "text",
+    ["{", "[]", "{}", '{"classes": []}', '{"classes": [1]}', '{"classes": ["a"], "contexts": "b"}',
+     '{"classes": ["a"], "contexts": []}'],
+)  # fmt: skip
 def test_a_damaged_or_missing_file_is_one_sentence(text, tmp_path):
     with pytest.raises(InputError, match=r"names.json is missing"):
         read_names(tmp_path)
@@ -36,10 +38,15 @@ def test_a_damaged_or_missing_file_is_one_sentence(text, tmp_path):
         read_names(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a\u202egnp", "a\u2066b", "\u200fa", "a\nb", "</script>"])
-def test_a_name_that_would_change_the_text_around_it_is_refused(name):
-    with pytest.raises(InputError, match=r"class name .* holds control characters"):
+@pytest.mark.parametrize(
+    "name",
+    ["a\u202egnp", "a\u2066b", "\u200fa", "a\nb", "a\rb", "a\tb", "\x1b]0;title\x07", "\x1b[2J", "a\0b", "\x85",
+     "\u2028", "\udcff", "</script><script>alert(1)</script>", "<!--<script>"],
+)  # fmt: skip
+def test_a_name_that_would_change_the_text_around_it_is_refused_and_shown_harmlessly(name):
+    with pytest.raises(InputError, match=r"class name .* holds control characters, .*; rename it") as raised:
         Names(("b", name))
+    assert str(raised.value).isprintable()
     assert Names(("\u05e2\u05d1\u05e8\u05d9\u05ea", "\u0646\u06cc\u200c\u0645"))  # right-to-left letters, a joiner
 
 

@@ -2,11 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from sklearn.datasets import load_digits
 
 from src.data.digits import DEVELOPMENT, RESERVED, reserved_for_test
@@ -15,8 +13,8 @@ from src.data.splits import split_per_class
 from src.runtime.errors import InputError
 from src.runtime.seeds import numpy_generator
 from tests.data.loading import load
+from tests.micro import PARAMS
 
-PRESETS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())["datasets"]
 SCANS = load_digits()
 PER_CLASS = {"digits": 60, "digits_nico": 48, "digits_waterbirds": 56, "digits_fair": 60}
 
@@ -27,7 +25,7 @@ def handwriting(numbers: Iterable[int]) -> set[str]:
 
 
 def prepared(name: str, seed: int) -> PreparedData:
-    return load({"name": name, **PRESETS[name]}, seed)
+    return load({"name": name, **PARAMS["datasets"][name]}, seed)
 
 
 def splits(name: str, seed: int) -> dict[str, set[str]]:

@@ -33,7 +33,6 @@ from src.classifiers.features import extract
 from src.classifiers.models import Classifier, build, save
 from src.evaluation.extractors import EXTRACTORS, Sources, default_spaces, extractor
 from src.runtime.errors import InputError
-from src.settings.schema import build as build_section
 from src.settings.sections import EvaluationSettings, WeightsSettings
 from src.shards.pixels import to_tensor
 
@@ -161,19 +160,6 @@ def test_a_space_is_chosen_by_name_and_nothing_else_is_loaded(weights) -> None:
         InputError, match="unknown feature space 'dino'; choose one of: shipped, reference_classifier, clip"
     ):
         extractor("dino", sources())
-
-
-def test_settings_of_another_kind_or_with_no_neighbour_are_refused() -> None:
-    good = {"nearest_k": 5, "features": ["clip"], "dinov2": {"path": "x", "revision": "y"}}
-    assert build_section(EvaluationSettings, good, "evaluation").dinov2 == WeightsSettings(path="x", revision="y")
-    for changes, sentence in [
-        ({"features": "inception"}, r"^evaluation\.features must be a list, not 'inception'"),
-        ({"features": None}, r"^evaluation\.features must be a list, not None"),
-        ({"nearest_k": 0}, r"^evaluation\.nearest_k must be at least 1, not 0"),
-        ({"nearest_k": 2.5}, r"^evaluation\.nearest_k must be a whole number, not 2.5"),
-    ]:
-        with pytest.raises(InputError, match=sentence):
-            build_section(EvaluationSettings, {**good, **changes}, "evaluation")
 
 
 @pytest.mark.parametrize("name", sorted(set(EXTRACTORS) - {"shipped", "reference_classifier", "clip"}))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.trial import Stage, Uninterrupted, Warm, lay_out, results, stages, working
+from tests.faults.trial import Stage, Uninterrupted, Warm, lay_out, stages, working
+from tests.micro import results
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ import errno
 
 import pytest
 
-from tests.faults.trial import Warm, lay_out, results, shards, state, torn
+from tests.faults.trial import Warm, lay_out, shards, state, torn
+from tests.micro import results
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.trial import results
-from tests.micro import dvc, environment, set_parameters
+from tests.micro import dvc, environment, results, set_parameters
 
 pytestmark = pytest.mark.slow
 

@@ -12,13 +12,13 @@ from typing import Any
 
 from tests.micro import (
     RESULTS,
-    TIMES,
     arms,
     digests,
     environment,
     keep_data_sets,
     outputs,
     read_yaml,
+    results,
     without_code,
     write_yaml,
 )
@@ -159,13 +159,6 @@ def torn(left: dict[str, dict[str, str]], old: dict[str, dict[str, str]], whole:
     return [
         name for name, files in left.items() if files != whole.under(name) and not files.items() <= old[name].items()
     ]
-
-
-def results(folder: Path) -> dict[str, str]:
-    """Digests of all that stages write but their cost, whose times differ; temporary files included."""
-    files = digests(*(folder / name for name in RESULTS))
-    names = {os.path.relpath(path, folder): digest for path, digest in files.items()}
-    return {name: digest for name, digest in names.items() if not name.startswith(TIMES)}
 
 
 def working(folder: Path) -> list[str]:

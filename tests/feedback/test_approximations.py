@@ -131,12 +131,3 @@ def test_elsewhere_the_half_decoder_is_an_approximation_that_still_climbs(genera
     exact, half = (directions(generator.decoder(name), value) for name in ("full", "half"))
     cosine = (exact * half).sum(1)
     assert (cosine > 0).all() and (cosine < 0.9999).all()
-
-
-def test_an_approximations_cosine_is_one_only_to_itself_and_every_approximation_climbs() -> None:
-    full, half = (Tanh().decoder(name) for name in ("full", "half"))
-    exact = directions(full, fine)
-    assert torch.allclose((exact * directions(full, fine)).sum(1), torch.ones(3, dtype=torch.float64))
-    for approximate in (directions(full, fine, stop=True), directions(half, fine), directions(half, fine, stop=True)):
-        cosine = (exact * approximate).sum(1)
-        assert (cosine > -1).all() and (cosine < 1).all() and cosine.mean() > 0

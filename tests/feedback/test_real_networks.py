@@ -110,22 +110,6 @@ def test_two_text_encoders_and_an_image_adapter_are_sampled_exactly_too(sdxl: Di
     assert difference(fast, slow) <= 1e-12
 
 
-def test_frozen_convolutions_change_neither_values_nor_gradients(
-    frozen: DiffusionModel, thawed: DiffusionModel
-) -> None:
-    inputs = batch(frozen, 2)
-    z, told = inputs["z"], inputs["condition"]
-    pairs = (
-        (frozen.decode, thawed_decode(thawed)),
-        (lambda x: frozen.denoise(x, T, told), lambda x: thawed_denoise(thawed)(x, T, told)),
-    )
-    for ours, theirs in pairs:
-        mine, plain = (
-            criterion_gradient(lambda x, of=of: of(x).square().flatten(1).sum(1), z) for of in (ours, theirs)
-        )
-        assert difference(ours(z), theirs(z)) <= 1e-12 and difference(mine, plain) <= 1e-12
-
-
 @pytest.mark.parametrize("micro_batch", [1, 2, 64])
 def test_a_graph_cut_at_x0_hat_and_micro_batches_give_the_gradient_of_the_whole_graph(
     frozen: DiffusionModel, micro_batch: int

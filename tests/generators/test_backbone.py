@@ -118,12 +118,6 @@ def test_compile_is_of_the_networks_that_every_step_runs_and_only_if_asked_for(
     assert [id(module) for module in compiled] == [id(pipeline.unet), id(pipeline.vae.decoder)]
 
 
-@pytest.mark.parametrize("value", ["yes", 1, None, "true"])
-def test_compile_is_true_or_false(presets: dict[str, Preset], value: object) -> None:
-    with pytest.raises(InputError, match=f"generators.miniature.compile must be true or false, not {value!r}"):
-        load({**presets["sd15"], "compile": value}, CPU)
-
-
 @pytest.mark.parametrize("name", ["unclip", "sd15", "sdxl"])
 def test_released_encoders_come_back_when_they_are_asked_again(
     generators: dict[str, DiffusionModel], name: str, monkeypatch: pytest.MonkeyPatch

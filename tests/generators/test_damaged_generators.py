@@ -11,6 +11,7 @@ from tests.generators.miniatures import Preset
 from tests.generators.spoiling import ADAPTER, INDEX, TOWER, edit, lose, private, rename, sentence
 
 UNET, VAE = (f"{part}/diffusion_pytorch_model.safetensors" for part in ("unet", "vae"))
+WORDS = "tokenizer/tokenizer.json"
 
 DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no folder": ("unclip", shutil.rmtree, "has no model_index.json"),
@@ -88,6 +89,26 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "sd15",
         lambda f: edit(f / INDEX, lambda x: x.update(vae=["diffusers", "AutoencoderOfTomorrow"])),
         "asks for ['AutoencoderOfTomorrow'] as its part 'vae', not AutoencoderKL",
+    ),
+    "part that climbs": (
+        "unclip",
+        lambda f: edit(f / INDEX, lambda x: x.update({"../x": ["diffusers", "X"]})),
+        "names the part '../x', which is no folder's name",
+    ),
+    "broken noise": (
+        "unclip",
+        lambda f: (f / "scheduler/scheduler_config.json").write_text("[]"),
+        "scheduler/scheduler_config.json is no valid JSON",
+    ),
+    "cut tokenizer": (
+        "unclip",
+        lambda f: (f / WORDS).write_bytes((f / WORDS).read_bytes()[:-100]),
+        "tokenizer.json is no valid JSON",
+    ),
+    "larger text tower": (
+        "unclip",
+        lambda f: edit(f / "text_encoder/config.json", lambda x: x.update(hidden_size=64)),
+        "cannot be loaded (",
     ),
 }
 

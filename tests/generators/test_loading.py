@@ -9,7 +9,6 @@ from typing import Any
 import huggingface_hub
 import pytest
 import torch
-import yaml
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file
 
@@ -17,9 +16,9 @@ from src.generators import loading
 from src.generators import model_folder as folders
 from src.generators.loading import precision
 from src.runtime.errors import InputError
-from src.versions.import_closure import ROOT
 from tests.generators.miniatures import Preset, load, settings_of, tiny_decoder
-from tests.generators.spoiling import ADAPTER, INDEX, TOWER, edit, private, sentence
+from tests.generators.spoiling import ADAPTER, TOWER, edit, private, sentence
+from tests.micro import PARAMS
 
 CPU = torch.device("cpu")
 
@@ -103,13 +102,6 @@ def test_an_unknown_decoder_and_a_tiny_one_that_is_not_set_are_refused(presets: 
         made.decoder("tiny")
 
 
-def test_code_that_lies_beside_the_weights_is_not_run(presets: dict[str, Preset], tmp_path: Path) -> None:
-    preset, folder, _ = private(presets["sd15"], tmp_path)
-    (folder / "unet/mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Mine: pass\n")
-    edit(folder / INDEX, lambda index: index.update(unet=["mine", "Mine"]))
-    assert "asks for code of 'mine'" in sentence(preset) and not (tmp_path / "ran").exists()
-
-
 @pytest.mark.parametrize("name", ["sd21_unclip", "sd21_unclip_small", "sd21", "sd15", "sdxl_ip_adapter"])
 @pytest.mark.parametrize("network", ["offline", "slow"])
 def test_weights_that_the_hub_does_not_give_are_one_sentence_with_model_mirror_and_way_out(
@@ -123,7 +115,7 @@ def test_weights_that_the_hub_does_not_give_are_one_sentence_with_model_mirror_a
 
     if network == "slow":
         monkeypatch.setattr(DiffusionPipeline, "download", slow)
-    preset = yaml.safe_load((ROOT / "params.yaml").read_text())["generators"][name]
+    preset = PARAMS["generators"][name]
     with offline():
         said = sentence(preset)
     assert preset["path"] in said and str(preset["mirror"] or "") in said

@@ -15,12 +15,11 @@ from src.generators.sampler import SCHEDULERS
 from src.runtime.errors import InputError
 from src.runtime.seeds import derive
 from src.settings.schema import build
-from src.settings.sections import FeedbackSettings, GeneratorSettings, SynthSettings
+from src.settings.sections import FeedbackSettings, SynthSettings
 from src.synthesis.conditioning import CONDITIONING, PROMPTS, Conditioning, embedding_dropout, encoded
 from src.synthesis.plan import PlannedImage
 from src.synthesis.synthesiser import Synthesiser
 from tests.feedback.settings import feedback_settings
-from tests.generators.miniatures import SAMPLING
 from tests.generators.scene import GUIDED, SETTINGS, Scene, change, smooth_value
 
 FIELDS = {
@@ -222,33 +221,6 @@ def test_an_image_cannot_condition_a_generator_that_takes_text_alone(
 def test_only_float16_needs_its_gradients_scaled_and_a_power_of_two_changes_no_digit() -> None:
     assert loss_scale(torch.float32) == loss_scale(torch.bfloat16) == 1
     assert math.log2(loss_scale(torch.float16)).is_integer()
-
-
-@pytest.mark.parametrize(
-    ("what", "message"),
-    [
-        ({"steps": 0}, "steps must be at least 1, not 0"),
-        ({"steps": 1001}, "steps must be at most 1000, not 1001"),
-        ({"guidance_scale": "2"}, "generators.x.guidance_scale is the text '2', not a number; write 2.0"),
-        ({"noise_level": 0.5}, "noise_level must be a whole number, not 0.5"),
-    ],
-)
-def test_impossible_settings_of_a_preset_are_refused(what: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        build(GeneratorSettings, {"path": "", **SAMPLING, **what}, "generators.x")
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("euler", "unknown scheduler 'euler'; choose one of: ddim, dpmpp_2m"),
-        ("unipc", "scheduler 'unipc' cannot be combined with feedback"),
-        ("pndm", "scheduler 'pndm' cannot be combined with feedback"),
-    ],
-)
-def test_schedulers_that_do_not_serve_are_refused(scene: Scene, name: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        scene.synthesiser(change(scheduler=name))
 
 
 def test_what_the_model_is_to_be_told_is_one_of_three(scene: Scene) -> None:

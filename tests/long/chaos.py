@@ -11,7 +11,6 @@ import argparse
 import os
 import random
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -25,6 +24,7 @@ from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
 from src.runtime.files import read_json, write_json
 from tests.long import killing
+from tests.long.killing import say
 
 RERUNS = 5  # that may fail; each failure is told
 CODE = ("src", "stages", "params.yaml", "dvc.yaml", "prompts", "models")
@@ -66,7 +66,7 @@ class Chaos:
         """The time and the outputs of uninterrupted runs, as many side by side as there will be trials."""
         if "uninterrupted" in self.report:
             return
-        _say(f"uninterrupted: {self.jobs} x dvc repro with {self.threads} threads")
+        say(f"uninterrupted: {self.jobs} x dvc repro with {self.threads} threads")
         with ThreadPoolExecutor(self.jobs) as pool:
             runs = list(pool.map(self._uninterrupted, range(self.jobs)))
         if any(killing.differences(runs[0][1], hashes) for _, hashes in runs):
@@ -74,7 +74,7 @@ class Chaos:
         seconds = max(seconds for seconds, _ in runs)
         self.report["uninterrupted"] = {"seconds": seconds, "outputs": runs[0][1]}
         write_json(self.out, self.report)
-        _say(f"uninterrupted: {seconds:.0f} s, {len(runs[0][1])} outputs")
+        say(f"uninterrupted: {seconds:.0f} s, {len(runs[0][1])} outputs")
 
     def trials(self, kills: int) -> None:
         done = {trial["trial"] for trial in self.report["trials"]}
@@ -89,7 +89,7 @@ class Chaos:
                 here = len(self.report["trials"]) - len(done)
                 left = (time.monotonic() - start) / here * (len(missing) - here)
                 what = "same bytes" if not killing.problems(trial) else f"WRONG: {killing.problems(trial)}"
-                _say(
+                say(
                     f"trial {number} ({here}/{len(missing)}): {trial['killed']} killed at {trial['moment']:.1f} s in "
                     f"{trial['stage']}, {trial['finished']} shards finished before; {what}; {left / 60:.0f} min left"
                 )
@@ -111,7 +111,7 @@ class Chaos:
             "locks_removed": sum(trial["locks_removed"] for trial in trials),
         }
         write_json(self.out, self.report)
-        _say(str(self.report["summary"]))
+        say(str(self.report["summary"]))
         return [trial["trial"] for trial in trials if killing.problems(trial)]
 
     def _uninterrupted(self, number: int) -> tuple[float, dict[str, str]]:
@@ -172,11 +172,6 @@ class Chaos:
                 killing.fresh_copy(self.base, self.changes)
         shutil.rmtree(self.work / name, ignore_errors=True)
         return Path(shutil.copytree(self.base, self.work / name / "repository", symlinks=True))
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What tests.long.chaos and tests.long.slurm share: copies of this repository, how to kill in them, what they hold."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -7,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ TIMES = ("cost", "sampling")  # folders of metrics that differ between any two r
 WHOM = ("stage", "dvc", "both")
 POLL = 0.01  # seconds
 SYNTHESIS = ("synth_guided", "synth_synaug")
+say = partial(print, flush=True)
 
 
 def fresh_copy(target: Path, changes: dict[str, Any]) -> Path:
@@ -78,14 +82,15 @@ def workers(repository: Path | None = None, session: int | None = None) -> list[
     return running
 
 
-def finished_shards(repository: Path) -> dict[str, int]:
-    """When each finished synthetic shard was written; publishing and the cache link the file and keep the time."""
+def finished_shards(repository: Path, stages: Iterable[str] = SYNTHESIS) -> dict[str, int]:
+    """When each finished shard of these was written; publishing and the cache link the file and keep the time."""
     stamps = {}
-    for stage in SYNTHESIS:
+    for stage in stages:
         arm = stage.removeprefix("synth_")
         for folder in (f".dvc/tmp/scratch/{stage}-*/shards", f"data/synth/{arm}"):
             for path in repository.glob(f"{folder}/shard-*.tar"):
-                stamps[f"{arm}/{path.name}"] = path.stat().st_mtime_ns
+                with contextlib.suppress(FileNotFoundError):  # published meanwhile
+                    stamps[f"{arm}/{path.name}"] = path.stat().st_mtime_ns
     return stamps
 
 

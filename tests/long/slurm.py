@@ -11,19 +11,21 @@ import argparse
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from src.runtime.entry import run_stage
 from src.runtime.errors import InputError
 from tests.long import killing
+from tests.long.killing import say
 from tests.micro import dvc, environment
 
 # Small, but not so small that nothing is left to do when the kill comes.
 SMALL: dict[str, Any] = {**killing.SMALL, "generators.tiny_unclip.steps": 12, "budgets.digits.per_class": 12}
+GUIDED = ("synth_guided",)
 KILLS = (1, 0)  # ranks, one after the other
 NEW = 3  # shards that an attempt makes before the kill
 RUNNING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED")
@@ -49,32 +51,32 @@ def main() -> None:
         killing.fresh_copy(options.work / name / "repository", changes) for name in ("plain", "slurm")
     )
 
-    _say(f"plain: dvc repro with {'the default' if options.full else 'small'} parameters")
+    say(f"plain: dvc repro with {'the default' if options.full else 'small'} parameters")
     start = time.perf_counter()
     dvc(reference, "repro")
     plain_seconds = time.perf_counter() - start
-    _say(f"plain: {plain_seconds:.0f} s")
+    say(f"plain: {plain_seconds:.0f} s")
 
     job = Job(under_slurm, limit=600 + 5 * plain_seconds)
     shards_at_kills = [job.kill(rank) for rank in KILLS]
     job.finish()
-    _say(f"slurm: the job's log\n{job.log()}")
+    say(f"slurm: the job's log\n{job.log()}")
     outputs = killing.outputs(reference)
     differences = killing.differences(outputs, killing.outputs(under_slurm))
     kept = {name: stamp for shards in reversed(shards_at_kills) for name, stamp in shards.items()}  # as first seen
-    finished = _stamps(under_slurm / "data/synth/guided")
+    finished = killing.finished_shards(under_slurm, GUIDED)
     remade = [name for name, stamp in kept.items() if finished.get(name) != stamp]
     left = killing.left_behind(under_slurm)
-    _say(f"outputs compared: {len(outputs)}, different: {len(differences)}")
-    _say(f"guided shards: {len(finished)}, finished before the last kill: {len(kept)}, of these remade: {len(remade)}")
-    _say(f"unfinished work left behind: {', '.join(left) or 'none'}")
-    _say(f"seconds: plain {plain_seconds:.0f}, under SLURM with {len(KILLS)} requeues {job.seconds():.0f}")
+    say(f"outputs compared: {len(outputs)}, different: {len(differences)}")
+    say(f"guided shards: {len(finished)}, finished before the last kill: {len(kept)}, of these remade: {len(remade)}")
+    say(f"unfinished work left behind: {', '.join(left) or 'none'}")
+    say(f"seconds: plain {plain_seconds:.0f}, under SLURM with {len(KILLS)} requeues {job.seconds():.0f}")
     if differences or remade or left:
         raise InputError(
             f"the run under SLURM differs from the plain run ({'; '.join([*differences, *remade, *left])}); "
             "compare the stages named here"
         )
-    _say("same bytes")
+    say("same bytes")
 
 
 class Job:
@@ -89,17 +91,18 @@ class Job:
             "sbatch", "--parsable", "--requeue", "--ntasks=2", f"--chdir={repository}", "--open-mode=append",
             f"--output={self.output}", str(script),
         ).strip()  # fmt: skip
-        _say(f"slurm: job {self.id} submitted")
+        say(f"slurm: job {self.id} submitted")
 
     def kill(self, rank: int) -> dict[str, int]:
         """Kill one task once this attempt at synth_guided has made NEW shards, and requeue; return the shards then."""
-        before = self._shards()
-        self._wait(lambda: len(self._shards()) >= len(before) + NEW, f"make {NEW} more shards")
-        task, shards = self._task(rank), self._shards()
+        made = partial(killing.finished_shards, self.repository, GUIDED)
+        before = len(made())
+        self._wait(lambda: len(made()) >= before + NEW, f"make {NEW} more shards")
+        task, shards = self._task(rank), made()
         if task is None:
             raise InputError("synth_guided ended before its task could be killed; make SMALL a little larger")
         os.kill(task, signal.SIGKILL)
-        _say(f"slurm: killed task {rank} (process {task}) of synth_guided with {len(shards)} shards made; requeue")
+        say(f"slurm: killed task {rank} (process {task}) of synth_guided with {len(shards)} shards made; requeue")
         self._slurm("scontrol", "requeue", self.id)
         self._wait(lambda: self._task(rank) is None and self.state() != "RUNNING", "stop for the requeue")
         return shards
@@ -147,31 +150,11 @@ class Job:
                 continue
         return None
 
-    def _shards(self) -> dict[str, int]:
-        folders = self.repository.glob(".dvc/tmp/scratch/synth_guided-*/shards")
-        return {name: stamp for folder in folders for name, stamp in _stamps(folder).items()}
-
     def _slurm(self, *command: str) -> str:
         done = subprocess.run(command, env=environment(self.repository), text=True, capture_output=True)
         if done.returncode:
             raise InputError(f"{' '.join(command)} said: {done.stderr.strip()}; see that SLURM is running")
         return done.stdout
-
-
-def _stamps(folder: Path) -> dict[str, int]:
-    """When each finished shard was written; publishing and the cache link the file and keep the time."""
-    stamps = {}
-    for path in folder.glob("[!.]*.tar"):
-        try:
-            stamps[path.name] = path.stat().st_mtime_ns
-        except FileNotFoundError:  # published meanwhile
-            continue
-    return stamps
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +27,7 @@ from src.reporting.findings import (
     Finding,
 )
 from src.versions.import_closure import ROOT
+from tests.micro import PARAMS
 from tests.reporting import made
 from tests.reporting.plants import (
     PLANTED,
@@ -53,19 +53,11 @@ def test_a_healthy_run_has_no_finding():
 
 
 @pytest.mark.parametrize(("plant", "name"), PLANTED.items(), ids=lambda value: getattr(value, "__name__", None))
-def test_a_planted_failure_is_named(plant, name):
+def test_a_planted_failure_is_named_and_alone_unless_it_destroys_images_which_has_consequences(plant, name):
     metrics = run()
     plant(metrics)
-    assert name in warnings(diagnose(**metrics))
-
-
-@pytest.mark.parametrize(
-    "plant", [plant for plant, name in PLANTED.items() if name != DESTRUCTIVE], ids=lambda plant: plant.__name__
-)
-def test_a_failure_planted_alone_is_named_alone(plant):
-    metrics = run()
-    plant(metrics)
-    assert warnings(diagnose(**metrics)) == [PLANTED[plant]]
+    named = warnings(diagnose(**metrics))
+    assert name in named if name == DESTRUCTIVE else named == [name]
 
 
 def test_a_later_stage_that_moved_nothing_is_no_result() -> None:
@@ -261,8 +253,7 @@ def test_the_committed_default_has_no_warning():
     def read(name: str) -> dict[str, Any]:
         return json.loads((ROOT / "metrics" / name).read_text())
 
-    parameters = yaml.safe_load((ROOT / "params.yaml").read_text())
-    findings = diagnose(read("accuracy.json"), read("fid_density_coverage.json"), settings=parameters)
+    findings = diagnose(read("accuracy.json"), read("fid_density_coverage.json"), settings=PARAMS)
     assert warnings(findings) == []
     assert not any(finding.arm == "guided" for finding in findings)
 

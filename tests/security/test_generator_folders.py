@@ -59,9 +59,9 @@ def test_an_index_brings_no_code_and_nobody_is_asked_to_trust_it(change, generat
     index = {**json.loads((generator / "model_index.json").read_text()), **change}
     (generator / "model_index.json").write_text(json.dumps(index))
     booby_trap(generator, payload, change)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as raised:
         load_generator({"path": str(generator)}, CPU)
-    assert not asked
+    assert not asked and ("unet" not in change or "asks for code of 'payload'" in str(raised.value))
 
 
 def test_code_beside_a_sound_generator_is_ignored(generator, payload):

@@ -71,22 +71,7 @@ def test_a_report_shows_names_and_not_what_they_say_in_markdown(tmp_path):
     assert markdown_table([{"a": "x\ny|z"}], ["a"]).splitlines()[2] == r"| x y\|z |"
 
 
-@pytest.mark.parametrize(
-    "name", ["a\nb", "a\rb", "a\tb", "\x1b]0;title\x07", "\x1b[2J", "a\0b", "\x85", "\u2028", "\udcff"]
-)
-def test_a_name_with_control_characters_is_refused_and_shown_without_them(name):
-    with pytest.raises(InputError, match="control characters") as raised:
-        Names(("fine", name))
-    assert str(raised.value).isprintable()
-
-
-@pytest.mark.parametrize("name", ["</script><script>alert(1)</script>", "<!--<script>"])
-def test_a_name_that_would_end_the_script_of_dvcs_plots_is_refused(name):
-    with pytest.raises(InputError, match="rename it"):
-        Names(("fine", name))
-
-
-def test_a_folder_with_such_a_name_is_refused_before_its_images_are_read(tmp_path):
+def test_a_folder_with_a_control_character_in_its_name_is_refused_before_its_images_are_read(tmp_path):
     for name in ("fine", "a\nb"):
         photographs(tmp_path / "data" / name, 6)
     own = {"val_fraction": 0.2, "test_fraction": 0.2, "skip_unreadable": False, "long_tail": None, "image_size": 8}
@@ -102,16 +87,6 @@ def test_an_error_is_one_line_whatever_the_file_is_called(capsys):
         run_stage(main)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.isprintable() and "herring" in line and line.endswith("put it back")
-
-
-@pytest.mark.parametrize(
-    "template",
-    ["a {class.__class__}", "a {class[0]}", "a {class!r}", "a {class:>9999999999}", "a {0}", "a {}", "a {class} {x}"],
-)
-def test_a_template_reaches_nothing_but_the_words(template, tmp_path):
-    (tmp_path / "p.yaml").write_text(f"template: '{template}'\nmodified: a {{modifier}} {{class}}\nmodifiers: [b]\n")
-    with pytest.raises(InputError, match="needs `template`"):
-        Prompts(tmp_path / "p.yaml", ["cat"])
 
 
 def test_a_file_written_in_place_of_a_link_leaves_what_the_link_led_to(tmp_path, outside):

@@ -42,7 +42,7 @@ def test_weights_to_start_from_run_nothing(name, form, tmp_path, payload):
 @pytest.mark.parametrize("content", [{"a": 1}, {1: torch.zeros(1)}, [torch.zeros(1)], "text", {"model": {"a": [1]}}])
 def test_weights_that_are_no_tensors_by_name_are_one_sentence(content, tmp_path):
     torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(InputError, match=r"w\.pth"):
+    with pytest.raises(InputError, match=r"w\.pth'? (holds no intact weights|hold more than tensors by name)"):
         models.build("small_cnn", 3, 32, 0, weights=str(tmp_path / "w.pth"))
 
 

@@ -13,6 +13,7 @@ from src.settings.dataset_settings import DATASETS
 from src.settings.schema import build, plain
 from src.settings.sections import PRESETS, section_kind
 from src.versions.import_closure import ROOT
+from tests.micro import PARAMS
 
 PIPELINE = yaml.safe_load("""
 stages:
@@ -32,7 +33,6 @@ stages:
   samples: {params: [dataset, 'generators.${generator}']}
   loads: {params: [dataset, 'generators.${generator}.path']}
 """)
-PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 DIGITS = PARAMS["datasets"]["digits"]
 
 
@@ -88,44 +88,6 @@ def test_an_arm_sees_its_own_parameters_and_without_one_a_stage_those_of_all():
     assert plain(resolve("arms", "synaug")) == seed | synaug and plain(resolve("arms", "guided")) == seed | retrain
     assert plain(resolve("arms")) == seed | synaug | retrain
     assert plain(resolve("matrix", "guided")) == seed
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"dataset": "imagenet"}, "unknown dataset 'imagenet'; params.yaml knows digits, digits_nico"),
-        ({"dataset": ["digits"]}, r"unknown dataset '\['digits'\]'; params.yaml knows"),
-        ({"datasets": ["digits"]}, "datasets in params.yaml must hold presets by name"),
-        ({"datasets__digits": "default"}, "datasets.digits must hold `name: value` lines, not 'default'"),
-        ({"datasets__digits": {}}, "params.yaml lacks datasets.digits.kind; add it there"),
-        ({"datasets__digits__kind": "digit"}, "unknown kind of data set for datasets.digits 'digit'; choose one of"),
-        ({"datasets__digits__image_size": 7}, "datasets.digits.image_size must be at least 8, not 7"),
-        ({"datasets__digits__image_size": "1e2"}, "datasets.digits.image_size is the text '1e2', not a number; write"),
-        ({"datasets__digits__pose__shear": float("nan")}, "datasets.digits.pose.shear must be finite, not nan"),
-        ({"datasets__digits__pose__scale_min": 2}, "pose scale must satisfy 0 < scale_min <= scale_max, not 2 and"),
-        ({"datasets__digits__head_cont": 60}, "params.yaml has datasets.digits.head_cont, which nothing reads; known"),
-        ({"recipes__digits__batch": 1e2}, "recipes.digits.batch must be a whole number, not 100.0"),
-        ({"synth": 5}, "synth must hold `name: value` lines, not 5"),
-        ({"train__loss": 5}, "train.loss must be text, not 5"),
-    ],
-)
-def test_a_value_that_cannot_be_used_is_named_with_its_preset(change, sentence):
-    with pytest.raises(InputError, match=f"^{sentence}"):
-        resolve("whole", **change)
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"seed": 1.5}, "seed must be a whole number, not 1.5"),
-        ({"seed": {"a": 1}}, "params.yaml must give seed as one value, not as `name: value` lines"),
-        ({"synaug__last_layer__steps": -1}, "synaug.last_layer.steps must be at least 0, not -1"),
-        ({"train": {}}, "dvc.yaml declares parameter 'train.loss' for stage 'plain', but params.yaml lacks it"),
-    ],
-)
-def test_parameters_outside_of_presets_are_named_too(change, sentence):
-    with pytest.raises(InputError, match=f"^{sentence}"):
-        resolve("plain", **change)
 
 
 def test_what_is_wrong_in_a_preset_that_is_not_chosen_or_a_part_not_declared_is_ignored():

@@ -4,7 +4,6 @@ import hashlib
 import json
 import pickle
 import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -17,13 +16,8 @@ from src.shards.check import damaged
 from src.shards.codec import MOST_PIXELS
 from src.shards.store import Shards, encode, shard_name, write_all, write_index
 from src.shards.tar import pack
-from tests.shards.test_store import samples
-
-
-@pytest.fixture
-def folder(tmp_path):
-    write_all(tmp_path / "set", samples(7), shard_size=3)
-    return tmp_path / "set"
+from tests.data.pictures import png
+from tests.shards.samples import samples
 
 
 def rewrite(folder, change) -> None:
@@ -134,24 +128,13 @@ def test_shards_linked_elsewhere_as_dvc_does_are_read_and_verified(folder, tmp_p
         Shards(folder).image(0)
 
 
-def claims(width: int, height: int) -> bytes:
-    """A PNG of a few bytes whose header claims a size."""
-    data = struct.pack(">II5B", width, height, 8, 2, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n"
-    for kind, body in ((b"IHDR", data), (b"IDAT", zlib.compress(bytes(9))), (b"IEND", b"")):
-        png += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    return png
-
-
-@pytest.mark.parametrize(
-    "image", [b"no image", b"", claims(4096, 4097), claims(2**31 - 1, 2**31 - 1), claims(0, 0), claims(9, 9)]
-)
+@pytest.mark.parametrize("image", [b"no image", b"", png(4096, 4097), png(2**31 - 1, 2**31 - 1), png(0, 0), png(9, 9)])
 def test_bytes_that_are_no_image_or_claim_a_huge_one_are_refused_undecoded(tmp_path, image):
     atomic_write(tmp_path / shard_name(0), pack(0, [(image or b"?", {"label": 0})], "png"))
     write_index(tmp_path)
     with pytest.raises(InputError, match=r"shard-00000.tar holds an unreadable image at sample 00000000: ") as error:
         Shards(tmp_path).image(0)
-    assert ("beyond the 16 Mi" in str(error.value)) == (image in (claims(4096, 4097), claims(2**31 - 1, 2**31 - 1)))
+    assert ("beyond the 16 Mi" in str(error.value)) == (image in (png(4096, 4097), png(2**31 - 1, 2**31 - 1)))
     assert MOST_PIXELS == 2**24
 
 

@@ -16,17 +16,7 @@ from PIL import Image
 from src.runtime.errors import InputError
 from src.shards.check import damaged
 from src.shards.store import Shards, encode, shard_name, write_all, write_encoded, write_index, write_shard
-
-
-def samples(count: int) -> list:
-    pixels = np.random.default_rng(0).integers(256, size=(count, 6, 5, 3), dtype=np.uint8)
-    return [(image, {"label": i % 3, "prompt": f"a photo of {i}"}) for i, image in enumerate(pixels)]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    write_all(tmp_path / "set", samples(7), shard_size=3)
-    return tmp_path / "set"
+from tests.shards.samples import samples
 
 
 def test_samples_return_as_written(folder):

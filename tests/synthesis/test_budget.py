@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from src.data.names import Names
 from src.runtime.errors import InputError
@@ -14,10 +13,10 @@ from src.settings.schema import build
 from src.settings.sections import Budget
 from src.synthesis.plan import PlannedImage, synthesis_plan
 from src.synthesis.prompts import Prompts
-from src.versions.import_closure import ROOT
+from tests.micro import PARAMS
 from tests.synthesis import plans
 
-PRESETS = yaml.safe_load((ROOT / "params.yaml").read_text())["budgets"]
+PRESETS = PARAMS["budgets"]
 NAMES = Names(("a", "b", "c"), ("x", "y"))
 LABELS = np.array([0, 0, 0, 1, 1, 2])
 CONTEXTS = np.array([0, 0, 1, 0, 0, 1])  # groups 2, 1, 2, 0, 0, 1

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from src.runtime.errors import InputError
-from src.runtime.seeds import derive, numpy_generator
 from src.synthesis.plan import PlannedImage
 from src.synthesis.prompts import Prompts
 from tests.synthesis.plans import synthesis_plan
@@ -109,15 +108,6 @@ def counted(plan: list[PlannedImage]) -> np.ndarray:
     for image in plan:
         counts[image.label, image.context] += 1
     return counts
-
-
-def test_a_plan_by_class_is_addressed_by_run_class_and_index_alone(prompts):
-    plan = synthesis_plan(COUNTS, 5, "add", 7, prompts, modified=True, labels=LABELS)
-    for p in plan:
-        word = "mn"[numpy_generator("modifier", 7, p.label, p.index).integers(2)]
-        source = numpy_generator("source", 7, p.label, p.index).choice(np.flatnonzero(p.label == LABELS))
-        seed = derive("image", 7, p.label, p.index)
-        assert p == PlannedImage(p.label, p.index, seed, f"a {word} {'abc'[p.label]}", source)
 
 
 def test_by_group_every_class_in_every_context_is_filled_empty_ones_too(naming):

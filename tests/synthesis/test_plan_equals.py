@@ -74,14 +74,6 @@ def test_a_plan_has_the_very_images_of_its_first_slow_version(prompts_of, data):
         assert {type(n) for p in made for n in (p.source, p.context)} <= {int, type(None)}
 
 
-@given(st.integers(0, 2**63 - 1), st.lists(st.integers(0, 2**40), min_size=1, max_size=300).map(np.array))
-@settings(deadline=None)
-def test_the_number_that_integers_draws_is_the_place_that_choice_takes(seed, own):
-    """What lets the plan draw a source without handing numpy an array for every image."""
-    place = np.random.default_rng(seed).integers(len(own))
-    assert own[place] == np.random.default_rng(seed).choice(own)
-
-
 @pytest.mark.parametrize(
     ("how", "draws"),
     [({}, 0), ({"labels": LABELS}, 1), ({"modified": True}, 1), ({"labels": LABELS, "modified": True}, 2)],

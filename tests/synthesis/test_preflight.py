@@ -2,10 +2,12 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from src.runtime.errors import InputError
+from src.runtime.files import write_json
 from src.runtime.pipeline import read_mapping
 from src.synthesis import preflight
 from src.synthesis.preflight import check_all, checked
@@ -55,10 +57,11 @@ def test_what_a_later_stage_would_refuse_is_refused(root: Path, old: str, new: s
 def test_a_generator_of_a_hub_is_asked_for_and_not_fetched(root, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def info(self: object, name: str, **how: object) -> None:
+    def info(self: object, name: str, **how: object) -> SimpleNamespace:
         asked.append(name)
         if "xl" in name:
             raise OSError("no such host")
+        return SimpleNamespace(config=None)  # a hub need not know
 
     monkeypatch.setattr(preflight.HfApi, "model_info", info)
     monkeypatch.setattr(preflight, "try_to_load_from_cache", lambda *a, **k: None)
@@ -68,9 +71,23 @@ def test_a_generator_of_a_hub_is_asked_for_and_not_fetched(root, monkeypatch: py
     with pytest.raises(InputError, match=r"cannot be fetched \(no such host\); download its files on a machine"):
         check_pipeline(root)
     assert len(asked) == 2
-    monkeypatch.setattr(preflight, "try_to_load_from_cache", lambda *a, **k: "cached/model_index.json")
+    write_json(root / "cached.json", {"_class_name": "StableDiffusionXLPipeline"})
+    monkeypatch.setattr(preflight, "try_to_load_from_cache", lambda *a, **k: str(root / "cached.json"))
     check_pipeline(root)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_generator_of_text_alone_is_shown_no_image(root, monkeypatch: pytest.MonkeyPatch, cached: bool) -> None:
+    write_json(root / "cached.json", {"_class_name": "StableDiffusionPipeline"})
+    told = SimpleNamespace(config={"diffusers": {"_class_name": "StableDiffusionPipeline"}})
+    monkeypatch.setattr(preflight, "try_to_load_from_cache", lambda *a, **k: str(root / "cached.json") * cached or None)
+    monkeypatch.setattr(preflight.HfApi, "model_info", lambda *a, **k: told)
+    change(root, "generator: tiny_unclip", "generator: sd21")
+    with pytest.raises(InputError, match=r"takes text alone, not synth\.conditioning=text_image; set it to text"):
+        check_pipeline(root)
+    change(root, "  conditioning: text_image", "  conditioning: text")
+    check_pipeline(root)
 
 
 def test_a_stage_does_not_begin_before_the_check_is_passed(root, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,11 +48,19 @@ def test_every_modifier_of_the_class_is_drawn_and_no_other(tmp_path):
         ("cat:", "on:", "class True, which YAML does not read as text; quote it"),
         ("[large]", "[]", "list of modifiers, as text, for class 'dog'"),
         ("[large]", "large", "list of modifiers, as text, for class 'dog'"),
+        ("[large]", "[1, 2]", "list of modifiers, as text, for class 'dog'"),
+        ("cat: [striped, small]\n  dog: [large]", "[cat, dog]", r"`classes` \(a name, then its modifiers\)"),
         ("classes:", "names:", "needs `template`, `modified` and `classes`"),
+        (GOOD, "", "needs `template`, `modified` and `classes`"),
+        (GOOD, "- a photo", "needs `template`, `modified` and `classes`"),
+        ("classes:\n  cat: [striped, small]\n  dog: [large]", "modifiers: []", "as text, for class 'any'"),
         ("[large]", "[large", "not valid YAML"),
         ("{modifier} {class}", "{modifier} {class!r}", "needs `modified` with exactly"),
         ("template: a photo of a {class}", "template: a photo of a {class:{class}}", "needs `template` with exactly"),
-        ("template: a photo of a {class}", "template: a photo of a {class.x}", "needs `template` with exactly"),
+        *(
+            ("a {class}", f"a {field}", "needs `template` with exactly")  # it reaches nothing but the words
+            for field in ("{class.__class__}", "{class[0]}", "{class:>9999999999}", "{0}", "{}", "{class} {x}")
+        ),
         ("classes:", "modifiers: [small]\nclasses:", "or, instead of `classes`, `modifiers`"),
         ("classes:", "words: {cat: 1}\nclasses:", "needs `words` to give words, as text"),
         ("classes:", "contexts: [grass]\nclasses:", "needs `contexts` to give words, as text"),

@@ -4,15 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import yaml
 
 from src.data.labelled_images import LabelledImages
 from src.settings.recipe import Recipe
 from src.settings.schema import build
 from src.settings.sections import MethodSettings, RetrainSettings, SecondStages, SynaugSettings
-from src.versions.import_closure import ROOT
+from tests.micro import PARAMS
 
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 PRESET: dict[str, Any] = {
     "name": "corners", "model": "small_cnn", "weights": None, "image_size": 16, "selection": "macro", "epochs": None,
     "steps": 20, "batch": 8, "parts": 1, "optimizer": "adamw", "lr": 0.01, "momentum": 0.9, "nesterov": True,

@@ -14,7 +14,7 @@ from src.runtime.errors import InputError
 from src.settings.recipe import Recipe
 from src.settings.schema import build
 from src.settings.sections import MethodSettings, RetrainSettings, SecondStages, SynaugSettings
-from src.training.optimisation import OPTIMIZERS, check_choices, learning_rate
+from src.training.optimisation import OPTIMIZERS, learning_rate
 
 from .fakes import PARAMS, PRESET, RECIPE
 
@@ -137,20 +137,6 @@ def test_nesterov_needs_momentum_and_may_be_turned_off() -> None:
 def test_a_setting_that_cannot_work_is_refused(settings, sentence) -> None:
     with pytest.raises(InputError, match=sentence):
         build(Recipe, {**PRESET, **settings}, "recipes.corners")
-
-
-@pytest.mark.parametrize(
-    ("settings", "sentence"),
-    [
-        ({"optimizer": "lion"}, "unknown optimizer 'lion'; choose one of: sgd, adam, adamw"),
-        ({"augment": "strong"}, "unknown augment 'strong'"),
-        ({"schedule": "linear"}, "unknown schedule 'linear'"),
-        ({"precision": "float8"}, "unknown precision 'float8'; choose one of: float32, bfloat16, float16"),
-    ],
-)
-def test_a_choice_that_no_table_has_is_refused(settings, sentence) -> None:
-    with pytest.raises(InputError, match=sentence):
-        check_choices(replace(RECIPE, **settings))
 
 
 SECTIONS = {

@@ -14,7 +14,7 @@ def settings(tmp_path_factory) -> dict[str, bytes]:
     """params.yaml of the micro run with fewer presets, and of dvc.yaml what stages read."""
     folder = tmp_path_factory.mktemp("settings")
     shutil.copy(ROOT / "params.yaml", folder)
-    keep_data_sets(folder, ("digits", "folder", "csv"))
+    keep_data_sets(folder, ("digits",))
     set_parameters(folder, SETTINGS)
     write_yaml(folder / "dvc.yaml", without_code(ROOT))
     return {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -1,4 +1,4 @@
-"""Classifier folders and pre-trained weights that are damaged or another's: one sentence each."""
+"""Classifier folders that are damaged or another's: one sentence each."""
 
 import json
 import pickle
@@ -8,11 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-import torchvision
 from safetensors.torch import load_file, save_file
 
-from src.classifiers.models import build
-from tests.micro import set_parameters
 from tests.wrong_input.running import cut_in_half, edit, stopped
 
 pytestmark = pytest.mark.slow
@@ -71,41 +68,3 @@ def test_a_classifier_that_cannot_be_used_is_one_sentence_and_touches_nothing(da
     spoil, sentence = DAMAGE[damage]
     spoil()
     assert sentence in stopped("eval_acc", capsys, monkeypatch)
-
-
-class Code:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return __import__("os").mkdir, ("was_run",)
-
-
-STARTS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "cut short": (lambda path: path.write_bytes(b"PK\3\4" + bytes(99)), "holds no intact weights; get the file again"),
-    "a program": (lambda path: path.write_bytes(pickle.dumps(Code())), "holds no intact weights; get the file again"),
-    "a list": (lambda path: torch.save([1, 2], path), "holds no intact weights; get the file again"),
-    "numbers for weights": (lambda path: torch.save({"epoch": 3}, path), "hold more than tensors by name"),
-    "another model": (
-        lambda path: torch.save(build("resnet32", 10, 32, 0).state_dict(), path),
-        "do not fit small_cnn for 32 pixels",
-    ),
-}
-
-
-@pytest.mark.parametrize("start", STARTS)
-def test_weights_to_start_from_that_cannot_serve_are_one_sentence(start, workspace, capsys, monkeypatch):
-    write, sentence = STARTS[start]
-    write(Path("start.pth"))
-    set_parameters(workspace, {"recipes.digits.weights": "start.pth"})
-    assert sentence in stopped("train_base", capsys, monkeypatch)
-    assert not Path("was_run").exists()
-
-
-def test_published_weights_that_cannot_be_downloaded_are_one_sentence(workspace, capsys, monkeypatch):
-    def offline(*_: Any, **__: Any) -> None:
-        raise OSError("no network")
-
-    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", offline)
-    set_parameters(workspace, {"recipes.digits.model": "resnet18", "recipes.digits.weights": "IMAGENET1K_V1"})
-    line = stopped("train_base", capsys, monkeypatch)
-    assert "the weights IMAGENET1K_V1 of resnet18 cannot be had" in line and "set `weights` to the path of a" in line
-    set_parameters(workspace, {"recipes.digits.weights": "IMAGENET22K"})
-    assert "unknown weights 'IMAGENET22K'; choose one of: IMAGENET1K_V1" in stopped("train_base", capsys, monkeypatch)

@@ -118,6 +118,7 @@ def test_a_batch_that_today_s_numpy_pickled_is_read_too():
         (python2_pickle({"labels": [0]}), "holds no `data`"),
         (python2_pickle({"labels": [0], "data": np.zeros((1, 3), np.uint8)}), r"not \(1, 3072\)"),
         (python2_pickle({"labels": [9], "data": np.zeros((1, 3072), np.uint8)}), "do not fit its 3 class"),
+        (pickle.dumps({"labels": [2**70], "data": np.zeros((1, 3072), np.uint8)}, 2), "a label has more than 63 bits"),
         (None, "data_batch_1 is missing"),
     ],
 )
@@ -131,11 +132,14 @@ def test_a_damaged_batch_is_refused_by_its_name(tmp_path, batch, problem):
         load(settings)
 
 
-def test_a_truncated_binary_batch_is_refused_by_its_name(tmp_path):
+def test_a_truncated_binary_batch_and_one_without_names_are_refused_by_their_names(tmp_path):
     settings = miniatures.cifar100_lt(tmp_path, binary=True)
     path = tmp_path / "cifar-100-binary" / "train.bin"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match=r"train\.bin is no CIFAR file .*3074-byte images"):
+        load(settings)
+    path.with_name("fine_label_names.txt").write_text("")
+    with pytest.raises(InputError, match=r"fine_label_names\.txt is no CIFAR file .*it holds no names"):
         load(settings)
 
 

@@ -4,11 +4,9 @@ import gzip
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from src.data.imbalance import exponential_counts
 from src.data.prepared_data import ImageSource, PreparedData
@@ -16,11 +14,11 @@ from src.data.published import fashion, fashion_files
 from src.data.published.fashion import FOR_SPLITS, FRAMED, for_generators, framed
 from src.data.published.fashion_files import CLASSES, OFFICIAL, SHEETS, SIDE, read_official, read_sheet, sheet_of
 from src.runtime.errors import InputError
-from src.versions.import_closure import ROOT
 from tests.data.loading import load
 from tests.data.published.official import FASHION, official
+from tests.micro import PARAMS
 
-PRESET: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())["datasets"]["fashion_lt"]
+PRESET = PARAMS["datasets"]["fashion_lt"]
 SETTINGS = {"name": "fashion_lt", **PRESET, "path": str(FASHION)}
 SEEDS = [*range(5), *range(100, 110), 2**31]
 

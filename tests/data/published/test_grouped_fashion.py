@@ -1,7 +1,5 @@
 """Fashion-MNIST in styles: each photograph once, in one style, and in no split that the others have."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import yaml
@@ -15,8 +13,8 @@ from src.runtime.errors import InputError
 from src.versions.import_closure import ROOT
 from tests.data.loading import load
 from tests.data.published.official import FASHION
+from tests.micro import PARAMS
 
-PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 SETTINGS = {"name": "fashion_nico", **PARAMS["datasets"]["fashion_nico"], "path": str(FASHION)}
 CONTEXTS = tuple(SETTINGS["contexts"])
 

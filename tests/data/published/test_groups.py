@@ -105,6 +105,8 @@ def test_a_nico_folder_that_no_context_claims_is_refused_rather_than_lost(tmp_pa
     (tmp_path / "public_dg_0416/train/snow").mkdir()
     with pytest.raises(InputError, match=r"snow is none of the contexts autumn, dim"):
         load(settings)
+    with pytest.raises(InputError, match="held_out must be at least 3, not 2"):  # one each for val, and two for test
+        load({**settings, "held_out": 2})
 
 
 def test_contexts_of_nico_that_are_absent_or_empty_are_named_rather_than_counted_as_no_images(tmp_path):
@@ -144,4 +146,7 @@ def test_a_damaged_waterbirds_table_is_refused(tmp_path, old, new, problem):
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(InputError, match=problem):
+        load(settings)
+    path.write_bytes(b"img_filename\xe9")
+    with pytest.raises(InputError, match=r"metadata\.csv .*not a CSV text"):
         load(settings)

@@ -162,6 +162,9 @@ def test_where_a_wordnet_id_cannot_be_told_it_is_the_name_unless_a_file_beside_t
     (tmp_path / "classes.txt").write_text("n02488291 langur\nn02869837\n")
     with pytest.raises(InputError, match=r"classes\.txt line 2 is not"):
         load(settings)
+    (tmp_path / "classes.txt").write_bytes(b"n01440764 t\xe9n\n")
+    with pytest.raises(InputError, match=r"classes\.txt is not UTF-8 text"):
+        load(settings)
 
 
 def test_equal_names_get_their_folder_in_brackets():

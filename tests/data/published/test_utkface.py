@@ -92,6 +92,7 @@ def test_another_seed_is_another_split_of_the_faces(tmp_path):
         ({"val_fraction": 0.6, "test_fraction": 0.4}, "leave nothing to train on"),
         ({"test_fraction": 0}, "leaves the test split empty"),
         ({"drop_races": ["other"]}, "drop_races.0 must be a whole number"),
+        ({"drop_races": [9]}, "drop_races.0 must be at most 4, not 9"),
     ],
 )
 def test_settings_that_the_faces_cannot_meet_are_refused(tmp_path, change, problem):
