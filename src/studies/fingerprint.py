@@ -8,7 +8,7 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from functools import cache, partial
 from pathlib import Path
@@ -47,19 +47,30 @@ def code_digest(root: Path = Path(".")) -> str:
     return _code_digest(lambda path: read_bytes(root / path), yaml_of(root / "dvc.yaml"))
 
 
-def same_outputs(commits: Mapping[str, str], root: Path = Path(".")) -> set[str]:
+def same_outputs(commits: Mapping[str, Iterable[str]], root: Path = Path(".")) -> set[str]:
     """Those of the codes of which the default run's outputs are all here, and the same, as `dvc.lock` says.
 
-    Or there where this code had other defaults, and a row of its own. Outputs that are new do not count. commits: one
-    of each code, by its digest. None of them where `dvc.lock` is not of the code beside it.
+    Or there where one of those, or this code, had other defaults and a row of its own: what gave the same under one
+    default is taken to give the same under all. Outputs that are new do not count. commits: of each code, by its
+    digest. None of them where `dvc.lock` is not of the code beside it.
     """
-    if not commits:
-        return set()
     pipeline = yaml_of(root / "dvc.yaml")
     here = _default_outputs(lambda path: read_bytes(root / path) if (root / path).exists() else None, pipeline)
-    found = {code: _default_outputs(partial(file_at, root, commit), pipeline) for code, commit in commits.items()}
-    these = [outputs for outputs in (here, found.get(code_digest(root))) if here and outputs]
-    return {code for code, outputs in found.items() if outputs and any(outputs.items() <= o.items() for o in these)}
+    if not commits or here is None:
+        return set()
+    read = {
+        code: [_default_outputs(partial(file_at, root, commit), pipeline) for commit in at]
+        for code, at in commits.items()
+    }
+    found = {code: [outputs for outputs in every if outputs] for code, every in read.items()}
+    same = {code_digest(root)} & found.keys()
+    known = [here, *(outputs for code in same for outputs in found[code])]
+    for outputs in known:  # grows meanwhile
+        for code in found.keys() - same:
+            if any(then.items() <= outputs.items() for then in found[code]):
+                same.add(code)
+                known += found[code]
+    return same
 
 
 def same_inputs(experiment: Experiment, commit: str, root: Path = Path(".")) -> bool:

@@ -60,9 +60,13 @@ class Results:
         """Under which protocol the code of each commit made results, by its short hash."""
         return {row["commit"][:7]: row.get("protocol", 1) for row in self._rows.values()}
 
-    def codes(self) -> dict[str, str]:
-        """A commit of each code that made results under today's protocol, by the code's digest."""
-        return {row["code"]: row["commit"] for row in self._rows.values() if row.get("protocol", 1) == PROTOCOL}
+    def codes(self) -> dict[str, set[str]]:
+        """The commits at which each code made results under today's protocol, by the code's digest."""
+        commits: dict[str, set[str]] = {}
+        for row in self._rows.values():
+            if row.get("protocol", 1) == PROTOCOL:
+                commits.setdefault(row["code"], set()).add(row["commit"])
+        return commits
 
     def add(self, outcome: Outcome, inputs: str, code: str, targets: Sequence[str]) -> None:
         """Keep a finished experiment, at once and sorted by name. InputError if DVC keeps no results of it.

@@ -202,20 +202,25 @@ def test_code_of_which_the_default_run_has_the_same_outputs_stands_for_todays(ro
     locked(root, "a" * 32)
     before = commit(root, "a run")
     (root / "src/b.py").write_text("this = 'the same, written otherwise'")
-    assert same_outputs({"old": before}, root) == set()  # dvc.lock is not of this code
+    assert same_outputs({"old": [before]}, root) == set()  # dvc.lock is not of this code
     locked(root, "a" * 32)
-    assert same_outputs({"old": before, "gone": "0" * 40}, root) == {"old"}
+    assert same_outputs({"old": [before], "gone": ["0" * 40]}, root) == {"old"}
     locked(root, "a" * 32, {"path": "data/new", "md5": "c" * 32})
-    assert same_outputs({"old": before}, root) == {"old"}  # what is new with today's code was not asked then
+    assert same_outputs({"old": [before]}, root) == {"old"}  # what is new with today's code was not asked then
     now = commit(root, "a run with another output")
     locked(root, "a" * 32)
-    assert same_outputs({"new": now}, root) == set()  # what is gone was
+    assert same_outputs({"new": [now]}, root) == set()  # what is gone was
     locked(root, "b" * 32)
-    assert same_outputs({"old": before}, root) == set()
+    assert same_outputs({"old": [before]}, root) == set()
     # This code once had other defaults, under which its outputs were those.
-    assert same_outputs({"old": before, code_digest(root): now}, root) == {"old", code_digest(root)}
+    assert same_outputs({"old": [before], code_digest(root): [now]}, root) == {"old", code_digest(root)}
+    # A code between had the old outputs under the old default, and today's under today's.
+    changed = commit(root, "a run under another default")
+    chain = {"old": [before], "between": [now, changed]}
+    assert same_outputs(chain, root) == {"old", "between"}
+    assert same_outputs({**chain, "between": [changed]}, root) == {"between"}
     (root / "dvc.lock").unlink()
-    assert same_outputs({"old": before}, root) == set()
+    assert same_outputs({"old": [before]}, root) == set()
 
 
 def test_inputs_to_which_a_parameter_was_added_are_the_same_and_any_other_change_makes_others(root):
