@@ -54,9 +54,11 @@ def same_outputs(commits: Mapping[str, Iterable[str]], root: Path = Path(".")) -
     default is taken to give the same under all. Outputs that are new do not count. commits: of each code, by its
     digest. None of them where `dvc.lock` is not of the code beside it.
     """
+    if not commits:
+        return set()
     pipeline = yaml_of(root / "dvc.yaml")
     here = _default_outputs(lambda path: read_bytes(root / path) if (root / path).exists() else None, pipeline)
-    if not commits or here is None:
+    if here is None:
         return set()
     read = {
         code: [_default_outputs(partial(file_at, root, commit), pipeline) for commit in at]
