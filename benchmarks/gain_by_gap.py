@@ -1,0 +1,139 @@
+"""What feedback gains in few-shot accuracy against how hard the images are without it, under every generator that
+studies asked on fresh seeds.
+
+    python -m benchmarks.gain_by_gap
+
+From the rows that the studies left: metrics/studies/gain_by_gap.md and .png, each comparison of a run with feedback
+with the same run without it, once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.evaluation.intervals import plus_minus
+from src.runtime.entry import run_stage
+from src.runtime.files import atomic_write, read_bytes
+from src.runtime.markdown import markdown_table
+from src.studies.experiments import experiment_of, parameters_of
+from src.studies.figures import png, subplots
+from src.studies.study import Study
+from src.studies.study_files import read_study
+from src.studies.summary import POINTS, Difference, cell, difference, name_of, pairs, sample
+from src.studies.tables import read_rows
+
+FOLDER = Path("metrics/studies")
+STUDIES = {
+    "digits": ("feedback_by_guidance", "matched", "matched_by_guidance", "equal_label_cost"),
+    "photographs": ("fashion_feedback", "fashion_by_guidance"),
+}
+GAP, GAIN = "loss_few_gap", "few"
+COLOURS = {"digits": "C0", "photographs": "C1"}
+MARKERS = {"hardness": "o", "loss": "s", "entropy": "^"}
+APART = {"hardness": 0.0, "loss": 0.015, "entropy": -0.015}  # nats, so that criteria of one run do not hide each other
+USUAL = "0.03"  # scale of feedback that the figure does not name
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One feedback and the same run without it. gap: mean without feedback, and the half-width of its 95 % interval."""
+
+    data: str
+    guidance: float
+    criterion: str
+    scale: str  # of each step, or "matched"
+    gap: tuple[float, float]
+    gain: Difference
+
+
+def main() -> None:
+    table, drawn = page()
+    atomic_write(FOLDER / "gain_by_gap.md", table.encode())
+    atomic_write(FOLDER / "gain_by_gap.png", drawn)
+    print(table, end="")
+
+
+def page() -> tuple[str, bytes]:
+    """The table in Markdown, the easiest images of each generator first, and the figure."""
+    studies = {data: [read_study(name) for name in names] for data, names in STUDIES.items()}
+    every = [comparison for data, own in studies.items() for comparison in comparisons(data, own)]
+    every.sort(key=lambda c: (c.data, c.gap))
+    seeds = "; ".join(f"{data}: {sample(own[0])}" for data, own in studies.items())
+    title = "# Gain of feedback by the difficulty of the images without it"
+    return f"{title}\n\n{seeds}, test.\n\n{rows(every)}", figure(every, seeds)
+
+
+def comparisons(data: str, studies: Sequence[Study]) -> Iterator[Comparison]:
+    """Each once, of all studies that have left rows."""
+    told = set()
+    for study in studies:
+        path = FOLDER / f"{study.name}.csv"
+        measured = read_rows(read_bytes(path)) if path.exists() else {}
+        variants = {variant.name: variant for variant in study.variants}
+        for name, other in pairs(study):
+            settings, plain = variants[name].settings, variants[other].settings
+            run = experiment_of(settings, 0).name
+            gain = difference(study, measured, (name, other), GAIN)
+            if run in told or without_feedback(settings) != plain or gain is None:
+                continue
+            told.add(run)
+            gap = cell(study, measured, variants[other], GAP)
+            params = parameters_of(experiment_of(settings, 0))
+            preset = params["feedbacks"][params["feedback"]]
+            scale = "matched" if preset["target"] else f"{preset['scale']:g}"
+            guidance = params["generators"][params["generator"]]["guidance_scale"]
+            assert gap is not None and gap[1] is not None  # as the gain, of the same seeds
+            yield Comparison(data, guidance, preset["criterion"], scale, (gap[0], gap[1]), gain)
+
+
+def without_feedback(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same run with feedback=none."""
+    return {name: value for name, value in settings.items() if not name.startswith("feedbacks.")} | {"feedback": "none"}
+
+
+def rows(every: Sequence[Comparison]) -> str:
+    """A Markdown table, a row per comparison."""
+    gap, gain = f"{name_of(GAP)} without feedback, nats", f"{name_of(GAIN)} over none, {POINTS}"
+    table = [
+        {
+            "images": c.data, "guidance scale": f"{c.guidance:g}", "feedback": f"{c.criterion}, {c.scale}",
+            gap: plus_minus(*c.gap, 2, signed=True), gain: c.gain.size,
+        }
+        for c in every
+    ]  # fmt: skip
+    return markdown_table(table, ["images", "guidance scale", "feedback", gap, gain])
+
+
+def figure(every: Sequence[Comparison], seeds: str) -> bytes:
+    """A PNG: a panel for feedback of a fixed scale and one for matched; colour: generator; marker: criterion."""
+    canvas, axes = subplots(2, 10, 4.2, sharey=True)
+    for axis, matched in zip(axes, (False, True), strict=True):
+        axis.axhline(0, color="0.4", linewidth=1)
+        axis.axvline(0, color="0.4", linewidth=1)
+        axis.set_title("matched to real images" if matched else "steps of a fixed scale", fontsize=10)
+        axis.set_xlabel(f"{name_of(GAP)} without feedback, nats", fontsize=9)
+        shown = [c for c in every if (c.scale == "matched") == matched]
+        for c in shown:
+            x = c.gap[0] + APART[c.criterion]
+            axis.errorbar(
+                x, c.gain.mean, xerr=c.gap[1], yerr=c.gain.half, color=COLOURS[c.data], fmt=MARKERS[c.criterion],
+                capsize=2, elinewidth=0.8,
+            )  # fmt: skip
+            others = [o.gain.mean for o in shown if (o.data, o.guidance, o.scale) == (c.data, c.guidance, c.scale)]
+            if c.gain.mean == max(others):
+                label = f"{c.guidance:g}" + ("" if c.scale in (USUAL, "matched") else f", {c.scale}")
+                axis.annotate(label, (x, c.gain.mean), xytext=(5, 5), textcoords="offset points", fontsize=8)
+    axes[0].set_ylabel(f"{name_of(GAIN)} over none, {POINTS}", fontsize=9)
+    for data, colour in COLOURS.items():
+        axes[0].plot([], [], color=colour, label=data)
+    for criterion, marker in MARKERS.items():
+        axes[0].plot([], [], marker, color="0.4", label=criterion)
+    axes[0].legend(fontsize=8, frameon=False)
+    return png(
+        canvas, f"{seeds}; beside each its guidance scale, and the feedback's where not {USUAL}; criteria set apart"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

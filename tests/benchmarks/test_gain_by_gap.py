@@ -1,0 +1,49 @@
+"""The gain of feedback against the difficulty of the images without it."""
+
+import pytest
+
+from benchmarks import gain_by_gap
+from src.studies.study import Study, Variant
+from src.versions.import_closure import ROOT
+
+SETTINGS = {
+    "none": {"feedback": "none"},
+    "hardness": {"feedback": "hardness"},
+    "guidance 1, none": {"feedback": "none", "generators.tiny_unclip.guidance_scale": 1.0},
+    "guidance 1, matched": {"feedback": "matched", "generators.tiny_unclip.guidance_scale": 1.0},
+}
+AGAINST = {"hardness": ("none",), "guidance 1, none": ("none",), "guidance 1, matched": ("guidance 1, none", "none")}
+ROWS = {  # few-shot accuracy and loss above real, by seed
+    "none": [(0.80, -0.4), (0.82, -0.2)],
+    "hardness": [(0.83, 0.9), (0.83, 0.8)],
+    "guidance 1, none": [(0.70, 0.5), (0.70, 0.5)],
+    "guidance 1, matched": [(0.71, 0.0), (0.73, 0.0)],
+}
+
+
+def study(name: str) -> Study:
+    variants = tuple(Variant(v, settings, against=AGAINST.get(v, ())) for v, settings in SETTINGS.items())
+    metrics = ("few", "loss_few_gap")
+    return Study(
+        name=name, title="", question="", variants=variants, against="none", seeds=(0, 1), metrics=metrics,
+        judged=("few",),
+    )  # fmt: skip
+
+
+def test_each_feedback_is_compared_once_with_the_run_that_differs_in_nothing_else(tmp_path, monkeypatch):
+    lines = [f'"{name}",{seed},abc,{few},{gap}' for name, row in ROWS.items() for seed, (few, gap) in enumerate(row)]
+    for name in ("one", "again"):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["variant,seed,code,few,loss_few_gap", *lines]))
+    monkeypatch.setattr(gain_by_gap, "FOLDER", tmp_path)
+    found = list(gain_by_gap.comparisons("digits", [study("one"), study("again"), study("not run")]))
+    told = [(c.guidance, c.criterion, c.scale, c.gap[0], c.gain.against) for c in found]
+    assert told == [
+        (2.25, "hardness", "0.03", pytest.approx(-0.3), "none"),
+        (1.0, "entropy", "matched", pytest.approx(0.5), "guidance 1, none"),
+    ]
+    assert [c.gain.mean for c in found] == [pytest.approx(2.0), pytest.approx(2.0)]
+
+
+def test_the_committed_table_is_that_of_the_committed_rows(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert gain_by_gap.page()[0] == (gain_by_gap.FOLDER / "gain_by_gap.md").read_text()
