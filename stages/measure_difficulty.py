@@ -1,7 +1,7 @@
 """Stage measure_difficulty: how hard real, unguided and guided images are for the base classifier.
 
-By the feedback's criterion, or the loss where it has none of its own, into metrics/difficulty.json: of the validation
-images and, of some of the planned ones, as they came out and as they would have without guide.
+By the feedback's criterion and by the loss, which tells where feedback helps, into metrics/difficulty.json: of the
+validation images and, of some of the planned ones, as they came out and as they would have without guide.
 """
 
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ from src.shards.store import Shards
 from src.synthesis.guided_arm import criterion_of, synthesiser
 from src.synthesis.synthesiser import cut
 
+LOSS = "loss"
 IMAGES = 120  # made again without guide, of all classes alike
 
 
 def main() -> None:
     params = load("synth_guided")  # whose images are measured
     names, held_out, guided = read_names("data/real"), Shards("data/real/val"), Shards("data/synth/guided")
-    settings = judging(params.feedback)
     compared, width = units(
         {kind: (shards.labels, shards.contexts) for kind, shards in (("real", held_out), ("guided", guided))}, names
     )
@@ -39,15 +39,19 @@ def main() -> None:
         images = {"real": images["real"], "unguided": without_guide(params, places), "guided": images["unguided"]}
     labels = {kind: held_out.labels if kind == "real" else guided.labels[places] for kind in images}
     counts = image_counts(Shards("data/real/train"), names)[0]
-    value = criterion_of(settings, names)
     here = {kind: compared["real"] if kind == "real" else compared["guided"][places] for kind in images}
-    judged = {kind: (values_of(value, some, labels[kind], device()), here[kind]) for kind, some in images.items()}
-    write_json("metrics/difficulty.json", {"criterion": settings.criterion, **difficulty(judged, counts, width)})
+    report = {}
+    for settings in judging(params.feedback):
+        value = criterion_of(settings, names)
+        judged = {kind: (values_of(value, some, labels[kind], device()), here[kind]) for kind, some in images.items()}
+        report[settings.criterion] = difficulty(judged, counts, width)
+    write_json("metrics/difficulty.json", report)
 
 
-def judging(feedback: FeedbackSettings) -> FeedbackSettings:
-    """The preset, by the loss where it asks no classifier: entropy does not warn where hardness harms."""
-    return changed(feedback, criterion="loss") if feedback.criterion in ("none", "chamfer") else feedback
+def judging(feedback: FeedbackSettings) -> list[FeedbackSettings]:
+    """The preset, if it asks a classifier, and by the loss: entropy does not warn where hardness harms."""
+    own = [] if feedback.criterion in ("none", "chamfer", LOSS) else [feedback]
+    return [*own, changed(feedback, criterion=LOSS)]
 
 
 def steered(params: Params) -> bool:

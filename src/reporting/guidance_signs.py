@@ -61,16 +61,17 @@ def guidance(quality: Tree, arm: str, settings: Tree, classes: int, damaged: boo
 def room(difficulty: Tree) -> Iterator[Finding]:
     """Whether images without feedback are easier for the base classifier than held-out real ones, or harder.
 
-    difficulty: metrics/difficulty.json. Few-shot classes decide, as on docs/when-feedback-helps.md, all where none is
-    judged. Means within two standard errors of their difference are taken for the same.
+    difficulty: metrics/difficulty.json. The loss on few-shot classes decides, as in docs/when-feedback-helps.md, that
+    on all where none is judged. Means within two standard errors of their difference are taken for the same.
     """
-    shot = "few" if dig(difficulty, "few", "unguided", "mean") is not None else "overall"
-    real, unguided, guided = (dig(difficulty, shot, kind, "mean") for kind in ("real", "unguided", "guided"))
-    errors = [dig(difficulty, shot, kind, "standard_error") for kind in ("real", "unguided")]
+    by_loss = dig(difficulty, "loss") or {}
+    shot = "few" if dig(by_loss, "few", "unguided", "mean") is not None else "overall"
+    real, unguided, guided = (dig(by_loss, shot, kind, "mean") for kind in ("real", "unguided", "guided"))
+    errors = [dig(by_loss, shot, kind, "standard_error") for kind in ("real", "unguided")]
     if None in (real, unguided, *errors):
         return
-    noise, judged = math.hypot(*errors), difficulty.get("criterion")
-    numbers = f"mean {judged}" + (" of few-shot classes" if shot == "few" else "")
+    noise = math.hypot(*errors)
+    numbers = "mean loss" + (" of few-shot classes" if shot == "few" else "")
     numbers += f": {number(real)} of real validation images, {number(unguided)} of images without feedback"
     numbers += f" (standard error of the difference {number(noise)})"
     numbers += "" if guided is None else f", {number(guided)} of these with it"

@@ -81,7 +81,7 @@ def quality(classes: Sequence[str] = CLASSES) -> dict[str, Any]:
 
 
 def difficulty(unguided: float = 0.7, guided: float | None = 1.2, error: float = 0.05) -> dict[str, Any]:
-    """metrics/difficulty.json: mean entropy of images without and with feedback, 0.9 of real ones."""
+    """metrics/difficulty.json: mean loss of images without and with feedback, 0.9 of real ones."""
 
     def part(mean: float) -> dict[str, Any]:
         quantiles = {q: mean * k for q, k in (("0.1", 0.1), ("0.25", 0.5), ("0.5", 1.0), ("0.75", 1.5), ("0.9", 2.0))}
@@ -89,7 +89,7 @@ def difficulty(unguided: float = 0.7, guided: float | None = 1.2, error: float =
 
     means = {"real": 0.9, "unguided": unguided, **({} if guided is None else {"guided": guided})}
     parts = {kind: part(mean) for kind, mean in means.items()}
-    return {"criterion": "entropy", "overall": parts, "many": dict.fromkeys(means), "few": parts}
+    return {"loss": {"overall": parts, "many": dict.fromkeys(means), "few": parts}}
 
 
 def curves(last: float = 0.01) -> dict[str, list[dict[str, float]]]:

@@ -72,7 +72,7 @@ def test_whether_feedback_has_anything_to_do_is_a_note(unguided: float, guided: 
     [finding] = diagnose(**run(), difficulty=made.difficulty(unguided, guided))
     assert (finding.name, finding.severity) == (name, NOTE)
     assert (
-        "mean entropy of few-shot classes: 0.90 of real" in finding.numbers
+        "mean loss of few-shot classes: 0.90 of real" in finding.numbers
         and f"{unguided:.2f} of images" in finding.numbers
     )
     assert ("1.20 of these with it" in finding.numbers) == (guided is not None)
@@ -80,15 +80,21 @@ def test_whether_feedback_has_anything_to_do_is_a_note(unguided: float, guided: 
 
 @pytest.mark.parametrize(("few", "name"), [({"unguided": 1.1}, HARDER), ({"unguided": None}, EASIER), (None, EASIER)])
 def test_few_shot_classes_decide_and_all_where_none_is_judged(few: dict[str, Any] | None, name: str) -> None:
-    of_few = made.difficulty(1.1)["few"]
+    of_few = made.difficulty(1.1)["loss"]["few"]
     parts = few and {kind: of_few[kind] if few.get(kind, 1) else None for kind in of_few}
-    [finding] = diagnose(**run(), difficulty={**made.difficulty(0.7), "few": parts})
+    [finding] = diagnose(**run(), difficulty={"loss": {**made.difficulty(0.7)["loss"], "few": parts}})
     assert finding.name == name and (" of few-shot classes" in finding.numbers) == (name == HARDER)
 
 
-@pytest.mark.parametrize("broken", [{}, {"overall": None}, {"overall": {"real": None, "unguided": {"mean": 1.0}}}])
-def test_without_both_means_nothing_is_said_of_difficulty(broken: dict[str, Any]) -> None:
-    assert diagnose(**run(), difficulty=broken) == []
+@pytest.mark.parametrize("broken", [None, {"overall": None}, {"overall": {"real": None, "unguided": {"mean": 1.0}}}])
+def test_without_both_means_nothing_is_said_of_difficulty(broken: dict[str, Any] | None) -> None:
+    assert diagnose(**run(), difficulty={"loss": broken}) == []
+
+
+def test_another_criterion_does_not_decide_whether_images_are_easy() -> None:
+    by_entropy, by_loss = made.difficulty(0.7)["loss"], made.difficulty(1.1)["loss"]
+    [finding] = diagnose(**run(), difficulty={"entropy": by_entropy, "loss": by_loss})
+    assert finding.name == HARDER
 
 
 def test_a_criterion_that_is_led_down_to_its_target_is_not_called_inert() -> None:

@@ -139,11 +139,13 @@ def _judged(run: Run) -> list[Block]:
 
 
 def _difficulty(run: Run) -> list[Block]:
-    """How hard real, unguided and guided images are for the base classifier: bars of quantiles, and the means by shot.
+    """How hard real, unguided and guided images are for the base classifier, by each criterion that was asked."""
+    return [block for name, report in run.difficulty.items() for block in _difficulty_by(name, report)]
 
-    Bars are left out if a quantile is negative, since none has such a length.
-    """
-    name, parts = run.difficulty.get("criterion"), {s: dig(run.difficulty, s) or {} for s in SUBSETS}
+
+def _difficulty_by(name: str, report: Tree) -> list[Block]:
+    """Bars of quantiles, and the means by shot; no bars if a quantile is negative, since none has such a length."""
+    parts = {s: dig(report, s) or {} for s in SUBSETS}
     rows = []
     for subset, kinds in parts.items():
         for kind, part in kinds.items():
