@@ -4,15 +4,16 @@ studies asked on fresh seeds.
     python -m benchmarks.gain_by_gap
 
 From the rows that the studies left: metrics/studies/gain_by_gap.md and .png, each comparison of a run with feedback
-with the same run without it, once.
+with the same run without it, once. Bold: differs from zero together with all of the table (Holm).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from src.evaluation.intervals import plus_minus
+from src.evaluation.paired_tests import holm
 from src.runtime.entry import run_stage
 from src.runtime.files import atomic_write, read_bytes
 from src.runtime.markdown import markdown_table
@@ -32,6 +33,7 @@ GAP, GAIN = "loss_few_gap", "few"
 COLOURS = {"digits": "C0", "photographs": "C1"}
 MARKERS = {"hardness": "o", "loss": "s", "entropy": "^"}
 APART = {"hardness": 0.0, "loss": 0.015, "entropy": -0.015}  # nats, so that criteria of one run do not hide each other
+MATCHED, BY_CLASS = "matched", " by class"
 USUAL = "0.03"  # scale of feedback that the figure does not name
 
 
@@ -42,7 +44,7 @@ class Comparison:
     data: str
     guidance: float
     criterion: str
-    scale: str  # of each step, or "matched"
+    scale: str  # of each step, MATCHED or MATCHED BY_CLASS
     gap: tuple[float, float]
     gain: Difference
 
@@ -59,9 +61,12 @@ def page() -> tuple[str, bytes]:
     studies = {data: [read_study(name) for name in names] for data, names in STUDIES.items()}
     every = [comparison for data, own in studies.items() for comparison in comparisons(data, own)]
     every.sort(key=lambda c: (c.data, c.gap))
+    held = holm([c.gain.p for c in every])
+    every = [replace(c, gain=replace(c.gain, holds=bool(holds))) for c, holds in zip(every, held, strict=True)]
     seeds = "; ".join(f"{data}: {sample(own[0])}" for data, own in studies.items())
     title = "# Gain of feedback by the difficulty of the images without it"
-    return f"{title}\n\n{seeds}, test.\n\n{rows(every)}", figure(every, seeds)
+    words = "Bold: differs from zero together with all of the table (Holm)."
+    return f"{title}\n\n{seeds}, test. {words}\n\n{rows(every)}", figure(every, seeds)
 
 
 def comparisons(data: str, studies: Sequence[Study]) -> Iterator[Comparison]:
@@ -81,7 +86,7 @@ def comparisons(data: str, studies: Sequence[Study]) -> Iterator[Comparison]:
             gap = cell(study, measured, variants[other], GAP)
             params = parameters_of(experiment_of(settings, 0))
             preset = params["feedbacks"][params["feedback"]]
-            scale = "matched" if preset["target"] else f"{preset['scale']:g}"
+            scale = f"{preset['scale']:g}" if not preset["target"] else MATCHED + BY_CLASS * bool(preset["pilot"])
             guidance = params["generators"][params["generator"]]["guidance_scale"]
             assert gap is not None and gap[1] is not None  # as the gain, of the same seeds
             yield Comparison(data, guidance, preset["criterion"], scale, (gap[0], gap[1]), gain)
@@ -98,7 +103,7 @@ def rows(every: Sequence[Comparison]) -> str:
     table = [
         {
             "images": c.data, "guidance scale": f"{c.guidance:g}", "feedback": f"{c.criterion}, {c.scale}",
-            gap: plus_minus(*c.gap, 2, signed=True), gain: c.gain.size,
+            gap: plus_minus(*c.gap, 2, signed=True), gain: f"**{c.gain.size}**" if c.gain.holds else c.gain.size,
         }
         for c in every
     ]  # fmt: skip
@@ -113,16 +118,18 @@ def figure(every: Sequence[Comparison], seeds: str) -> bytes:
         axis.axvline(0, color="0.4", linewidth=1)
         axis.set_title("matched to real images" if matched else "steps of a fixed scale", fontsize=10)
         axis.set_xlabel(f"{name_of(GAP)} without feedback, nats", fontsize=9)
-        shown = [c for c in every if (c.scale == "matched") == matched]
+        shown = [c for c in every if c.scale.startswith(MATCHED) == matched]
         for c in shown:
             x = c.gap[0] + APART[c.criterion]
+            inside = COLOURS[c.data] if c.gain.holds else "white"
             axis.errorbar(
                 x, c.gain.mean, xerr=c.gap[1], yerr=c.gain.half, color=COLOURS[c.data], fmt=MARKERS[c.criterion],
-                capsize=2, elinewidth=0.8,
+                markerfacecolor=inside, capsize=2, elinewidth=0.8,
             )  # fmt: skip
             others = [o.gain.mean for o in shown if (o.data, o.guidance, o.scale) == (c.data, c.guidance, c.scale)]
             if c.gain.mean == max(others):
-                label = f"{c.guidance:g}" + ("" if c.scale in (USUAL, "matched") else f", {c.scale}")
+                how = "" if c.scale == USUAL else c.scale.removeprefix(MATCHED)
+                label = f"{c.guidance:g}" + (f", {how.strip()}" if how else "")
                 axis.annotate(label, (x, c.gain.mean), xytext=(5, 5), textcoords="offset points", fontsize=8)
     axes[0].set_ylabel(f"{name_of(GAIN)} over none, {POINTS}", fontsize=9)
     for data, colour in COLOURS.items():
@@ -130,9 +137,10 @@ def figure(every: Sequence[Comparison], seeds: str) -> bytes:
     for criterion, marker in MARKERS.items():
         axes[0].plot([], [], marker, color="0.4", label=criterion)
     axes[0].legend(fontsize=8, frameon=False)
-    return png(
-        canvas, f"{seeds}; beside each its guidance scale, and the feedback's where not {USUAL}; criteria set apart"
+    words = (
+        f"beside each its guidance scale, and the feedback's where not {USUAL}; filled: holds with all others (Holm)"
     )
+    return png(canvas, f"{seeds}; {words}")
 
 
 if __name__ == "__main__":
