@@ -11,6 +11,7 @@ from PIL import Image
 
 from src.reporting.blocks import Figure, Side, Table
 from src.reporting.markdown_writer import markdown
+from src.reporting.measures import label
 from src.reporting.report_writer import compact, page, write
 from src.reporting.sections.terms import TERMS
 from src.versions.import_closure import ROOT
@@ -46,6 +47,17 @@ def test_how_hard_images_are_is_drawn_unless_a_quantile_is_negative(healthy, tmp
         numbers = last if isinstance(last, Table) else last.numbers
         assert list(numbers.rows[0]) == ["real, overall", "0.90", "0.09", "0.90", "1.80", "120"]
         assert isinstance(last, Table) or "median: real 0.90, unguided 0.70, guided 1.20" in last.alt
+
+
+@pytest.mark.parametrize(("judged", "unguided"), [(True, "1.10"), (False, "0.70")])
+def test_of_few_shot_classes_it_is_drawn_where_these_are_judged(healthy, tmp_path, judged, unguided):
+    few = made.difficulty(1.1)["loss"]["few"] if judged else dict.fromkeys(("real", "unguided", "guided"))
+    measured = {"entropy": {**made.difficulty(0.7)["loss"], "few": few}}
+    (healthy / "metrics/difficulty.json").write_text(json.dumps(measured))
+    document = made.report_of(healthy, tmp_path)
+    last = next(section for section in document.sections if section.name == "feedback").blocks[-1]
+    assert last.title.endswith(f"drawn: {label('few' if judged else 'overall')}")
+    assert f"median: real 0.90, unguided {unguided}" in last.alt
 
 
 def test_the_headline_says_the_main_result_with_its_interval(whole):

@@ -144,7 +144,8 @@ def _difficulty(run: Run) -> list[Block]:
 
 
 def _difficulty_by(name: str, report: Tree) -> list[Block]:
-    """Bars of quantiles, and the means by shot; no bars if a quantile is negative, since none has such a length."""
+    """Bars of the quantiles of few-shot classes, of all where none is judged, and the means by shot; no bars if a
+    quantile is negative, since none has such a length."""
     parts = {s: dig(report, s) or {} for s in SUBSETS}
     rows = []
     for subset, kinds in parts.items():
@@ -156,7 +157,8 @@ def _difficulty_by(name: str, report: Tree) -> list[Block]:
         return []
     caption = f"How hard images are for the base classifier: its {name}, every class counting alike"
     table = Table(caption, ["", "mean", *QUANTILES.values(), "images"], rows)
-    values = {q: {kind: dig(part, "quantiles", q) for kind, part in parts["overall"].items()} for q in QUANTILES}
+    drawn = "few" if dig(parts, "few", "unguided", "quantiles") else "overall"
+    values = {q: {kind: dig(part, "quantiles", q) for kind, part in parts[drawn].items()} for q in QUANTILES}
     known = [value for row in values.values() for value in row.values() if value is not None]
     if not known or min(known) < 0:
         return [table]
@@ -165,4 +167,5 @@ def _difficulty_by(name: str, report: Tree) -> list[Block]:
         for q, words in QUANTILES.items()
     ]
     alt = "; ".join(f"{h}: {', '.join(f'{kind} {words}' for kind, _, words in bar)}" for h, _, bar in groups)
+    caption += f"; drawn: {label(drawn)}"
     return [Figure(caption, bars(groups, f"{caption}. {alt}", like="guided"), f"{caption}. {alt}", table)]
