@@ -16,7 +16,7 @@ ROSE = 1.05  # of the first look, where entropy that is sated can hardly rise mo
 TINY_STEP, HUGE_STEP = 0.001, 0.3
 IDLE = 0.5  # share of updates without a usable gradient
 TO_DO = {
-    EASIER: "Feedback gained where it was so: `-S feedback=hardness`. A lower guidance_scale gained more on digits.",
+    EASIER: "Feedback gained where it was so: `-S feedback=hardness`. A lower guidance_scale gained more.",
     AS_HARD: "Feedback has little to add: on digits hardness gained a point or two, matched feedback nothing.",
     HARDER: "Feedback without a target harmed on digits where it was so; of `-S feedback=matched` no harm was told.",
 }
