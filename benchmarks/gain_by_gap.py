@@ -4,18 +4,23 @@ studies asked on fresh seeds.
     python -m benchmarks.gain_by_gap
 
 From the rows that the studies left: metrics/studies/gain_by_gap.md and .png, each comparison of a run with feedback
-with the same run without it, once. Bold: differs from zero together with all of the table (Holm).
+with the same run without it, once. Bold: differs from zero together with all of the table (Holm). And how often one
+run, by the rule of the report's diagnosis, would have foretold what feedback did.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
+
+from scipy.stats import spearmanr
 
 from src.evaluation.intervals import plus_minus
 from src.evaluation.paired_tests import holm
 from src.runtime.entry import run_stage
-from src.runtime.files import atomic_write, read_bytes
+from src.runtime.files import atomic_write, read_bytes, read_json
 from src.runtime.markdown import markdown_table
 from src.studies.experiments import experiment_of, parameters_of
 from src.studies.figures import png, subplots
@@ -25,21 +30,26 @@ from src.studies.summary import POINTS, Difference, cell, difference, name_of, p
 from src.studies.tables import read_rows
 
 FOLDER = Path("metrics/studies")
+DIFFICULTY = Path("metrics/difficulty.json")
 STUDIES = {
     "digits": ("feedback_by_guidance", "matched", "matched_by_guidance", "equal_label_cost"),
+    "digits, other seeds": ("diagnosis",),
     "photographs": ("fashion_feedback", "fashion_by_guidance"),
 }
 GAP, GAIN = "loss_few_gap", "few"
-COLOURS = {"digits": "C0", "photographs": "C1"}
+COLOURS = {"digits": "C0", "digits, other seeds": "C2", "photographs": "C1"}
 MARKERS = {"hardness": "o", "loss": "s", "entropy": "^"}
 APART = {"hardness": 0.0, "loss": 0.015, "entropy": -0.015}  # nats, so that criteria of one run do not hide each other
 MATCHED, BY_CLASS = "matched", " by class"
 USUAL = "0.03"  # scale of feedback that the figure does not name
+ADVISED = (("hardness", USUAL), ("hardness", MATCHED))  # by the diagnosis
+VERDICTS = ("easier than real", "as hard", "harder")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One feedback and the same run without it. gap: mean without feedback, and the half-width of its 95 % interval."""
+    """One feedback and the same run without it. gap: mean without feedback, and the half-width of its 95 % interval.
+    by_seed: of each seed the gap, the gain in points, and the accuracy without feedback."""
 
     data: str
     guidance: float
@@ -47,6 +57,7 @@ class Comparison:
     scale: str  # of each step, MATCHED or MATCHED BY_CLASS
     gap: tuple[float, float]
     gain: Difference
+    by_seed: tuple[tuple[float, float, float], ...]
 
 
 def main() -> None:
@@ -66,7 +77,7 @@ def page() -> tuple[str, bytes]:
     seeds = "; ".join(f"{data}: {sample(own[0])}" for data, own in studies.items())
     title = "# Gain of feedback by the difficulty of the images without it"
     words = "Bold: differs from zero together with all of the table (Holm)."
-    return f"{title}\n\n{seeds}, test. {words}\n\n{rows(every)}", figure(every, seeds)
+    return f"{title}\n\n{seeds}, test. {words}\n\n{rows(every)}\n{foretold(every, margin())}", figure(every, seeds)
 
 
 def comparisons(data: str, studies: Sequence[Study]) -> Iterator[Comparison]:
@@ -89,7 +100,9 @@ def comparisons(data: str, studies: Sequence[Study]) -> Iterator[Comparison]:
             scale = f"{preset['scale']:g}" if not preset["target"] else MATCHED + BY_CLASS * bool(preset["pilot"])
             guidance = params["generators"][params["generator"]]["guidance_scale"]
             assert gap is not None and gap[1] is not None  # as the gain, of the same seeds
-            yield Comparison(data, guidance, preset["criterion"], scale, (gap[0], gap[1]), gain)
+            known = [(measured[other][seed], measured[name][seed]) for seed in study.seeds]
+            by_seed = tuple((a[GAP], 100 * (b[GAIN] - a[GAIN]), a[GAIN]) for a, b in known)
+            yield Comparison(data, guidance, preset["criterion"], scale, (gap[0], gap[1]), gain, by_seed)
 
 
 def without_feedback(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,14 +113,50 @@ def without_feedback(settings: Mapping[str, Any]) -> dict[str, Any]:
 def rows(every: Sequence[Comparison]) -> str:
     """A Markdown table, a row per comparison."""
     gap, gain = f"{name_of(GAP)} without feedback, nats", f"{name_of(GAIN)} over none, {POINTS}"
+    with_gain, with_accuracy = "over seeds, rank correlation of gap and gain", "of gap and accuracy without feedback"
     table = [
         {
             "images": c.data, "guidance scale": f"{c.guidance:g}", "feedback": f"{c.criterion}, {c.scale}",
             gap: plus_minus(*c.gap, 2, signed=True), gain: f"**{c.gain.size}**" if c.gain.holds else c.gain.size,
+            with_gain: f"{spearmanr(c.by_seed).statistic[0, 1]:+.2f}",
+            with_accuracy: f"{spearmanr(c.by_seed).statistic[0, 2]:+.2f}",
         }
         for c in every
     ]  # fmt: skip
-    return markdown_table(table, ["images", "guidance scale", "feedback", gap, gain])
+    return markdown_table(table, ["images", "guidance scale", "feedback", gap, gain, with_gain, with_accuracy])
+
+
+def margin() -> float:
+    """Nats within which the diagnosis of the committed run takes images for as hard as real ones."""
+    by_loss = read_json(DIFFICULTY)["loss"]["few"]
+    return 2 * math.hypot(*(by_loss[kind]["standard_error"] for kind in ("real", "unguided")))
+
+
+def foretold(every: Sequence[Comparison], edge: float) -> str:
+    """A Markdown section: of runs whose images without feedback are easier than real ones by more than edge nats, as
+    hard, or harder, how many gained by feedback and how many lost. In one run neither seeds nor guidance are averaged.
+    """
+    table = []
+    for data in dict.fromkeys(c.data for c in every):
+        for criterion, scale in ADVISED:
+            runs = [r for c in every if (c.data, c.criterion, c.scale) == (data, criterion, scale) for r in c.by_seed]
+            judged = [(VERDICTS[1 + (gap > edge) - (gap < -edge)], gain) for gap, gain, _ in runs]
+            for verdict in VERDICTS:
+                gains = [gain for said, gain in judged if said == verdict]
+                if gains:
+                    table.append(
+                        {
+                            "images": data, "without feedback": verdict, "feedback": f"{criterion}, {scale}",
+                            "runs": len(gains), "gained": sum(gain > 0 for gain in gains),
+                            "lost": sum(gain < 0 for gain in gains), "mean gain, points": f"{fmean(gains):+.1f}",
+                        }
+                    )  # fmt: skip
+    words = (
+        f"Few-shot images of one run, without feedback, against real ones by loss; as hard: within {edge:.2f} nats, "
+    )
+    words += f"two standard errors in `{DIFFICULTY}`. Runs of a seed at several guidance scales share its real images."
+    columns = ["images", "without feedback", "feedback", "runs", "gained", "lost", "mean gain, points"]
+    return f"## One run at a time\n\n{words}\n\n{markdown_table(table, columns)}"
 
 
 def figure(every: Sequence[Comparison], seeds: str) -> bytes:

@@ -1,9 +1,12 @@
 """The gain of feedback against the difficulty of the images without it."""
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks import gain_by_gap
 from src.studies.study import Study, Variant
+from src.studies.summary import Difference
 from src.versions.import_closure import ROOT
 
 SETTINGS = {
@@ -47,3 +50,15 @@ def test_each_feedback_is_compared_once_with_the_run_that_differs_in_nothing_els
 def test_the_committed_table_is_that_of_the_committed_rows(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert gain_by_gap.page()[0] == (gain_by_gap.FOLDER / "gain_by_gap.md").read_text()
+
+
+def test_a_run_is_counted_by_what_its_gap_says_and_its_gain_shows():
+    gain = Difference("hardness", "none", "few", mean=-0.25, half=1, p=0.5)
+    runs = ((-0.4, 2.0, 0.8), (-0.1, -1.0, 0.8), (0.5, -3.0, 0.8), (0.5, 1.0, 0.8))
+    advised = gain_by_gap.Comparison("digits", 2.25, "hardness", "0.03", (0.1, 0.1), gain, runs)
+    table = gain_by_gap.foretold([advised, replace(advised, criterion="entropy")], edge=0.29).splitlines()[-3:]
+    assert table == [
+        "| digits | easier than real | hardness, 0.03 | 1 | 1 | 0 | +2.0 |",
+        "| digits | as hard | hardness, 0.03 | 1 | 0 | 1 | -1.0 |",
+        "| digits | harder | hardness, 0.03 | 2 | 1 | 1 | -1.0 |",
+    ]
