@@ -36,6 +36,8 @@ STUDIES = {
     "digits, other seeds": ("diagnosis",),
     "photographs": ("fashion_feedback", "fashion_by_guidance"),
 }
+RIVALS = ("rivals", "rivals_at_guidance_4")
+WITHOUT, OTHERS = "none", "84 images, none"  # two runs without feedback, which share no image
 GAP, GAIN = "loss_few_gap", "few"
 COLOURS = {"digits": "C0", "digits, other seeds": "C2", "photographs": "C1"}
 MARKERS = {"hardness": "o", "loss": "s", "entropy": "^"}
@@ -77,7 +79,9 @@ def page() -> tuple[str, bytes]:
     seeds = "; ".join(f"{data}: {sample(own[0])}" for data, own in studies.items())
     title = "# Gain of feedback by the difficulty of the images without it"
     words = "Bold: differs from zero together with all of the table (Holm)."
-    return f"{title}\n\n{seeds}, test. {words}\n\n{rows(every)}\n{foretold(every, margin())}", figure(every, seeds)
+    return f"{title}\n\n{seeds}, test. {words}\n\n{rows(every)}\n{foretold(every, margin())}\n{placebo()}", figure(
+        every, seeds
+    )
 
 
 def comparisons(data: str, studies: Sequence[Study]) -> Iterator[Comparison]:
@@ -157,6 +161,28 @@ def foretold(every: Sequence[Comparison], edge: float) -> str:
     words += f"two standard errors in `{DIFFICULTY}`. Runs of a seed at several guidance scales share its real images."
     columns = ["images", "without feedback", "feedback", "runs", "gained", "lost", "mean gain, points"]
     return f"## One run at a time\n\n{words}\n\n{markdown_table(table, columns)}"
+
+
+def placebo() -> str:
+    """A Markdown section: whether what is no feedback gains more, too, on seeds where images are easier.
+
+    The gain over the run whose images are judged is large where that one did badly by chance; that over other images
+    is not.
+    """
+    table = []
+    for study in (read_study(name) for name in RIVALS if (FOLDER / f"{name}.csv").exists()):
+        measured = read_rows(read_bytes(FOLDER / f"{study.name}.csv"))
+        gap = [measured[WITHOUT][seed][GAP] for seed in study.seeds]
+        for name in (variant.name for variant in study.variants if variant.name != WITHOUT):
+            row = {"study": study.name, "variant": name}
+            for other in {WITHOUT, OTHERS} - {name}:
+                gains = [measured[name][seed][GAIN] - measured[other][seed][GAIN] for seed in study.seeds]
+                row[f"over {other}"] = f"{spearmanr(gap, gains).statistic:+.2f}"
+            table.append(row)
+    words = f"Over seeds, rank correlation of {name_of(GAP)} in `{WITHOUT}` with what each variant gains in "
+    words += f"{name_of(GAIN)} over `{WITHOUT}`, and over `{OTHERS}`, none of whose images are judged."
+    columns = ["study", "variant", f"over {WITHOUT}", f"over {OTHERS}"]
+    return f"## Room to gain\n\n{words}\n\n{markdown_table(table, columns)}"
 
 
 def figure(every: Sequence[Comparison], seeds: str) -> bytes:
