@@ -37,8 +37,8 @@ def column_of(study: Study, variant: str) -> str:
 
 
 def accuracy_map(study: Study, measured: Measured) -> bytes:
-    """A PNG: of each panel the mean of the first metric by row and column, then its gain over NONE of the same column
-    against what is AGAINST it, all of the mean over seeds, coloured by column."""
+    """A PNG: of each panel the mean of the first metric by row and column, then its gain over NONE of the same panel
+    and column against what is AGAINST it, all of the mean over seeds, coloured by column."""
     panels = panels_of(study)
     metric, against = study.metrics[0], [name for name in AGAINST if name in study.metrics]
     means = {v.name: value[0] for v in study.variants if (value := cell(study, measured, v, metric)) is not None}
@@ -54,11 +54,10 @@ def accuracy_map(study: Study, measured: Measured) -> bytes:
     columns = _in_order(column for cells in panels.values() for _, column in cells)
     for axis, name in zip(axes[wide:], against, strict=False):
         for number, column in enumerate(columns):
-            own = {v: row for cells in panels.values() for (row, place), v in cells.items() if place == column}
-            base = means.get(next((v for v, row in own.items() if row == NONE), ""), np.nan)
-            known = [v for v in study.variants if v.name in own and v.name in means]
+            gains = _gains(panels, means, column)
+            known = [v for v in study.variants if v.name in gains]
             x = [value[0] if (value := cell(study, measured, v, name)) else np.nan for v in known]
-            axis.scatter(x, [means[v.name] - base for v in known], s=16, color=f"C{number}", label=column)
+            axis.scatter(x, [gains[v.name] for v in known], s=16, color=f"C{number}", label=column)
         axis.axhline(0, color="0.4", linewidth=1)
         if name in GAPS:
             axis.axvline(0, color="0.4", linewidth=1)
@@ -67,6 +66,16 @@ def accuracy_map(study: Study, measured: Measured) -> bytes:
         axis.legend(fontsize=7, frameon=False)
     unit = ", %" if metric in PER_CENT else ""
     return png(canvas, colours=256, caption=f"mean {name_of(metric)}{unit}; {sample(study)}, {study.split}")
+
+
+def _gains(panels: dict[str, Cells], means: dict[str, float], column: str) -> dict[str, float]:
+    """What each known variant of a column is above NONE of its panel there; nan where that is not known."""
+    return {
+        variant: means[variant] - means.get(cells.get((NONE, column), ""), np.nan)
+        for cells in panels.values()
+        for (_, place), variant in cells.items()
+        if place == column and variant in means
+    }
 
 
 def _heat(axis: Axes, cells: Cells, means: dict[str, float], limits: tuple[float, float], decimals: int) -> None:

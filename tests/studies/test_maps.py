@@ -1,13 +1,14 @@
 """A study's map: every variant in its cell, which its name says, in an order that a reader expects."""
 
 import io
+import math
 from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from src.runtime.errors import InputError
-from src.studies.maps import _in_order, accuracy_map, panels_of
+from src.studies.maps import _gains, _in_order, accuracy_map, panels_of
 from src.studies.study import Variant, values_of
 from src.studies.study_files import read_study
 from tests.studies.test_study_files import written
@@ -36,6 +37,13 @@ def test_a_variant_without_feedback_stands_in_every_panel():
 def test_rows_and_columns_are_in_the_order_of_their_numbers():
     assert _in_order(["matched", "0.1", "none", "-0.03", "0.03", "0.1"]) == ["-0.03", "none", "0.03", "0.1", "matched"]
     assert _in_order(["7", "2.25", "10", "1"]) == ["1", "2.25", "7", "10"]
+
+
+def test_a_gain_is_over_no_feedback_of_its_own_panel():
+    panels = {length: {(row, "60"): f"{row} {length}" for row in ("none", "loss")} for length in ("1x", "4x")}
+    means = {"none 1x": 0.5, "loss 1x": 0.75, "none 4x": 1.0, "loss 4x": 0.875}
+    assert _gains(panels, means, "60") == {"none 1x": 0, "loss 1x": 0.25, "none 4x": 0, "loss 4x": -0.125}
+    assert math.isnan(_gains(panels, {"loss 4x": 0.875}, "60")["loss 4x"]) and not _gains(panels, means, "15")
 
 
 def test_a_map_is_drawn_whatever_is_missing():
