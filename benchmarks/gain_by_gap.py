@@ -76,7 +76,8 @@ def page() -> tuple[str, bytes]:
     every.sort(key=lambda c: (c.data, c.gap))
     held = holm([c.gain.p for c in every])
     every = [replace(c, gain=replace(c.gain, holds=bool(holds))) for c, holds in zip(every, held, strict=True)]
-    seeds = "; ".join(f"{data}: {sample(own[0])}" for data, own in studies.items())
+    compared = {c.data for c in every}
+    seeds = "; ".join(f"{data}: {sample(own[0])}" for data, own in studies.items() if data in compared)
     title = "# Gain of feedback by the difficulty of the images without it"
     words = "Bold: differs from zero together with all of the table (Holm)."
     return f"{title}\n\n{seeds}, test. {words}\n\n{rows(every)}\n{foretold(every, margin())}\n{placebo()}", figure(
@@ -207,8 +208,8 @@ def figure(every: Sequence[Comparison], seeds: str) -> bytes:
                 label = f"{c.guidance:g}" + (f", {how.strip()}" if how else "")
                 axis.annotate(label, (x, c.gain.mean), xytext=(5, 5), textcoords="offset points", fontsize=8)
     axes[0].set_ylabel(f"{name_of(GAIN)} over none, {POINTS}", fontsize=9)
-    for data, colour in COLOURS.items():
-        axes[0].plot([], [], color=colour, label=data)
+    for data in dict.fromkeys(c.data for c in every):
+        axes[0].plot([], [], color=COLOURS[data], label=data)
     for criterion, marker in MARKERS.items():
         axes[0].plot([], [], marker, color="0.4", label=criterion)
     axes[0].legend(fontsize=8, frameon=False)
