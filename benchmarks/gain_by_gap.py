@@ -5,7 +5,8 @@ studies asked on fresh seeds.
 
 From the rows that the studies left: metrics/studies/gain_by_gap.md and .png, each comparison of a run with feedback
 with the same run without it, once. Bold: differs from zero together with all of the table (Holm). And how often one
-run, by the rule of the report's diagnosis, would have foretold what feedback did.
+run, by the rule of the report's diagnosis, would have foretold what feedback did; and what holds together with every
+comparison on the digits' seeds, those without feedback included.
 """
 
 import math
@@ -80,8 +81,10 @@ def page() -> tuple[str, bytes]:
     seeds = "; ".join(f"{data}: {sample(own[0])}" for data, own in studies.items() if data in compared)
     title = "# Gain of feedback by the difficulty of the images without it"
     words = "Bold: differs from zero together with all of the table (Holm)."
-    return f"{title}\n\n{seeds}, test. {words}\n\n{rows(every)}\n{foretold(every, margin())}\n{placebo()}", figure(
-        every, seeds
+    return (
+        f"{title}\n\n{seeds}, test. {words}\n\n{rows(every)}\n{foretold(every, margin())}\n{placebo()}\n"
+        f"{together([*studies['digits'], *map(read_study, RIVALS)])}",
+        figure(every, seeds),
     )
 
 
@@ -89,8 +92,7 @@ def comparisons(data: str, studies: Sequence[Study]) -> Iterator[Comparison]:
     """Each once, of all studies that have left rows."""
     told = set()
     for study in studies:
-        path = FOLDER / f"{study.name}.csv"
-        measured = read_rows(read_bytes(path)) if path.exists() else {}
+        measured = measured_in(study)
         variants = {variant.name: variant for variant in study.variants}
         for name, other in pairs(study):
             settings, plain = variants[name].settings, variants[other].settings
@@ -108,6 +110,12 @@ def comparisons(data: str, studies: Sequence[Study]) -> Iterator[Comparison]:
             known = [(measured[other][seed], measured[name][seed]) for seed in study.seeds]
             by_seed = tuple((a[GAP], 100 * (b[GAIN] - a[GAIN]), a[GAIN]) for a, b in known)
             yield Comparison(data, guidance, preset["criterion"], scale, (gap[0], gap[1]), gain, by_seed)
+
+
+def measured_in(study: Study) -> Mapping[str, Mapping[int, Mapping[str, float]]]:
+    """What each variant and seed left, empty before the study has run."""
+    path = FOLDER / f"{study.name}.csv"
+    return read_rows(read_bytes(path)) if path.exists() else {}
 
 
 def without_feedback(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,8 +179,8 @@ def placebo() -> str:
     is not.
     """
     table = []
-    for study in (read_study(name) for name in RIVALS if (FOLDER / f"{name}.csv").exists()):
-        measured = read_rows(read_bytes(FOLDER / f"{study.name}.csv"))
+    for study in map(read_study, RIVALS):
+        measured = measured_in(study)
         gap = [measured[WITHOUT][seed][GAP] for seed in study.seeds]
         for name in (variant.name for variant in study.variants if variant.name != WITHOUT):
             row = {"study": study.name, "variant": name}
@@ -184,6 +192,29 @@ def placebo() -> str:
     words += f"{name_of(GAIN)} over `{WITHOUT}`, and over `{OTHERS}`, none of whose images are judged."
     columns = ["study", "variant", f"over {WITHOUT}", f"over {OTHERS}"]
     return f"## Room to gain\n\n{words}\n\n{markdown_table(table, columns)}"
+
+
+def together(studies: Sequence[Study]) -> str:
+    """A Markdown section: of all comparisons of studies on the same seeds, each once, those whose own interval leaves
+    out zero, bold if they hold counting all of them."""
+    told: dict[tuple[str, str], tuple[str, str, Difference]] = {}
+    for study in studies:
+        runs = {variant.name: experiment_of(variant.settings, 0).name for variant in study.variants}
+        for name, other in pairs(study):
+            gain = difference(study, measured_in(study), (name, other), GAIN)
+            if gain is not None:
+                told.setdefault((runs[name], runs[other]), (study.name, f"{name} less {other}", gain))
+    held = holm([gain.p for _, _, gain in told.values()])
+    columns = ["study", "difference", f"{name_of(GAIN)}, {POINTS}"]
+    table = [
+        {"study": study, "difference": pair, columns[-1]: f"**{gain.size}**" if holds else gain.size}
+        for (study, pair, gain), holds in zip(told.values(), held, strict=True)
+        if abs(gain.mean) > gain.half
+    ]
+    words = f"{sample(studies[0])}, test. Of {len(told)} comparisons of {', '.join(f'`{s.name}`' for s in studies)}, "
+    words += f"each once, the {len(table)} whose own interval leaves out zero. Bold: differs from zero together with "
+    words += "all of them (Holm)."
+    return f"## All comparisons on the digits' seeds\n\n{words}\n\n{markdown_table(table, columns)}"
 
 
 def figure(every: Sequence[Comparison], seeds: str) -> bytes:

@@ -33,11 +33,17 @@ def study(name: str) -> Study:
     )  # fmt: skip
 
 
-def test_each_feedback_is_compared_once_with_the_run_that_differs_in_nothing_else(tmp_path, monkeypatch):
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """Rows of two studies that share all runs."""
     lines = [f'"{name}",{seed},abc,{few},{gap}' for name, row in ROWS.items() for seed, (few, gap) in enumerate(row)]
     for name in ("one", "again"):
         (tmp_path / f"{name}.csv").write_text("\n".join(["variant,seed,code,few,loss_few_gap", *lines]))
     monkeypatch.setattr(gain_by_gap, "FOLDER", tmp_path)
+
+
+@pytest.mark.usefixtures("measured")
+def test_each_feedback_is_compared_once_with_the_run_that_differs_in_nothing_else():
     found = list(gain_by_gap.comparisons("digits", [study("one"), study("again"), study("not run")]))
     told = [(c.guidance, c.criterion, c.scale, c.gap[0], c.gain.against) for c in found]
     assert told == [
@@ -45,6 +51,13 @@ def test_each_feedback_is_compared_once_with_the_run_that_differs_in_nothing_els
         (1.0, "entropy", "matched", pytest.approx(0.5), "guidance 1, none"),
     ]
     assert [c.gain.mean for c in found] == [pytest.approx(2.0), pytest.approx(2.0)]
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_comparison_of_two_studies_counts_once_and_those_not_told_by_themselves_are_left_out():
+    text = gain_by_gap.together([study("one"), study("again"), study("not run")])
+    assert "Of 4 comparisons" in text
+    assert text.splitlines()[6:] == ["| one | guidance 1, matched less none | **-9.0 ± 0.0** |"]
 
 
 def test_the_committed_table_is_that_of_the_committed_rows(monkeypatch):
