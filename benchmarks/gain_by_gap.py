@@ -27,7 +27,7 @@ from src.studies.experiments import experiment_of, parameters_of
 from src.studies.figures import png, subplots
 from src.studies.study import Study
 from src.studies.study_files import read_study
-from src.studies.summary import POINTS, Difference, cell, difference, name_of, pairs, sample
+from src.studies.summary import POINTS, Difference, cell, compared, difference, name_of, pairs, sample
 from src.studies.tables import read_rows
 
 FOLDER = Path("metrics/studies")
@@ -197,18 +197,18 @@ def placebo() -> str:
 def together(studies: Sequence[Study]) -> str:
     """A Markdown section: of all comparisons of studies on the same seeds, each once, those whose own interval leaves
     out zero, bold if they hold counting all of them."""
-    told: dict[tuple[str, str], tuple[str, str, Difference]] = {}
+    told: dict[tuple[str, str], tuple[str, Difference]] = {}
     for study in studies:
         runs = {variant.name: experiment_of(variant.settings, 0).name for variant in study.variants}
-        for name, other in pairs(study):
+        for name, other in compared(study):
             gain = difference(study, measured_in(study), (name, other), GAIN)
             if gain is not None:
-                told.setdefault((runs[name], runs[other]), (study.name, f"{name} less {other}", gain))
-    held = holm([gain.p for _, _, gain in told.values()])
+                told.setdefault((runs.get(name, name), runs.get(other, other)), (study.name, gain))
+    held = holm([gain.p for _, gain in told.values()])
     columns = ["study", "difference", f"{name_of(GAIN)}, {POINTS}"]
     table = [
-        {"study": study, "difference": pair, columns[-1]: f"**{gain.size}**" if holds else gain.size}
-        for (study, pair, gain), holds in zip(told.values(), held, strict=True)
+        dict(zip(columns, (study, gain.between("less"), f"**{gain.size}**" if holds else gain.size), strict=True))
+        for (study, gain), holds in zip(told.values(), held, strict=True)
         if abs(gain.mean) > gain.half
     ]
     words = f"{sample(studies[0])}, test. Of {len(told)} comparisons of {', '.join(f'`{s.name}`' for s in studies)}, "
