@@ -17,6 +17,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 COLOURS = 64
+PER_INCH = 17  # letters of a caption, which is broken rather than cut off
 
 
 def paired_differences(study: Study, measured: Measured) -> bytes:
@@ -87,7 +88,7 @@ def subplots(
 def png(canvas: Figure, caption: str = "", colours: int = COLOURS) -> bytes:
     """The figure, closed; on white, so that it can be read on a dark page too."""
     if caption:
-        canvas.supxlabel(caption, fontsize=8)
+        canvas.supxlabel(fill(caption, int(PER_INCH * canvas.get_figwidth())), fontsize=8)
     drawn, png = io.BytesIO(), io.BytesIO()
     canvas.savefig(drawn, format="png", dpi=110)
     plt.close(canvas)
